@@ -1,1 +1,37 @@
-//! placeholder
+//! A durable job queue on PostgreSQL with a backend for apalis: one row per try, leases with fencing, persisted retries.
+//!
+//! Enqueue in the transaction of the fact that causes the job ([`enqueue`], [`enqueue_many`]). Run jobs either
+//! through apalis ([`Queue`], [`PgBackend`]) or one by one by hand ([`claim`], your handler, [`settle`]); both
+//! write the same rows.
+//!
+//! Two clocks: `run_at` and every recorded moment are the caller's `now`, so that a test clock can jump; leases
+//! are kept by the database's clock, so that such a jump never takes a job from a live worker.
+
+mod claim;
+mod complete;
+mod cron;
+mod enqueue;
+mod error;
+mod finish;
+mod job;
+mod operate;
+mod policy;
+mod prune;
+mod rescue;
+mod settle;
+
+pub use claim::{claim, heartbeat, release};
+pub use complete::{Completion, complete_many};
+pub use cron::{CronTick, enqueue_cron};
+pub use enqueue::{Enqueued, enqueue, enqueue_many};
+pub use error::{JobError, QueueError};
+pub use finish::{Committed, Finish, Finished};
+pub use job::{Claimed, Lease, NewJob};
+pub use operate::{JobFilter, JobRow, JobState, discard, list, retry_now, show};
+pub use policy::{Backoff, KindConfig, OnStop};
+pub use prune::prune;
+pub use rescue::{Rescued, rescue, sweep_unknown_kinds};
+pub use settle::{Ran, settle};
+
+/// The channel on which a statement that made jobs due says so; the payload is the kind, or empty for several.
+pub const CHANNEL: &str = "jobs";

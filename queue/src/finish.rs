@@ -1,0 +1,218 @@
+//! Outcomes: fenced by the lease token, usable inside the handler's own transaction.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::error::{QueueError, storable};
+use crate::job::Lease;
+
+/// What shall become of a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// It is done; a sentence for people, if there is something to say.
+    Done(Option<String>),
+    /// It failed for good, and why.
+    Fail(String),
+    /// It failed, and the next try is a row of its own; without tries left it fails for good.
+    Retry {
+        /// Why.
+        error: String,
+        /// When to try again, by the application's clock.
+        run_at: DateTime<Utc>,
+    },
+    /// It was not attempted: come back later. Does not count as a try.
+    Snooze {
+        /// Why not now.
+        reason: String,
+        /// When to come back, by the application's clock.
+        run_at: DateTime<Utc>,
+    },
+    /// Its reason is gone, and what happened to it.
+    Discard(String),
+}
+
+/// What became of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Done.
+    Done,
+    /// Failed for good.
+    Failed,
+    /// Failed, and the next try is this row.
+    Retried(i64),
+    /// Put off.
+    Snoozed,
+    /// Discarded.
+    Discarded,
+}
+
+impl Finished {
+    /// A word for metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Retried(_) => "retried",
+            Self::Snoozed => "snoozed",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// Proof that an outcome was committed with the handler's own transaction; only [`Lease::commit`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the handler answers with it"]
+pub struct Committed(Finished);
+
+impl Committed {
+    /// What became of the try.
+    pub fn finished(&self) -> Finished {
+        self.0
+    }
+}
+
+impl Lease {
+    /// Writes the outcome with the caller's transaction.
+    ///
+    /// [`QueueError::LeaseLost`] means somebody else owns the job now: roll back and stop.
+    pub async fn finish_in(
+        &self,
+        conn: &mut PgConnection,
+        finish: Finish,
+        now: DateTime<Utc>,
+    ) -> Result<Finished, QueueError> {
+        match finish {
+            Finish::Done(note) => {
+                self.close(conn, "done", None, note, now).await?;
+                Ok(Finished::Done)
+            }
+            Finish::Fail(error) => {
+                self.close(conn, "failed", Some(error), None, now).await?;
+                Ok(Finished::Failed)
+            }
+            Finish::Discard(reason) => {
+                self.close(conn, "discarded", None, Some(reason), now).await?;
+                Ok(Finished::Discarded)
+            }
+            Finish::Retry { error, run_at: _ } if self.attempt() >= self.max_attempts() => {
+                let error = format!("{error} (try {} of {}: none left)", self.attempt(), self.max_attempts());
+                self.close(conn, "failed", Some(error), None, now).await?;
+                Ok(Finished::Failed)
+            }
+            Finish::Retry { error, run_at } => {
+                self.retry(conn, &error, run_at, now).await.map(Finished::Retried)
+            }
+            Finish::Snooze { reason, run_at } => {
+                self.snooze(conn, &reason, run_at, now).await?;
+                Ok(Finished::Snoozed)
+            }
+        }
+    }
+
+    /// Writes the outcome and commits: effect, next job and outcome together or not at all.
+    pub async fn commit(
+        &self,
+        mut tx: Transaction<'_, Postgres>,
+        finish: Finish,
+        now: DateTime<Utc>,
+    ) -> Result<Committed, QueueError> {
+        let finished = self.finish_in(&mut tx, finish, now).await?;
+        tx.commit().await?;
+        Ok(Committed(finished))
+    }
+
+    async fn close(
+        &self,
+        conn: &mut PgConnection,
+        state: &str,
+        error: Option<String>,
+        note: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        let closed = sqlx::query!(
+            "update jobs
+             set state = $3, last_error = coalesce($4, last_error), note = $5, finished_at = $6,
+                 lease_token = null, lease_until = null
+             where id = $1 and lease_token = $2",
+            self.id,
+            self.token,
+            state,
+            error.as_deref().map(storable),
+            note.as_deref().map(storable),
+            now
+        )
+        .execute(conn)
+        .await?;
+        self.ours(closed.rows_affected() == 1)
+    }
+
+    /// Marks this try failed and writes the next in the same statement; returns the next one's id.
+    async fn retry(
+        &self,
+        conn: &mut PgConnection,
+        error: &str,
+        run_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<i64, QueueError> {
+        let row = sqlx::query!(
+            r#"
+            with numbered as (select nextval('jobs_id_seq') as next_id),
+            failed as (
+                update jobs
+                set state = 'failed', last_error = $3, finished_at = $5, next_id = numbered.next_id, next_run_at = $4,
+                    lease_token = null, lease_until = null
+                from numbered where id = $1 and lease_token = $2
+                returning jobs.*
+            ), next as (
+                insert into jobs (id, kind, args, subject, priority, run_at, attempt, max_attempts, root_id, retry_of,
+                                  trace_context, created_at)
+                overriding system value
+                select next_id, kind, args, subject, priority, $4, attempt + 1, max_attempts, coalesce(root_id, id), id,
+                       trace_context, $5
+                from failed
+                returning id, kind
+            )
+            select id as "id!", case when $4 <= $5 then pg_notify('jobs', kind)::text end as told from next
+            "#,
+            self.id,
+            self.token,
+            storable(error),
+            run_at,
+            now
+        )
+        .fetch_optional(conn)
+        .await?;
+        row.map(|row| row.id).ok_or(QueueError::LeaseLost(self.id))
+    }
+
+    async fn snooze(
+        &self,
+        conn: &mut PgConnection,
+        reason: &str,
+        run_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        let row = sqlx::query!(
+            "with back as (
+                 update jobs
+                 set state = 'available', run_at = $4, note = $3, snoozes = snoozes + 1,
+                     lease_token = null, lease_until = null
+                 where id = $1 and lease_token = $2
+                 returning kind
+             )
+             select case when $4 <= $5 then pg_notify('jobs', kind)::text end as told from back",
+            self.id,
+            self.token,
+            storable(reason),
+            run_at,
+            now
+        )
+        .fetch_optional(conn)
+        .await?;
+        self.ours(row.is_some())
+    }
+
+    fn ours(&self, written: bool) -> Result<(), QueueError> {
+        if written { Ok(()) } else { Err(QueueError::LeaseLost(self.id)) }
+    }
+}
