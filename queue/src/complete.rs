@@ -19,6 +19,10 @@ pub struct Completion {
 }
 
 /// Marks these tries done in one statement; returns the ids that were still ours, the others are fenced out.
+#[expect(
+    clippy::as_conversions,
+    reason = "sqlx's way to name the type of an array with nulls; nothing is converted"
+)]
 pub async fn complete_many(
     db: impl PgExecutor<'_>,
     completions: &[Completion],

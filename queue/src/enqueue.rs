@@ -82,6 +82,10 @@ async fn insert(
 /// Writes a set of jobs in one statement and returns the ids of the new ones; taken unique keys are left out.
 ///
 /// At most one NOTIFY, and only if something new is due at `now`.
+#[expect(
+    clippy::as_conversions,
+    reason = "sqlx's way to name the type of an array with nulls; nothing is converted"
+)]
 pub async fn enqueue_many(
     conn: &mut PgConnection,
     jobs: &[NewJob],

@@ -7,9 +7,11 @@
 //! Two clocks: `run_at` and every recorded moment are the caller's `now`, so that a test clock can jump; leases
 //! are kept by the database's clock, so that such a jump never takes a job from a live worker.
 
+mod backend;
 mod claim;
 mod complete;
 mod cron;
+mod depth;
 mod enqueue;
 mod error;
 mod finish;
@@ -20,9 +22,11 @@ mod prune;
 mod rescue;
 mod settle;
 
+pub use backend::{Jitter, JobLayer, JobService, Now, PgBackend, Queue, QueueConfig, Stopped};
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};
 pub use cron::{CronTick, enqueue_cron};
+pub use depth::{Depth, depth};
 pub use enqueue::{Enqueued, enqueue, enqueue_many};
 pub use error::{JobError, QueueError};
 pub use finish::{Committed, Finish, Finished};

@@ -29,7 +29,7 @@ impl Backoff {
 impl Default for Backoff {
     /// Up to 5 s after the first try, up to an hour at last.
     fn default() -> Self {
-        Self { base: Duration::from_secs(5), cap: Duration::from_secs(3_600) }
+        Self { base: Duration::from_secs(5), cap: Duration::from_hours(1) }
     }
 }
 
@@ -97,7 +97,7 @@ impl KindConfig {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(10), cap: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(1) };
 
     fn waits(attempt: i32, jitter: f64) -> i64 {
         let now = DateTime::<Utc>::UNIX_EPOCH;
