@@ -83,6 +83,8 @@ create table invoices (
     dunning_policy_id integer     references dunning_policies (id),
     first_failed_at   timestamptz,
     next_attempt_at   timestamptz,
+    -- An older unpaid period after an outage: charged or forgiven by an operator, never by itself.
+    held_since        timestamptz,
     paid_at           timestamptz,
     closed_at         timestamptz,
     created_at        timestamptz not null,
@@ -248,3 +250,8 @@ create table processes (
     started_at timestamptz not null default clock_timestamp(),
     seen_at    timestamptz not null default clock_timestamp()
 );
+
+-- The sweep asks for these: which unfinished row has no live job of its own.
+create index idx_jobs_live_invoice on jobs ((subject->>'invoice')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_email on jobs ((subject->>'email')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_refund on jobs ((subject->>'refund')) where state in ('available', 'running', 'parked');

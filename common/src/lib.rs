@@ -1,1 +1,14 @@
-//! placeholder
+//! Rules, storage, job types, clock and configuration, shared by every process. No HTTP.
+
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod domain;
+pub mod id;
+pub mod jobs;
+pub mod logging;
+pub mod mail;
+pub mod outbox;
+pub mod presence;
+pub mod seal;
+pub mod store;

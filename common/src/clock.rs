@@ -1,0 +1,70 @@
+//! The only reader of time. With test keys it can be a clock that all processes share and an operator moves.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Tells the time, in UTC. Cheap to clone; clones of a test clock move together.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    System,
+    Test(TestClock),
+}
+
+/// Runs with the machine's clock, ahead of it by an offset that is kept in the database.
+#[derive(Debug, Clone, Default)]
+pub struct TestClock {
+    offset_ms: Arc<AtomicI64>,
+    moves: Arc<AtomicI64>,
+}
+
+impl Clock {
+    pub fn test() -> Self {
+        Self::Test(TestClock::default())
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => machine_time(),
+            Self::Test(test) => {
+                machine_time() + TimeDelta::milliseconds(test.offset_ms.load(Ordering::Acquire))
+            }
+        }
+    }
+}
+
+impl TestClock {
+    /// Follows a move that was read from the database. Answers whether it was news.
+    pub fn follow(&self, offset_ms: i64, moves: i64) -> bool {
+        self.offset_ms.store(offset_ms, Ordering::Release);
+        self.moves.swap(moves, Ordering::AcqRel) != moves
+    }
+
+    /// How often the clock had been moved when this process last looked.
+    pub fn moves(&self) -> i64 {
+        self.moves.load(Ordering::Acquire)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the machine's time is read")]
+pub(crate) fn machine_time() -> DateTime<Utc> {
+    Utc::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_of_a_test_clock_move_together_and_run_on() {
+        let clock = TestClock::default();
+        let (a, b) = (Clock::Test(clock.clone()), Clock::Test(clock.clone()));
+        assert!(clock.follow(TimeDelta::days(31).num_milliseconds(), 1));
+        assert!(!clock.follow(TimeDelta::days(31).num_milliseconds(), 1));
+        assert!(a.now() - machine_time() > TimeDelta::days(30));
+        assert!((a.now() - b.now()).abs() < TimeDelta::minutes(1));
+    }
+}

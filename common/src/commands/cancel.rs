@@ -1,0 +1,120 @@
+//! Cancelling: no charge begins after it was answered; access runs to the end of what is paid.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        attempt::{Attempt, PaymentKind},
+        invoice::InvoiceStatus,
+        subscription::{CancelRefused, Subscription, cancel, has_access},
+    },
+    id::subscription_ref,
+    mail::{self, Brand, RenderError},
+    outbox::{self, Fact, OutboxError},
+    store::{
+        StoreError,
+        events::{self, Entry},
+        invoices, payments, plans, subscriptions,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("there is no such subscription")]
+    NotFound,
+    #[error(transparent)]
+    Refused(#[from] CancelRefused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// Who cancels, and why, in their own words.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    pub subscription_id: Uuid,
+    /// Only this user's subscription is found; none for an operator.
+    pub user_id: Option<Uuid>,
+    pub actor: &'a str,
+    pub reason: &'a str,
+}
+
+/// Cancels and answers the subscription as it is then.
+///
+/// Takes the same lock as the charge job: a charge that has not been recorded yet will not be made, and one that is in
+/// flight is refunded when it lands.
+pub async fn cancel_subscription(
+    conn: &mut PgConnection,
+    brand: &Brand,
+    wish: Wish<'_>,
+    now: DateTime<Utc>,
+) -> Result<Subscription, CancelError> {
+    let found = subscriptions::lock(conn, wish.subscription_id).await?;
+    let before =
+        found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(CancelError::NotFound)?;
+    cancel(&before)?;
+    subscriptions::cancel(conn, before.id, wish.reason, now).await?;
+    close_invoices(conn, before.id, now).await?;
+    let entry = Entry { actor: wish.actor, what: "subscription.canceled", why: wish.reason };
+    events::append(conn, &before, entry, now).await?;
+    let after = subscriptions::find(conn, before.id).await?.ok_or(CancelError::NotFound)?;
+    if before.activated_at.is_some() {
+        tell(conn, brand, &after, now).await?;
+    }
+    tracing::info!(subscription.id = %subscription_ref(after.id), actor = wish.actor, "subscription canceled");
+    Ok(after)
+}
+
+/// Nothing is owed any more, except where money may be on its way: that invoice waits for its answer.
+async fn close_invoices(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for invoice in invoices::unsettled_of(conn, subscription_id).await? {
+        let attempts = payments::of_invoice(conn, invoice.id).await?;
+        match attempts.iter().find(|attempt| attempt.is_unfinished()) {
+            Some(open) if may_be_on_its_way(open) => continue,
+            Some(unsent) => payments::withdraw(conn, unsent.id, "canceled before it was sent", now).await?,
+            None => {}
+        }
+        invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
+    }
+    Ok(())
+}
+
+/// A first payment is the customer's own order: it is left to its job, which gives the money back if it was captured.
+fn may_be_on_its_way(open: &Attempt) -> bool {
+    match open.kind {
+        PaymentKind::First => true,
+        PaymentKind::Renewal => open.sent_at.is_some(),
+    }
+}
+
+async fn tell(
+    conn: &mut PgConnection,
+    brand: &Brand,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<(), CancelError> {
+    let plan = plans::find(conn, &subscription.plan).await?;
+    let rendered = mail::subscription_canceled(
+        brand,
+        &mail::SubscriptionCanceled {
+            customer_name: &subscription.customer_name,
+            plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
+            access_until: subscription.current_period_end,
+            has_access: has_access(subscription, now),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let times = i32::try_from(now.timestamp() / 60).unwrap_or_default();
+    let fact = Fact { kind: "subscription_canceled", period_no: subscription.period_no, attempt: times };
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
+    Ok(())
+}

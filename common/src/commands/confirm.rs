@@ -1,0 +1,176 @@
+//! Taking on a confirmation: subscription, invoice, first payment and job in one commit; the gateway is called later.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        attempt::{Attempt, PaymentKind, PaymentStatus},
+        calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight},
+        invoice::{Invoice, InvoiceStatus},
+        money::Won,
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::{new_id, new_key},
+    jobs::{self, ConfirmPayment},
+    store::{StoreError, invoices, payments, plans, subscriptions, users},
+};
+
+/// What a customer's browser brings back from the payment window, checked for form.
+#[derive(Debug, Clone)]
+pub struct Confirmation {
+    pub user_id: Uuid,
+    pub payment_key: String,
+    pub order_id: String,
+    pub amount: Won,
+    pub plan: String,
+    pub cycle: Cycle,
+    pub customer_key: String,
+    pub customer_email: String,
+    pub customer_name: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    #[error("there is no plan {0:?}")]
+    UnknownPlan(String),
+    #[error("the plan costs {price}, the order says {asked}")]
+    WrongAmount { price: Won, asked: Won },
+    #[error("the order was confirmed before with other content")]
+    OrderTaken,
+    #[error(transparent)]
+    Calendar(#[from] OutOfCalendar),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
+}
+
+/// Records the confirmation, or finds the one recorded under the same order before. The caller commits.
+///
+/// Two requests for one order at once: the unique order id lets one insert, and the other starts over and finds it
+/// (the caller retries once on `payments_order_id_key`).
+pub async fn record_confirmation(
+    conn: &mut PgConnection,
+    asked: &Confirmation,
+    now: DateTime<Utc>,
+) -> Result<Attempt, ConfirmError> {
+    if let Some(recorded) = payments::find_by_order(conn, &asked.order_id).await? {
+        let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
+        let same = subscription.is_some_and(|it| is_same(asked, &recorded, &it));
+        return if same { Ok(recorded) } else { Err(ConfirmError::OrderTaken) };
+    }
+    let plan = plans::find(conn, &asked.plan).await?;
+    let plan = plan.ok_or_else(|| ConfirmError::UnknownPlan(asked.plan.clone()))?;
+    let price = plan.price(asked.cycle);
+    if asked.amount != price {
+        return Err(ConfirmError::WrongAmount { price, asked: asked.amount });
+    }
+    users::ensure(conn, asked.user_id, Some(&asked.customer_email), Some(&asked.customer_name), now).await?;
+    insert(conn, asked, now).await
+}
+
+fn is_same(asked: &Confirmation, recorded: &Attempt, subscription: &Subscription) -> bool {
+    recorded.user_id == asked.user_id
+        && recorded.kind == PaymentKind::First
+        && recorded.payment_key.as_deref() == Some(asked.payment_key.as_str())
+        && recorded.amount == asked.amount
+        && subscription.plan == asked.plan
+        && subscription.cycle == asked.cycle
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    asked: &Confirmation,
+    now: DateTime<Utc>,
+) -> Result<Attempt, ConfirmError> {
+    let subscription = new_subscription(asked, now)?;
+    let period = asked.cycle.period(subscription.anchor_on, 0)?;
+    let invoice = Invoice {
+        id: new_id(now),
+        subscription_id: subscription.id,
+        period,
+        due_on: period.start,
+        amount: asked.amount,
+        status: InvoiceStatus::Open,
+        first_failed_at: None,
+        next_attempt_at: None,
+        held_since: None,
+    };
+    let attempt = new_first_payment(asked, subscription.id, invoice.id, now);
+    subscriptions::insert(conn, &subscription).await?;
+    invoices::insert_missing(conn, std::slice::from_ref(&invoice), now).await?;
+    payments::insert(conn, &attempt).await?;
+    let job = ConfirmPayment {
+        payment_id: attempt.id,
+        invoice_id: invoice.id,
+        subscription_id: subscription.id,
+        order_id: attempt.order_id.clone(),
+    };
+    jobs::enqueue(conn, &job, now, now).await?;
+    Ok(attempt)
+}
+
+fn new_subscription(asked: &Confirmation, now: DateTime<Utc>) -> Result<Subscription, OutOfCalendar> {
+    let today = seoul_date(now);
+    let period = asked.cycle.period(today, 0)?;
+    Ok(Subscription {
+        id: new_id(now),
+        user_id: asked.user_id,
+        plan: asked.plan.clone(),
+        cycle: asked.cycle,
+        sealed_billing_key: None,
+        customer_key: asked.customer_key.clone(),
+        card_number: None,
+        card_registered_at: None,
+        amount: asked.amount,
+        status: SubscriptionStatus::Incomplete,
+        customer_email: asked.customer_email.clone(),
+        customer_name: asked.customer_name.clone(),
+        anchor_on: today,
+        period_no: 0,
+        current_period_start: period.start,
+        current_period_end: period.end,
+        next_billing_date: seoul_midnight(period.end),
+        charging_paused_at: None,
+        created_at: now,
+        activated_at: None,
+        suspended_at: None,
+        canceled_at: None,
+        cancel_reason: None,
+    })
+}
+
+fn new_first_payment(
+    asked: &Confirmation,
+    subscription_id: Uuid,
+    invoice_id: Uuid,
+    now: DateTime<Utc>,
+) -> Attempt {
+    Attempt {
+        id: new_id(now),
+        user_id: asked.user_id,
+        subscription_id,
+        invoice_id,
+        kind: PaymentKind::First,
+        attempt_no: 1,
+        order_id: asked.order_id.clone(),
+        payment_key: Some(asked.payment_key.clone()),
+        idempotency_key: new_key(),
+        amount: asked.amount,
+        status: PaymentStatus::Pending,
+        decline_kind: None,
+        toss_code: None,
+        toss_message: None,
+        receipt_url: None,
+        paid_at: None,
+        created_at: now,
+        settled_at: None,
+        sent_at: None,
+        first_sent_at: None,
+        unknown_since: None,
+        review_since: None,
+        lookups_missed: 0,
+    }
+}

@@ -1,0 +1,4 @@
+//! What people ask of a subscription, in the caller's transaction: decided by the domain, recorded with its e-mail and event.
+
+pub mod cancel;
+pub mod confirm;

@@ -1,0 +1,157 @@
+//! Reads the environment and lists every mistake at once, by the name of its variable.
+
+use std::{fmt, str::FromStr};
+
+use secrecy::SecretString;
+
+/// The environment as it is read, with the mistakes found so far.
+#[derive(Default)]
+pub struct Vars {
+    given: Vec<(String, String)>,
+    mistakes: Vec<String>,
+}
+
+/// Everything that is wrong with the configuration, one line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<String>);
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration is wrong:")?;
+        self.0.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+impl Vars {
+    pub fn from_env() -> Self {
+        Self::new(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
+    }
+
+    pub fn new(given: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { given: given.into_iter().collect(), mistakes: Vec::new() }
+    }
+
+    /// The variable's text; empty counts as unset, as docker compose passes unset variables.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        let found = self.given.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    pub fn required(&mut self, name: &str, what: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.mistake(format!("{name} is not set: {what}"));
+            String::new()
+        })
+    }
+
+    pub fn required_secret(&mut self, name: &str, what: &str) -> SecretString {
+        SecretString::from(self.required(name, what))
+    }
+
+    pub fn optional_secret(&self, name: &str) -> Option<SecretString> {
+        self.optional(name).map(SecretString::from)
+    }
+
+    /// The variable parsed, or `default` where it is not set. `what` says what would be right.
+    pub fn parsed_or<T: FromStr>(&mut self, name: &str, default: T, what: &str) -> T {
+        self.parsed(name, what).unwrap_or(default)
+    }
+
+    /// The variable parsed; none where it is not set or wrong (which is then among the mistakes).
+    pub fn parsed<T: FromStr>(&mut self, name: &str, what: &str) -> Option<T> {
+        let text = self.optional(name)?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.mistake(format!("{name} is wrong: {what}"));
+        }
+        parsed
+    }
+
+    pub fn mistake(&mut self, line: impl Into<String>) {
+        self.mistakes.push(line.into());
+    }
+
+    /// `value` if nothing was wrong, else every mistake.
+    pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
+        if self.mistakes.is_empty() { Ok(value) } else { Err(Mistakes(self.mistakes)) }
+    }
+}
+
+/// `CLOCK`: `system`, or `test` for one that `billing clock` moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum ClockKind {
+    System,
+    Test,
+}
+
+/// `LOG_FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// What every process needs: where the database is, which clock, how to log.
+#[derive(Debug, Clone)]
+pub struct Base {
+    pub database_url: SecretString,
+    pub clock: ClockKind,
+    pub log_format: LogFormat,
+}
+
+impl Base {
+    pub fn read(vars: &mut Vars) -> Self {
+        let base = Self {
+            database_url: vars.required_secret("DATABASE_URL", "postgres://user:password@host:5432/database"),
+            clock: vars.parsed_or("CLOCK", ClockKind::System, "system or test"),
+            log_format: vars.parsed_or("LOG_FORMAT", LogFormat::Pretty, "pretty or json"),
+        };
+        if base.clock == ClockKind::Test {
+            refuse_live_keys(vars);
+        }
+        base
+    }
+}
+
+/// A clock that can be moved would charge real cards ahead of time.
+fn refuse_live_keys(vars: &mut Vars) {
+    for name in ["TOSS_SECRET_KEY", "TOSS_WIDGET_SECRET_KEY", "TOSS_CLIENT_KEY"] {
+        if vars.optional(name).is_some_and(|key| key.starts_with("live_")) {
+            vars.mistake(format!("CLOCK=test is for test keys only, and {name} is a live one"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(given: &[(&str, &str)]) -> Vars {
+        Vars::new(given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn every_mistake_is_listed_at_once_by_the_name_of_its_variable() {
+        let mut vars = vars(&[("CLOCK", "sundial"), ("LOG_FORMAT", "xml"), ("PORT", "")]);
+        let base = Base::read(&mut vars);
+        let Mistakes(lines) = vars.finish(base).unwrap_err();
+        assert_eq!(lines.len(), 3);
+        for name in ["DATABASE_URL", "CLOCK", "LOG_FORMAT"] {
+            assert!(lines.iter().any(|line| line.starts_with(name)), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_movable_clock_is_refused_with_live_keys() {
+        let mut vars =
+            vars(&[("DATABASE_URL", "postgres://x"), ("CLOCK", "test"), ("TOSS_SECRET_KEY", "live_sk_x")]);
+        let base = Base::read(&mut vars);
+        assert!(vars.finish(base).unwrap_err().0[0].contains("TOSS_SECRET_KEY"));
+    }
+}

@@ -1,0 +1,133 @@
+//! One attempt to take money: its name at the gateway, its states, and how a lost answer is hunted down.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use strum::{Display, EnumString, IntoStaticStr};
+use uuid::Uuid;
+
+use super::money::Won;
+
+/// Toss keeps an idempotency key for 15 days; one day of margin (docs.tosspayments.com/reference/using-api/authorization).
+pub const KEY_LIFETIME: TimeDelta = TimeDelta::days(14);
+/// After this long without an answer a person looks at it; no automatic re-send from then on.
+pub const REVIEW_AFTER: TimeDelta = TimeDelta::hours(24);
+/// A charge may still be running for 60 s; only well after that does "no such order" mean anything.
+pub const RESEND_AFTER: TimeDelta = TimeDelta::minutes(10);
+/// A confirmation can only be repeated while the buyer's authentication lives (10 minutes), so it may not wait that long.
+pub const RECONFIRM_AFTER: TimeDelta = TimeDelta::seconds(75);
+/// How often the gateway must have said "no such order" before the attempt is sent again.
+pub const MISSES_BEFORE_RESEND: i32 = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum PaymentStatus {
+    Pending,
+    Unknown,
+    Completed,
+    Failed,
+    Refunded,
+    PartiallyRefunded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum PaymentKind {
+    /// Authenticated by the buyer in the payment window; we confirm it.
+    First,
+    /// Charged by us with the billing key.
+    Renewal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum DeclineKind {
+    Soft,
+    /// Final for this card: asking again without a new one is pointless.
+    Hard,
+}
+
+/// A row of `payments`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub subscription_id: Uuid,
+    pub invoice_id: Uuid,
+    pub kind: PaymentKind,
+    pub attempt_no: i32,
+    pub order_id: String,
+    pub payment_key: Option<String>,
+    pub idempotency_key: Uuid,
+    pub amount: Won,
+    pub status: PaymentStatus,
+    pub decline_kind: Option<DeclineKind>,
+    pub toss_code: Option<String>,
+    pub toss_message: Option<String>,
+    pub receipt_url: Option<String>,
+    pub paid_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+    /// When the request last left, or may have left. None: it certainly has not.
+    pub sent_at: Option<DateTime<Utc>>,
+    pub first_sent_at: Option<DateTime<Utc>>,
+    pub unknown_since: Option<DateTime<Utc>>,
+    pub review_since: Option<DateTime<Utc>>,
+    pub lookups_missed: i32,
+}
+
+impl Attempt {
+    pub fn is_unfinished(&self) -> bool {
+        match self.status {
+            PaymentStatus::Pending | PaymentStatus::Unknown => true,
+            PaymentStatus::Completed
+            | PaymentStatus::Failed
+            | PaymentStatus::Refunded
+            | PaymentStatus::PartiallyRefunded => false,
+        }
+    }
+
+    /// Whether the same order and key may be sent once more after the gateway said "no such order"
+    /// (this answer counted in `lookups_missed`).
+    pub fn may_resend(&self, now: DateTime<Utc>) -> bool {
+        let (Some(sent), Some(first)) = (self.sent_at, self.first_sent_at) else {
+            return true;
+        };
+        let pause = match self.kind {
+            PaymentKind::First => RECONFIRM_AFTER,
+            PaymentKind::Renewal => RESEND_AFTER,
+        };
+        self.lookups_missed >= MISSES_BEFORE_RESEND
+            && now - sent >= pause
+            && now - first < KEY_LIFETIME
+            && !self.is_for_review(now)
+    }
+
+    /// Whether a person has to look at it.
+    pub fn is_for_review(&self, now: DateTime<Utc>) -> bool {
+        self.review_since.is_some() || self.unknown_since.is_some_and(|since| now - since >= REVIEW_AFTER)
+    }
+
+    /// When to ask the gateway again about an answer that did not come: soon at first, hourly later,
+    /// daily once a person has it.
+    pub fn next_lookup(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let waited = self.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
+        let pause = if self.is_for_review(now) {
+            TimeDelta::days(1)
+        } else if waited < TimeDelta::minutes(1) {
+            TimeDelta::seconds(20)
+        } else if waited < TimeDelta::minutes(15) {
+            TimeDelta::minutes(1)
+        } else if waited < TimeDelta::hours(2) {
+            TimeDelta::minutes(10)
+        } else {
+            TimeDelta::hours(1)
+        };
+        now + pause
+    }
+}
+
+/// The order id of a renewal: the same (subscription, period, attempt) always has the same name at the gateway.
+///
+/// Toss allows 6–64 characters of `[A-Za-z0-9_-]`; this is at most 5 + 32 + 1 + 10 + 1 + 10 = 59.
+pub fn renewal_order_id(subscription_id: Uuid, period_no: u32, attempt_no: i32) -> String {
+    format!("AUTO_{}_{period_no}_{attempt_no}", subscription_id.simple())
+}

@@ -1,0 +1,193 @@
+//! Whether to move money for an invoice now, and what follows from the answer. No caller decides this for itself.
+
+use chrono::{DateTime, NaiveTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    attempt::{Attempt, DeclineKind, PaymentKind, PaymentStatus},
+    calendar::{OutOfCalendar, seoul_date, seoul_midnight},
+    dunning::{NextStep, Policy},
+    invoice::{Invoice, InvoiceStatus},
+    subscription::{Subscription, SubscriptionStatus},
+};
+
+/// Everything on record that the decision rests on, read under the subscription's and the invoice's lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub subscription: &'a Subscription,
+    pub invoice: &'a Invoice,
+    pub attempts: &'a [Attempt],
+    /// Steps of the ladder that were passed without asking the bank.
+    pub skips: usize,
+    /// The operators' global kill switch.
+    pub charging_enabled: bool,
+    pub now: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    HardDecline,
+    NoPaymentMethod,
+}
+
+impl SkipReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HardDecline => "hard_decline",
+            Self::NoPaymentMethod => "no_payment_method",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Record a new attempt, then call.
+    Charge,
+    /// An attempt is on record that certainly was not sent: send it.
+    Send(Uuid),
+    /// An attempt was sent, or may have been: ask what became of it.
+    LookUp(Uuid),
+    /// This step of the ladder passes without asking the bank.
+    Skip(SkipReason),
+    /// The subscription ended and nothing is in flight: the invoice is void, an unsent attempt withdrawn.
+    Void,
+    /// Its period is over (nothing ran for long): leave it to an operator, charge the current period instead.
+    Hold,
+    /// Not before this instant.
+    NotYet(DateTime<Utc>),
+    /// An operator has stopped charging, here or everywhere.
+    Paused,
+    /// There is nothing left to do, for this reason.
+    Nothing(&'static str),
+}
+
+/// What to do about an invoice of an existing subscription, now.
+pub fn decide(facts: Facts<'_>) -> Decision {
+    use InvoiceStatus as I;
+    use SubscriptionStatus as S;
+    let Facts { subscription, invoice, .. } = facts;
+    if let Some(open) = facts.attempts.iter().find(|attempt| attempt.is_unfinished()) {
+        return decide_unfinished(facts, open);
+    }
+    match (invoice.status, subscription.status) {
+        (I::Paid, _) => Decision::Nothing("the invoice is paid"),
+        (I::Void, _) => Decision::Nothing("the invoice is void"),
+        (I::Uncollectible, _) => Decision::Nothing("every try is used up; a new card brings it back"),
+        (I::Open, S::Canceled) => Decision::Void,
+        (I::Open, S::Incomplete) => Decision::Nothing("the first payment is made by its confirmation"),
+        (I::Open, S::Suspended) => Decision::Nothing("the subscription is suspended"),
+        (I::Open, S::Active | S::PastDue) => decide_due(facts),
+    }
+}
+
+fn decide_unfinished(facts: Facts<'_>, open: &Attempt) -> Decision {
+    match (open.sent_at, facts.subscription.status) {
+        (Some(_), _) => Decision::LookUp(open.id),
+        (None, SubscriptionStatus::Canceled) => Decision::Void,
+        (None, _) if is_paused(facts) => Decision::Paused,
+        (None, _) => Decision::Send(open.id),
+    }
+}
+
+fn is_paused(facts: Facts<'_>) -> bool {
+    !facts.charging_enabled || facts.subscription.charging_paused_at.is_some()
+}
+
+fn decide_due(facts: Facts<'_>) -> Decision {
+    let Facts { subscription, invoice, now, .. } = facts;
+    let due_at = invoice.next_attempt_at.unwrap_or_else(|| seoul_midnight(invoice.due_on));
+    if invoice.held_since.is_some() {
+        return Decision::Nothing("an older period after an outage: waits for an operator");
+    }
+    if now < due_at {
+        return Decision::NotYet(due_at);
+    }
+    if is_paused(facts) {
+        return Decision::Paused;
+    }
+    if seoul_date(now) >= invoice.period.end {
+        return Decision::Hold;
+    }
+    if subscription.sealed_billing_key.is_none() {
+        return Decision::Skip(SkipReason::NoPaymentMethod);
+    }
+    match last_hard_decline(facts.attempts) {
+        Some(at) if !subscription.has_new_card_since(at) => Decision::Skip(SkipReason::HardDecline),
+        Some(_) | None => Decision::Charge,
+    }
+}
+
+fn last_hard_decline(attempts: &[Attempt]) -> Option<DateTime<Utc>> {
+    attempts
+        .iter()
+        .filter(|attempt| attempt.decline_kind == Some(DeclineKind::Hard))
+        .filter_map(|attempt| attempt.settled_at)
+        .max()
+}
+
+/// Steps of the ladder that have gone without money: declines on record and steps passed. There is no counter.
+pub fn steps_gone(attempts: &[Attempt], skips: usize) -> usize {
+    let declines = attempts
+        .iter()
+        .filter(|attempt| attempt.status == PaymentStatus::Failed && attempt.decline_kind.is_some())
+        .count();
+    declines.saturating_add(skips)
+}
+
+/// What captured money does to the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPaid {
+    Activate,
+    Renew,
+    /// The customer cancelled while the charge was in flight: the money goes back.
+    Refund,
+}
+
+pub fn after_paid(status: SubscriptionStatus) -> AfterPaid {
+    match status {
+        SubscriptionStatus::Incomplete => AfterPaid::Activate,
+        SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Suspended => {
+            AfterPaid::Renew
+        }
+        SubscriptionStatus::Canceled => AfterPaid::Refund,
+    }
+}
+
+/// What a step without money (a decline, or a step passed) does to the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterDecline {
+    /// The first payment failed: the subscription never begins.
+    NeverBegins,
+    RetryAt(DateTime<Utc>),
+    Suspend,
+    /// It ended meanwhile; nothing is owed.
+    Void,
+    /// It is suspended already and stays so.
+    StaySuspended,
+}
+
+/// `steps_gone` counts the step that has just gone without money.
+pub fn after_decline(
+    kind: PaymentKind,
+    status: SubscriptionStatus,
+    policy: &Policy,
+    steps_gone: usize,
+    now: DateTime<Utc>,
+    charge_time: NaiveTime,
+) -> Result<AfterDecline, OutOfCalendar> {
+    use SubscriptionStatus as S;
+    Ok(match (kind, status) {
+        (_, S::Canceled) => AfterDecline::Void,
+        (_, S::Incomplete) => AfterDecline::NeverBegins,
+        (PaymentKind::First, S::Active | S::PastDue | S::Suspended) => AfterDecline::Void,
+        (PaymentKind::Renewal, S::Suspended) => AfterDecline::StaySuspended,
+        (PaymentKind::Renewal, S::Active | S::PastDue) => match policy.after(steps_gone, now, charge_time)? {
+            NextStep::RetryAt(at) => AfterDecline::RetryAt(at),
+            NextStep::Suspend => AfterDecline::Suspend,
+        },
+    })
+}
+
+#[cfg(test)]
+#[path = "charge_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+//! Every combination of subscription, invoice and attempt, and the one thing to do about it.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::domain::{
+    calendar::{Cycle, seoul_midnight},
+    money::Won,
+    subscription::tests::subscription,
+};
+
+const STATUSES: [SubscriptionStatus; 5] = [
+    SubscriptionStatus::Incomplete,
+    SubscriptionStatus::Active,
+    SubscriptionStatus::PastDue,
+    SubscriptionStatus::Suspended,
+    SubscriptionStatus::Canceled,
+];
+
+fn due_day() -> DateTime<Utc> {
+    seoul_midnight("2026-12-22".parse().unwrap()) + TimeDelta::hours(2)
+}
+
+fn invoice(status: InvoiceStatus) -> Invoice {
+    let period = Cycle::Monthly.period("2026-11-22".parse().unwrap(), 1).unwrap();
+    Invoice {
+        id: Uuid::nil(),
+        subscription_id: Uuid::nil(),
+        period,
+        due_on: period.start,
+        amount: Won::new(9_900).unwrap(),
+        status,
+        first_failed_at: None,
+        next_attempt_at: None,
+        held_since: None,
+    }
+}
+
+fn attempt(status: PaymentStatus, sent_at: Option<DateTime<Utc>>) -> Attempt {
+    Attempt {
+        id: Uuid::from_u128(7),
+        user_id: Uuid::nil(),
+        subscription_id: Uuid::nil(),
+        invoice_id: Uuid::nil(),
+        kind: PaymentKind::Renewal,
+        attempt_no: 1,
+        order_id: "AUTO_x_1_1".into(),
+        payment_key: None,
+        idempotency_key: Uuid::nil(),
+        amount: Won::new(9_900).unwrap(),
+        status,
+        decline_kind: None,
+        toss_code: None,
+        toss_message: None,
+        receipt_url: None,
+        paid_at: None,
+        created_at: due_day(),
+        settled_at: None,
+        sent_at,
+        first_sent_at: sent_at,
+        unknown_since: sent_at,
+        review_since: None,
+        lookups_missed: 0,
+    }
+}
+
+fn declined(kind: DeclineKind) -> Attempt {
+    Attempt {
+        decline_kind: Some(kind),
+        settled_at: Some(due_day()),
+        ..attempt(PaymentStatus::Failed, Some(due_day()))
+    }
+}
+
+fn decide_for(subscription: &Subscription, invoice: &Invoice, attempts: &[Attempt]) -> Decision {
+    let facts = Facts { subscription, invoice, attempts, skips: 0, charging_enabled: true, now: due_day() };
+    decide(facts)
+}
+
+#[test]
+fn a_due_invoice_of_a_living_subscription_is_charged_and_no_other() {
+    use InvoiceStatus as I;
+    for status in STATUSES {
+        for invoice_status in [I::Open, I::Paid, I::Void, I::Uncollectible] {
+            let decision = decide_for(&subscription(status), &invoice(invoice_status), &[]);
+            let may_charge = invoice_status == I::Open
+                && matches!(status, SubscriptionStatus::Active | SubscriptionStatus::PastDue);
+            assert_eq!(decision == Decision::Charge, may_charge, "{status} {invoice_status}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_that_may_have_been_sent_is_always_looked_up_first_whatever_happened_to_the_subscription() {
+    for status in STATUSES {
+        for open in [PaymentStatus::Pending, PaymentStatus::Unknown] {
+            let attempts = [attempt(open, Some(due_day()))];
+            let decision = decide_for(&subscription(status), &invoice(InvoiceStatus::Open), &attempts);
+            assert_eq!(decision, Decision::LookUp(Uuid::from_u128(7)));
+        }
+    }
+}
+
+#[test]
+fn an_unsent_attempt_is_sent_unless_the_customer_cancelled() {
+    let attempts = [attempt(PaymentStatus::Pending, None)];
+    let open = invoice(InvoiceStatus::Open);
+    let decide_in = |status| decide_for(&subscription(status), &open, &attempts);
+    assert_eq!(decide_in(SubscriptionStatus::Active), Decision::Send(Uuid::from_u128(7)));
+    assert_eq!(decide_in(SubscriptionStatus::Canceled), Decision::Void);
+}
+
+#[test]
+fn kill_switches_stop_new_money_but_never_a_look_up() {
+    let subscription = subscription(SubscriptionStatus::Active);
+    let open = invoice(InvoiceStatus::Open);
+    let stopped = |attempts: &[Attempt]| {
+        decide(Facts {
+            subscription: &subscription,
+            invoice: &open,
+            attempts,
+            skips: 0,
+            charging_enabled: false,
+            now: due_day(),
+        })
+    };
+    assert_eq!(stopped(&[]), Decision::Paused);
+    assert_eq!(stopped(&[attempt(PaymentStatus::Pending, None)]), Decision::Paused);
+    assert!(matches!(stopped(&[attempt(PaymentStatus::Unknown, Some(due_day()))]), Decision::LookUp(_)));
+}
+
+#[test]
+fn a_hard_decline_is_not_asked_again_until_a_new_card_is_registered() {
+    let mut subscription = subscription(SubscriptionStatus::PastDue);
+    let open = invoice(InvoiceStatus::Open);
+    let attempts = [declined(DeclineKind::Hard)];
+    assert_eq!(decide_for(&subscription, &open, &attempts), Decision::Skip(SkipReason::HardDecline));
+    subscription.card_registered_at = Some(due_day() + TimeDelta::hours(1));
+    assert_eq!(decide_for(&subscription, &open, &attempts), Decision::Charge);
+}
+
+#[test]
+fn an_invoice_whose_period_is_over_waits_for_an_operator() {
+    let subscription = subscription(SubscriptionStatus::PastDue);
+    let open = invoice(InvoiceStatus::Open);
+    let late = seoul_midnight(open.period.end);
+    let facts = Facts {
+        subscription: &subscription,
+        invoice: &open,
+        attempts: &[],
+        skips: 0,
+        charging_enabled: true,
+        now: late,
+    };
+    assert_eq!(decide(facts), Decision::Hold);
+}
+
+#[test]
+fn the_ladder_counts_declines_and_skips_but_neither_withdrawn_nor_unknown_attempts() {
+    let withdrawn = attempt(PaymentStatus::Failed, None);
+    let unknown = attempt(PaymentStatus::Unknown, Some(due_day()));
+    let attempts = [declined(DeclineKind::Soft), withdrawn, unknown];
+    assert_eq!(steps_gone(&attempts, 1), 2);
+}
+
+#[test]
+fn money_that_lands_after_a_cancel_goes_back() {
+    let after: Vec<_> = STATUSES.map(after_paid).into();
+    use AfterPaid::{Activate, Refund, Renew};
+    assert_eq!(after, [Activate, Renew, Renew, Renew, Refund]);
+}
+
+#[test]
+fn a_declined_first_payment_never_begins_a_subscription_and_a_canceled_one_owes_nothing() {
+    let policy = Policy { retry_days: vec![3, 3] };
+    let time = chrono::NaiveTime::from_hms_opt(2, 0, 0).unwrap();
+    let after = |kind, status| after_decline(kind, status, &policy, 1, due_day(), time).unwrap();
+    assert_eq!(after(PaymentKind::First, SubscriptionStatus::Incomplete), AfterDecline::NeverBegins);
+    assert_eq!(after(PaymentKind::Renewal, SubscriptionStatus::Canceled), AfterDecline::Void);
+    let retry = after(PaymentKind::Renewal, SubscriptionStatus::Active);
+    assert_eq!(retry, AfterDecline::RetryAt(due_day() + TimeDelta::days(3)));
+}

@@ -1,0 +1,89 @@
+//! An invoice: what one period costs, when it is due, and which periods an outage has left unpaid.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use strum::{Display, EnumString, IntoStaticStr};
+use uuid::Uuid;
+
+use super::{
+    calendar::{Cycle, OutOfCalendar, Period},
+    money::Won,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum InvoiceStatus {
+    Open,
+    Paid,
+    /// Nothing is owed: the subscription ended before it was charged.
+    Void,
+    /// The ladder is used up; only a new card brings it back.
+    Uncollectible,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    pub id: Uuid,
+    pub subscription_id: Uuid,
+    pub period: Period,
+    /// Civil date in Seoul on which the card is first charged for it.
+    pub due_on: NaiveDate,
+    pub amount: Won,
+    pub status: InvoiceStatus,
+    pub first_failed_at: Option<DateTime<Utc>>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    pub held_since: Option<DateTime<Utc>>,
+}
+
+/// The periods that have begun and are not paid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePeriods {
+    /// The one that contains today: it is charged.
+    pub current: Period,
+    /// Earlier ones, missed while nothing ran: they wait for an operator, so that an outage never
+    /// ends in several charges at once.
+    pub older: Vec<Period>,
+}
+
+/// Which periods after `paid_no` have begun by `today`. None: nothing is due.
+pub fn due_periods(
+    cycle: Cycle,
+    anchor: NaiveDate,
+    paid_no: u32,
+    today: NaiveDate,
+) -> Result<Option<DuePeriods>, OutOfCalendar> {
+    let mut begun = Vec::new();
+    let mut no = paid_no.checked_add(1).ok_or(OutOfCalendar)?;
+    loop {
+        let period = cycle.period(anchor, no)?;
+        if period.start > today {
+            break;
+        }
+        begun.push(period);
+        no = no.checked_add(1).ok_or(OutOfCalendar)?;
+    }
+    Ok(begun.pop().map(|current| DuePeriods { current, older: begun }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_due_the_day_before_and_one_period_on_the_day() {
+        let due = |today| due_periods(Cycle::Monthly, date("2026-11-22"), 0, date(today)).unwrap();
+        assert_eq!(due("2026-12-21"), None);
+        let due = due("2026-12-22").unwrap();
+        assert_eq!((due.current.no, due.current.start, due.older), (1, date("2026-12-22"), vec![]));
+    }
+
+    #[test]
+    fn after_forty_days_of_downtime_one_period_is_charged_and_the_older_one_waits() {
+        let due = due_periods(Cycle::Monthly, date("2026-11-22"), 0, date("2027-01-31")).unwrap().unwrap();
+        assert_eq!(due.current.no, 2);
+        assert_eq!(due.older.iter().map(|p| p.no).collect::<Vec<_>>(), [1]);
+    }
+}

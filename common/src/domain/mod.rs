@@ -1,0 +1,12 @@
+//! The rules of recurring billing, free of I/O: every decision is one exhaustive match that can be read and tested alone.
+
+pub mod attempt;
+pub mod calendar;
+pub mod charge;
+pub mod dunning;
+pub mod invoice;
+pub mod money;
+pub mod outcome;
+pub mod plan;
+pub mod refund;
+pub mod subscription;

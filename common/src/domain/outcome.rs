@@ -1,0 +1,60 @@
+//! What a call to the gateway came to: four outcomes, and for a look-up a fifth, "no such order".
+
+use chrono::{DateTime, Utc};
+
+use super::attempt::DeclineKind;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The money moved, and the answer names our order and amount.
+    Paid(Receipt),
+    /// The bank said no. Counts toward suspension.
+    Declined(Refusal),
+    /// It never reached the bank: maintenance, rate limit, our mistake. Counts nothing, mails nobody.
+    NotAttempted(NotAttempted),
+    /// Nobody knows: a timeout, a 5xx, a cut line. Never a failure.
+    Unknown(Doubt),
+    /// A look-up only: the gateway knows no such order, or one that has not been approved.
+    NoSuchOrder,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub payment_key: String,
+    pub paid_at: DateTime<Utc>,
+    pub method: String,
+    pub receipt_url: Option<String>,
+    /// Compared with the secret of later webhooks.
+    pub secret: Option<String>,
+    pub trace_id: Option<String>,
+    /// Sealed already; present when the gateway handed out a billing key with the payment.
+    pub sealed_billing_key: Option<String>,
+    /// Masked by the gateway, e.g. `43301234****123*`.
+    pub card_number: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub kind: DeclineKind,
+    pub code: String,
+    pub message: String,
+    pub trace_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAttempted {
+    pub code: Option<String>,
+    pub message: String,
+    pub trace_id: Option<String>,
+    /// The gateway replays this refusal for 15 days under the same idempotency key: the next try needs a new one.
+    pub key_is_burnt: bool,
+    /// Only a person can mend it (credentials, contract, our own request).
+    pub needs_operator: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    pub code: Option<String>,
+    pub message: String,
+    pub trace_id: Option<String>,
+}

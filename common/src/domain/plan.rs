@@ -1,0 +1,30 @@
+//! What is sold, and for how much. The price is the server's: a client names a plan, never an amount of its own.
+
+use super::{calendar::Cycle, money::Won};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub code: String,
+    pub name: String,
+    pub monthly: Won,
+    pub yearly: Won,
+}
+
+impl Plan {
+    pub fn price(&self, cycle: Cycle) -> Won {
+        match cycle {
+            Cycle::Monthly => self.monthly,
+            Cycle::Yearly => self.yearly,
+        }
+    }
+}
+
+impl Cycle {
+    /// As it stands in Korean e-mails and order names.
+    pub fn korean(self) -> &'static str {
+        match self {
+            Self::Monthly => "월간",
+            Self::Yearly => "연간",
+        }
+    }
+}

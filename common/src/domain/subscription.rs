@@ -1,0 +1,156 @@
+//! A subscription: its states, who has access when, and what cancelling does.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use strum::{Display, EnumString, IntoStaticStr};
+use uuid::Uuid;
+
+use super::{
+    calendar::{Cycle, seoul_date},
+    money::Won,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// The first payment has not settled yet.
+    Incomplete,
+    Active,
+    /// A renewal was declined and is being retried; access goes on.
+    PastDue,
+    Suspended,
+    /// No further charge; access until the paid period ends.
+    Canceled,
+}
+
+/// A row of `subscriptions`. The billing key stays sealed in here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub plan: String,
+    pub cycle: Cycle,
+    pub sealed_billing_key: Option<String>,
+    pub customer_key: String,
+    pub card_number: Option<String>,
+    pub card_registered_at: Option<DateTime<Utc>>,
+    pub amount: Won,
+    pub status: SubscriptionStatus,
+    pub customer_email: String,
+    pub customer_name: String,
+    pub anchor_on: NaiveDate,
+    pub period_no: u32,
+    pub current_period_start: NaiveDate,
+    /// First day that is not paid for.
+    pub current_period_end: NaiveDate,
+    pub next_billing_date: DateTime<Utc>,
+    pub charging_paused_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub activated_at: Option<DateTime<Utc>>,
+    pub suspended_at: Option<DateTime<Utc>>,
+    pub canceled_at: Option<DateTime<Utc>>,
+    pub cancel_reason: Option<String>,
+}
+
+/// Whether the customer may use what is sold, at this instant.
+pub fn has_access(subscription: &Subscription, now: DateTime<Utc>) -> bool {
+    match subscription.status {
+        SubscriptionStatus::Active | SubscriptionStatus::PastDue => true,
+        SubscriptionStatus::Canceled => {
+            subscription.activated_at.is_some()
+                && subscription.suspended_at.is_none()
+                && seoul_date(now) < subscription.current_period_end
+        }
+        SubscriptionStatus::Incomplete | SubscriptionStatus::Suspended => false,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CancelRefused {
+    #[error("the subscription is canceled already")]
+    AlreadyCanceled,
+}
+
+/// Whether a cancel changes anything. From any living state it does; a second one is an error that writes nothing.
+pub fn cancel(subscription: &Subscription) -> Result<(), CancelRefused> {
+    match subscription.status {
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Suspended => Ok(()),
+        SubscriptionStatus::Canceled => Err(CancelRefused::AlreadyCanceled),
+    }
+}
+
+impl Subscription {
+    /// Last day of access after a cancel today: the paid period's end, or today when none is running.
+    pub fn access_until(&self, now: DateTime<Utc>) -> NaiveDate {
+        match self.status {
+            SubscriptionStatus::Suspended | SubscriptionStatus::Incomplete => seoul_date(now),
+            SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Canceled => {
+                self.current_period_end
+            }
+        }
+    }
+
+    /// Whether this attempt's card is the one registered now.
+    pub fn has_new_card_since(&self, instant: DateTime<Utc>) -> bool {
+        self.card_registered_at.is_some_and(|registered| registered > instant)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::calendar::seoul_midnight;
+
+    pub(crate) fn subscription(status: SubscriptionStatus) -> Subscription {
+        let start: NaiveDate = "2026-11-22".parse().unwrap();
+        let end: NaiveDate = "2026-12-22".parse().unwrap();
+        let created_at = seoul_midnight(start);
+        Subscription {
+            id: Uuid::nil(),
+            user_id: Uuid::nil(),
+            plan: "personal".into(),
+            cycle: Cycle::Monthly,
+            sealed_billing_key: Some("k1:sealed".into()),
+            customer_key: "customer".into(),
+            card_number: None,
+            card_registered_at: Some(created_at),
+            amount: Won::new(9_900).unwrap(),
+            status,
+            customer_email: "user@example.com".into(),
+            customer_name: "홍길동".into(),
+            anchor_on: start,
+            period_no: 0,
+            current_period_start: start,
+            current_period_end: end,
+            next_billing_date: seoul_midnight(end),
+            charging_paused_at: None,
+            created_at,
+            activated_at: Some(created_at),
+            suspended_at: None,
+            canceled_at: None,
+            cancel_reason: None,
+        }
+    }
+
+    #[test]
+    fn past_due_keeps_access_suspended_loses_it_and_canceled_keeps_it_until_the_period_ends() {
+        use SubscriptionStatus as S;
+        let last_day = seoul_midnight("2026-12-22".parse().unwrap()) - chrono::TimeDelta::seconds(1);
+        let after = seoul_midnight("2026-12-22".parse().unwrap());
+        let seen: Vec<_> = [S::Incomplete, S::Active, S::PastDue, S::Suspended, S::Canceled]
+            .map(|status| {
+                let it = subscription(status);
+                (has_access(&it, last_day), has_access(&it, after))
+            })
+            .into();
+        assert_eq!(seen, [(false, false), (true, true), (true, true), (false, false), (true, false)]);
+    }
+
+    #[test]
+    fn a_second_cancel_is_refused() {
+        assert_eq!(cancel(&subscription(SubscriptionStatus::Active)), Ok(()));
+        assert_eq!(cancel(&subscription(SubscriptionStatus::Canceled)), Err(CancelRefused::AlreadyCanceled));
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads and changes invoices: one per subscription and period, whoever asks for it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, counted, known, number, one_row, won};
+use crate::domain::{calendar::Period, invoice::Invoice};
+
+struct Row {
+    id: Uuid,
+    subscription_id: Uuid,
+    period_no: i32,
+    period_start: NaiveDate,
+    period_end: NaiveDate,
+    due_on: NaiveDate,
+    amount: i32,
+    status: String,
+    first_failed_at: Option<DateTime<Utc>>,
+    next_attempt_at: Option<DateTime<Utc>>,
+    held_since: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Invoice {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            subscription_id: row.subscription_id,
+            period: Period {
+                no: counted("invoices", "period_no", row.period_no)?,
+                start: row.period_start,
+                end: row.period_end,
+            },
+            due_on: row.due_on,
+            amount: won("invoices", "amount", row.amount)?,
+            status: known("invoices", "status", &row.status)?,
+            first_failed_at: row.first_failed_at,
+            next_attempt_at: row.next_attempt_at,
+            held_since: row.held_since,
+        })
+    }
+}
+
+/// Writes invoices that are not there yet; one that exists for its period stays as it is. Answers the ids of the new ones.
+pub async fn insert_missing(
+    conn: &mut PgConnection,
+    new: &[Invoice],
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids: Vec<_> = new.iter().map(|invoice| invoice.id).collect();
+    let subscriptions: Vec<_> = new.iter().map(|invoice| invoice.subscription_id).collect();
+    let numbers: Vec<_> = new.iter().map(|invoice| number(invoice.period.no)).collect();
+    let starts: Vec<_> = new.iter().map(|invoice| invoice.period.start).collect();
+    let ends: Vec<_> = new.iter().map(|invoice| invoice.period.end).collect();
+    let dues: Vec<_> = new.iter().map(|invoice| invoice.due_on).collect();
+    let amounts: Vec<_> = new.iter().map(|invoice| invoice.amount.get()).collect();
+    let holds: Vec<_> = new.iter().map(|invoice| invoice.held_since).collect();
+    let rows = sqlx::query!(
+        r#"
+        insert into invoices
+            (id, subscription_id, period_no, period_start, period_end, due_on, amount, held_since, created_at)
+        select n.id, n.subscription_id, n.period_no, n.period_start, n.period_end, n.due_on, n.amount, n.held_since, $9
+          from unnest($1::uuid[], $2::uuid[], $3::int[], $4::date[], $5::date[], $6::date[], $7::int[], $8::timestamptz[])
+            as n (id, subscription_id, period_no, period_start, period_end, due_on, amount, held_since)
+        on conflict (subscription_id, period_no) do nothing
+        returning id
+        "#,
+        &ids,
+        &subscriptions,
+        &numbers,
+        &starts,
+        &ends,
+        &dues,
+        &amounts,
+        &holds as &[Option<DateTime<Utc>>],
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Reads an invoice and holds its row. The subscription's row is locked before, always in that order.
+pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
+               first_failed_at, next_attempt_at, held_since
+          from invoices where id = $1 for update
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Invoice::try_from).transpose()
+}
+
+/// The invoices of a subscription that money may still be taken for, oldest period first.
+pub async fn unsettled_of(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+) -> Result<Vec<Invoice>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
+               first_failed_at, next_attempt_at, held_since
+          from invoices
+         where subscription_id = $1 and status in ('open', 'uncollectible')
+         order by period_no
+           for update
+        "#,
+        subscription_id
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Invoice::try_from).collect()
+}
+
+/// The invoice of one period of a subscription.
+pub async fn of_period(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    period_no: u32,
+) -> Result<Option<Uuid>, StoreError> {
+    let row = sqlx::query!(
+        "select id from invoices where subscription_id = $1 and period_no = $2",
+        subscription_id,
+        number(period_no)
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| row.id))
+}
+
+pub async fn mark_paid(conn: &mut PgConnection, id: Uuid, paid_at: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update invoices
+           set status = 'paid', paid_at = $2, closed_at = $2, next_attempt_at = null, held_since = null
+         where id = $1 and status <> 'paid'
+        "#,
+        id,
+        paid_at,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark an invoice paid", &done)
+}
+
+/// Nothing is owed any more: void, or uncollectible when the ladder is used up.
+pub async fn close(
+    conn: &mut PgConnection,
+    id: Uuid,
+    status: crate::domain::invoice::InvoiceStatus,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update invoices set status = $2, closed_at = $3, next_attempt_at = null where id = $1",
+        id,
+        <&str>::from(status),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("close an invoice", &done)
+}
+
+/// A step of the ladder went without money: the next one comes at `next_attempt_at`, under the pinned policy.
+pub async fn schedule_retry(
+    conn: &mut PgConnection,
+    id: Uuid,
+    next_attempt_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update invoices set next_attempt_at = $2, first_failed_at = coalesce(first_failed_at, $3)
+         where id = $1 and status = 'open'
+        "#,
+        id,
+        next_attempt_at,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("schedule the next try", &done)
+}
+
+/// Leaves an older unpaid period to an operator.
+pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update invoices set held_since = $2, next_attempt_at = null where id = $1 and status = 'open'",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("hold an invoice", &done)
+}

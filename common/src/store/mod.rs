@@ -1,0 +1,130 @@
+//! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
+
+pub mod dunning;
+pub mod emails;
+pub mod events;
+pub mod invoices;
+pub mod operators;
+pub mod payments;
+pub mod plans;
+pub mod processes;
+pub mod refunds;
+pub mod scan;
+pub mod settings;
+pub mod subscriptions;
+pub mod sweep;
+pub mod users;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
+};
+
+/// Announces a settled payment by its order id, for whoever waits to answer its customer.
+pub const SETTLED_CHANNEL: &str = "payment_settled";
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("{table}.{column} holds {value:?}, which this version does not know")]
+    Inconsistent { table: &'static str, column: &'static str, value: String },
+    #[error("{what}: expected to touch one row, touched {touched}")]
+    WrongRowCount { what: &'static str, touched: u64 },
+}
+
+impl StoreError {
+    /// The database could not be reached, or broke off: nothing is wrong with what was asked.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Database(error) => database_is_away(error),
+            Self::Inconsistent { .. } | Self::WrongRowCount { .. } => false,
+        }
+    }
+
+    /// The named constraint that refused the write, if one did.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.constraint(),
+            Self::Database(_) | Self::Inconsistent { .. } | Self::WrongRowCount { .. } => None,
+        }
+    }
+}
+
+/// Whether an error means that the database is away rather than that the statement was wrong.
+pub fn database_is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        // 57P: shutting down or starting up; 08: connection exception; 53: too many connections, disk full.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["57P", "08", "53"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
+/// A pool that connects when first used, so that a process starts while the database is still away.
+pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    Ok(PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(std::time::Duration::from_secs(5))
+        .connect_lazy_with(options))
+}
+
+/// Creates or upgrades the schema.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!("../migrations").run(pool).await
+}
+
+/// Tells whoever waits for this order that its payment has settled. Heard on commit.
+pub async fn announce_settled(conn: &mut PgConnection, order_id: &str) -> Result<(), StoreError> {
+    sqlx::query!("select pg_notify($1, $2)", SETTLED_CHANNEL, order_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Answers when the database does.
+pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query!("select 1 as one").fetch_one(pool).await?;
+    Ok(())
+}
+
+fn one_row(what: &'static str, result: &PgQueryResult) -> Result<(), StoreError> {
+    match result.rows_affected() {
+        1 => Ok(()),
+        touched => Err(StoreError::WrongRowCount { what, touched }),
+    }
+}
+
+fn known<T: std::str::FromStr>(
+    table: &'static str,
+    column: &'static str,
+    value: &str,
+) -> Result<T, StoreError> {
+    value.parse().map_err(|_| StoreError::Inconsistent { table, column, value: value.to_owned() })
+}
+
+fn won(
+    table: &'static str,
+    column: &'static str,
+    value: i32,
+) -> Result<crate::domain::money::Won, StoreError> {
+    crate::domain::money::Won::new(i64::from(value)).map_err(|_| StoreError::Inconsistent {
+        table,
+        column,
+        value: value.to_string(),
+    })
+}
+
+fn counted(table: &'static str, column: &'static str, value: i32) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| StoreError::Inconsistent { table, column, value: value.to_string() })
+}
+
+fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}

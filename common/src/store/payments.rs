@@ -1,0 +1,296 @@
+//! Attempts: recorded before the call, settled after it, never renamed.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, known, one_row, won};
+use crate::domain::{
+    attempt::Attempt,
+    outcome::{Doubt, NotAttempted, Receipt, Refusal},
+};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    subscription_id: Uuid,
+    invoice_id: Uuid,
+    kind: String,
+    attempt_no: i32,
+    order_id: String,
+    payment_key: Option<String>,
+    idempotency_key: Uuid,
+    amount: i32,
+    status: String,
+    decline_kind: Option<String>,
+    toss_code: Option<String>,
+    toss_message: Option<String>,
+    receipt_url: Option<String>,
+    paid_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    settled_at: Option<DateTime<Utc>>,
+    sent_at: Option<DateTime<Utc>>,
+    first_sent_at: Option<DateTime<Utc>>,
+    unknown_since: Option<DateTime<Utc>>,
+    review_since: Option<DateTime<Utc>>,
+    lookups_missed: i32,
+}
+
+impl TryFrom<Row> for Attempt {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let decline_kind = row.decline_kind.as_deref().map(|text| known("payments", "decline_kind", text));
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            subscription_id: row.subscription_id,
+            invoice_id: row.invoice_id,
+            kind: known("payments", "kind", &row.kind)?,
+            attempt_no: row.attempt_no,
+            order_id: row.order_id,
+            payment_key: row.payment_key,
+            idempotency_key: row.idempotency_key,
+            amount: won("payments", "amount", row.amount)?,
+            status: known("payments", "status", &row.status)?,
+            decline_kind: decline_kind.transpose()?,
+            toss_code: row.toss_code,
+            toss_message: row.toss_message,
+            receipt_url: row.receipt_url,
+            paid_at: row.paid_at,
+            created_at: row.created_at,
+            settled_at: row.settled_at,
+            sent_at: row.sent_at,
+            first_sent_at: row.first_sent_at,
+            unknown_since: row.unknown_since,
+            review_since: row.review_since,
+            lookups_missed: row.lookups_missed,
+        })
+    }
+}
+
+/// Records an intent: the attempt as it is given. The schema refuses a second unfinished one for its invoice.
+pub async fn insert(conn: &mut PgConnection, new: &Attempt) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id, payment_key,
+                              idempotency_key, amount, sent_at, first_sent_at, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)
+        "#,
+        new.id,
+        new.user_id,
+        new.subscription_id,
+        new.invoice_id,
+        <&str>::from(new.kind),
+        new.attempt_no,
+        new.order_id,
+        new.payment_key,
+        new.idempotency_key,
+        new.amount.get(),
+        new.sent_at,
+        new.created_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The attempts of an invoice, in order.
+pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec<Attempt>, StoreError> {
+    let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_of_invoice.sql", invoice_id)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Attempt>, StoreError> {
+    let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find.sql", id).fetch_optional(conn).await?;
+    row.map(Attempt::try_from).transpose()
+}
+
+pub async fn find_by_order(conn: &mut PgConnection, order_id: &str) -> Result<Option<Attempt>, StoreError> {
+    let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find_by_order.sql", order_id)
+        .fetch_optional(conn)
+        .await?;
+    row.map(Attempt::try_from).transpose()
+}
+
+/// A subscription's payments, newest first, attempts in flight included. `before` is the last one seen.
+pub async fn page_of_subscription(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Attempt>, StoreError> {
+    let (at, id) = before.unzip();
+    let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_page.sql", subscription_id, at, id, limit)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// The request is about to leave: from this commit on it may have arrived.
+pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2), lookups_missed = 0
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark an attempt sent", &done)
+}
+
+/// The money is captured.
+pub async fn complete(
+    conn: &mut PgConnection,
+    id: Uuid,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'completed', payment_key = $2, paid_at = $3, payment_method = $4, receipt_url = $5,
+               toss_secret = $6, toss_trace_id = coalesce($7, toss_trace_id), toss_code = null, toss_message = null,
+               settled_at = $8
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        receipt.payment_key,
+        receipt.paid_at,
+        receipt.method,
+        receipt.receipt_url,
+        receipt.secret,
+        receipt.trace_id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("complete a payment", &done)
+}
+
+/// The bank said no.
+pub async fn decline(
+    conn: &mut PgConnection,
+    id: Uuid,
+    refusal: &Refusal,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'failed', decline_kind = $2, toss_code = $3, toss_message = $4,
+               toss_trace_id = coalesce($5, toss_trace_id), settled_at = $6
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        <&str>::from(refusal.kind),
+        refusal.code,
+        refusal.message,
+        refusal.trace_id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("decline a payment", &done)
+}
+
+/// It certainly did not reach the bank: the attempt is as good as new, under `fresh_key` if the old one is burnt.
+pub async fn not_attempted(
+    conn: &mut PgConnection,
+    id: Uuid,
+    why: &NotAttempted,
+    fresh_key: Option<Uuid>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'pending', sent_at = null, unknown_since = null, lookups_missed = 0,
+               idempotency_key = coalesce($2, idempotency_key), toss_code = $3, toss_message = $4,
+               toss_trace_id = coalesce($5, toss_trace_id)
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        fresh_key,
+        why.code,
+        why.message,
+        why.trace_id,
+    )
+    .execute(conn)
+    .await?;
+    one_row("take back an attempt that was not made", &done)
+}
+
+/// Nobody knows what became of it. `missed`: the gateway was asked and knows no such order (yet).
+pub async fn unknown(
+    conn: &mut PgConnection,
+    id: Uuid,
+    doubt: &Doubt,
+    missed: bool,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'unknown', unknown_since = coalesce(unknown_since, $2),
+               lookups_missed = lookups_missed + $3::int, toss_code = coalesce($4, toss_code), toss_message = $5,
+               toss_trace_id = coalesce($6, toss_trace_id)
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        now,
+        i32::from(missed),
+        doubt.code,
+        doubt.message,
+        doubt.trace_id,
+    )
+    .execute(conn)
+    .await?;
+    one_row("keep an unknown outcome", &done)
+}
+
+/// A person has to look at it from now on.
+pub async fn put_in_review(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update payments set review_since = coalesce(review_since, $2) where id = $1 and status = 'unknown'",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("put a payment in review", &done)
+}
+
+/// Withdraws an attempt that was certainly never sent. Not a decline: it counts nothing.
+pub async fn withdraw(
+    conn: &mut PgConnection,
+    id: Uuid,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments set status = 'failed', toss_message = $2, settled_at = $3
+         where id = $1 and status = 'pending' and sent_at is null
+        "#,
+        id,
+        why,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("withdraw an unsent attempt", &done)
+}
+
+/// Books what has gone back of a captured payment.
+pub async fn mark_refunded(conn: &mut PgConnection, id: Uuid, whole: bool) -> Result<(), StoreError> {
+    let status = if whole { "refunded" } else { "partially_refunded" };
+    let done =
+        sqlx::query!("update payments set status = $2 where id = $1", id, status).execute(conn).await?;
+    one_row("book a refund", &done)
+}

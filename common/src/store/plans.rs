@@ -1,0 +1,72 @@
+//! Plans and their prices.
+
+use sqlx::PgConnection;
+
+use super::{StoreError, won};
+use crate::domain::{money::Won, plan::Plan};
+
+struct Row {
+    code: String,
+    name: String,
+    monthly_amount: i32,
+    yearly_amount: i32,
+}
+
+impl TryFrom<Row> for Plan {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            monthly: won("plans", "monthly_amount", row.monthly_amount)?,
+            yearly: won("plans", "yearly_amount", row.yearly_amount)?,
+            code: row.code,
+            name: row.name,
+        })
+    }
+}
+
+pub async fn list(conn: &mut PgConnection) -> Result<Vec<Plan>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select code, name, monthly_amount, yearly_amount from plans order by monthly_amount, code"
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Plan::try_from).collect()
+}
+
+pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        "select code, name, monthly_amount, yearly_amount from plans where code = $1",
+        code
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Plan::try_from).transpose()
+}
+
+/// Makes a plan or changes it. Running subscriptions keep the price that their customers agreed to.
+pub async fn set(
+    conn: &mut PgConnection,
+    code: &str,
+    name: &str,
+    monthly: Won,
+    yearly: Won,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into plans (code, name, monthly_amount, yearly_amount) values ($1, $2, $3, $4)
+        on conflict (code) do update
+           set name = excluded.name, monthly_amount = excluded.monthly_amount,
+               yearly_amount = excluded.yearly_amount, updated_at = now()
+        "#,
+        code,
+        name,
+        monthly.get(),
+        yearly.get(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! What the daily runs look for: subscriptions to charge and subscriptions to remind, in bounded batches.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, counted, known, won};
+use crate::domain::{calendar::Cycle, money::Won};
+
+/// What is needed to bill a due subscription.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub subscription_id: Uuid,
+    pub cycle: Cycle,
+    pub anchor_on: NaiveDate,
+    pub period_no: u32,
+    pub amount: Won,
+}
+
+/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`.
+pub async fn due_batch(
+    conn: &mut PgConnection,
+    until: DateTime<Utc>,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Due>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select id, billing_cycle, anchor_on, period_no, amount
+          from subscriptions
+         where status = 'active' and next_billing_date <= $1 and id > $2 and charging_paused_at is null
+         order by id
+         limit $3
+        "#,
+        until,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Due {
+                subscription_id: row.id,
+                cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
+                anchor_on: row.anchor_on,
+                period_no: counted("subscriptions", "period_no", row.period_no)?,
+                amount: won("subscriptions", "amount", row.amount)?,
+            })
+        })
+        .collect()
+}
+
+/// An invoice that waits for its charge job.
+#[derive(Debug, Clone, Copy)]
+pub struct Chargeable {
+    pub invoice_id: Uuid,
+    pub subscription_id: Uuid,
+    pub period_no: u32,
+}
+
+/// Of these subscriptions, the open invoices that nobody holds and no attempt has been made for.
+pub async fn untried_invoices(
+    conn: &mut PgConnection,
+    subscriptions: &[Uuid],
+) -> Result<Vec<Chargeable>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select invoice.id, invoice.subscription_id, invoice.period_no
+          from invoices invoice
+         where invoice.subscription_id = any ($1) and invoice.status = 'open' and invoice.held_since is null
+           and invoice.period_no > 0 and invoice.next_attempt_at is null
+           and not exists (select from payments where payments.invoice_id = invoice.id)
+        "#,
+        subscriptions,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Chargeable {
+                invoice_id: row.id,
+                subscription_id: row.subscription_id,
+                period_no: counted("invoices", "period_no", row.period_no)?,
+            })
+        })
+        .collect()
+}
+
+/// Active subscriptions to be renewed from `from` (not included) to `until` that have not been told yet, after `after`.
+pub async fn unnoticed_batch(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select id from subscriptions
+         where status = 'active' and next_billing_date > $1 and next_billing_date <= $2 and id > $3
+         order by id
+         limit $4
+        "#,
+        from,
+        until,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// One line of a dry run: what the scan of that day would charge.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    pub subscription_id: Uuid,
+    pub plan: String,
+    pub amount: i32,
+    pub due_at: DateTime<Utc>,
+    pub has_card: bool,
+}
+
+/// What a scan up to `until` would charge, first due first. Writes nothing.
+pub async fn preview(
+    conn: &mut PgConnection,
+    until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Preview>, StoreError> {
+    let rows = sqlx::query_as!(
+        Preview,
+        r#"
+        select id as subscription_id, plan, amount, next_billing_date as due_at,
+               billing_key is not null as "has_card!"
+          from subscriptions
+         where status = 'active' and next_billing_date <= $1 and charging_paused_at is null
+         order by next_billing_date, id
+         limit $2
+        "#,
+        until,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,243 @@
+//! Reads and changes subscriptions. Whoever changes one holds its row's lock.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, counted, known, number, one_row, won};
+use crate::domain::{
+    calendar::{Period, seoul_midnight},
+    subscription::Subscription,
+};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    plan: String,
+    billing_cycle: String,
+    billing_key: Option<String>,
+    customer_key: String,
+    card_number: Option<String>,
+    card_registered_at: Option<DateTime<Utc>>,
+    amount: i32,
+    status: String,
+    customer_email: String,
+    customer_name: String,
+    anchor_on: NaiveDate,
+    period_no: i32,
+    current_period_start: NaiveDate,
+    current_period_end: NaiveDate,
+    next_billing_date: DateTime<Utc>,
+    charging_paused_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    activated_at: Option<DateTime<Utc>>,
+    suspended_at: Option<DateTime<Utc>>,
+    canceled_at: Option<DateTime<Utc>>,
+    cancel_reason: Option<String>,
+}
+
+impl TryFrom<Row> for Subscription {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            plan: row.plan,
+            cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
+            sealed_billing_key: row.billing_key,
+            customer_key: row.customer_key,
+            card_number: row.card_number,
+            card_registered_at: row.card_registered_at,
+            amount: won("subscriptions", "amount", row.amount)?,
+            status: known("subscriptions", "status", &row.status)?,
+            customer_email: row.customer_email,
+            customer_name: row.customer_name,
+            anchor_on: row.anchor_on,
+            period_no: counted("subscriptions", "period_no", row.period_no)?,
+            current_period_start: row.current_period_start,
+            current_period_end: row.current_period_end,
+            next_billing_date: row.next_billing_date,
+            charging_paused_at: row.charging_paused_at,
+            created_at: row.created_at,
+            activated_at: row.activated_at,
+            suspended_at: row.suspended_at,
+            canceled_at: row.canceled_at,
+            cancel_reason: row.cancel_reason,
+        })
+    }
+}
+
+/// Writes a new subscription exactly as it is given, status included.
+pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into subscriptions
+            (id, user_id, plan, billing_cycle, customer_key, amount, status, customer_email, customer_name, anchor_on,
+             period_no, current_period_start, current_period_end, next_billing_date, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+        "#,
+        new.id,
+        new.user_id,
+        new.plan,
+        <&str>::from(new.cycle),
+        new.customer_key,
+        new.amount.get(),
+        <&str>::from(new.status),
+        new.customer_email,
+        new.customer_name,
+        new.anchor_on,
+        number(new.period_no),
+        new.current_period_start,
+        new.current_period_end,
+        new.next_billing_date,
+        new.created_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
+    let row =
+        sqlx::query_file_as!(Row, "src/store/sql/subscription_find.sql", id).fetch_optional(conn).await?;
+    row.map(Subscription::try_from).transpose()
+}
+
+/// Reads a subscription and holds its row: what is decided on it stays true until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
+    let row =
+        sqlx::query_file_as!(Row, "src/store/sql/subscription_lock.sql", id).fetch_optional(conn).await?;
+    row.map(Subscription::try_from).transpose()
+}
+
+/// A user's subscriptions, newest first, those that never began left out. `before` is the last one seen.
+pub async fn page_of_user(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Subscription>, StoreError> {
+    let (at, id) = before.unzip();
+    let rows = sqlx::query_file_as!(Row, "src/store/sql/subscription_page.sql", user_id, at, id, limit)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(Subscription::try_from).collect()
+}
+
+/// The period is paid: from here on access runs to its end, and the next charge is due then.
+pub async fn begin_period(
+    conn: &mut PgConnection,
+    id: Uuid,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', period_no = $2, current_period_start = $3, current_period_end = $4,
+               next_billing_date = $5, activated_at = coalesce(activated_at, $6), suspended_at = null, updated_at = $6
+         where id = $1 and status <> 'canceled'
+        "#,
+        id,
+        number(period.no),
+        period.start,
+        period.end,
+        seoul_midnight(period.end),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("begin a paid period", &done)
+}
+
+/// Keeps a registered card: the sealed billing key and the masked number.
+pub async fn keep_card(
+    conn: &mut PgConnection,
+    id: Uuid,
+    sealed_billing_key: &str,
+    card_number: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update subscriptions
+           set billing_key = $2, card_number = $3, card_registered_at = $4, updated_at = $4
+         where id = $1
+        "#,
+        id,
+        sealed_billing_key,
+        card_number,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("keep a card", &done)
+}
+
+/// A charge was declined; the card is tried again at `next_try`.
+pub async fn mark_past_due(
+    conn: &mut PgConnection,
+    id: Uuid,
+    next_try: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update subscriptions set status = 'past_due', next_billing_date = $2, updated_at = $3 where id = $1",
+        id,
+        next_try,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark past due", &done)
+}
+
+pub async fn suspend(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    // Without retries the first decline suspends: the states still follow one another.
+    sqlx::query!("update subscriptions set status = 'past_due' where id = $1 and status = 'active'", id)
+        .execute(&mut *conn)
+        .await?;
+    let done = sqlx::query!(
+        "update subscriptions set status = 'suspended', suspended_at = $2, updated_at = $2 where id = $1",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("suspend", &done)
+}
+
+pub async fn cancel(
+    conn: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'canceled', canceled_at = $2, cancel_reason = $3, updated_at = $2
+         where id = $1 and status <> 'canceled'
+        "#,
+        id,
+        now,
+        reason,
+    )
+    .execute(conn)
+    .await?;
+    one_row("cancel", &done)
+}
+
+/// Stops or resumes automatic charges of one subscription; look-ups of what is in flight go on.
+pub async fn pause_charging(
+    conn: &mut PgConnection,
+    id: Uuid,
+    paused_at: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!("update subscriptions set charging_paused_at = $2 where id = $1", id, paused_at)
+        .execute(conn)
+        .await?;
+    one_row("pause charging", &done)
+}

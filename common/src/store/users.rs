@@ -1,0 +1,33 @@
+//! Users need not exist beforehand: the first authenticated request makes them.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// Makes the user if there is none, and keeps the newest e-mail address and name that came with a request.
+pub async fn ensure(
+    conn: &mut PgConnection,
+    id: Uuid,
+    email: Option<&str>,
+    name: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into users (id, email, name, created_at, updated_at) values ($1, $2, $3, $4, $4)
+        on conflict (id) do update
+           set email = coalesce(excluded.email, users.email),
+               name = coalesce(excluded.name, users.name),
+               updated_at = excluded.updated_at
+        "#,
+        id,
+        email,
+        name,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
