@@ -1,1 +1,53 @@
-fn main() {}
+//! The project's own commands: `cargo xtask up`, `test` and `prepare`.
+
+mod checks;
+mod postgres;
+mod process;
+mod project;
+mod stop;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+use crate::stop::Stop;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Runs and checks the whole project on this machine")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start PostgreSQL, the sandbox, the API and the worker; Ctrl-C stops them all
+    Up,
+    /// Run every check that CI runs
+    Test,
+    /// Write the metadata of the SQL queries (.sqlx) anew
+    Prepare,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    let project = Project::open()?;
+    match command {
+        Command::Up => up::up(&project, &stop),
+        Command::Test => checks::test(&project, &stop),
+        Command::Prepare => checks::prepare(&project, &stop),
+    }
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask test`: every check, in the order that fails fastest. CI runs this and nothing else.
+
+mod boundaries;
+mod deployment;
+mod fingerprint;
+mod fresh_database;
+mod manifest;
+mod query_metadata;
+mod sources;
+mod steps;
+
+use std::process::Command;
+
+use crate::postgres::{Postgres, Purpose};
+use crate::process;
+use crate::project::Project;
+use crate::stop::Stop;
+use steps::Steps;
+
+pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let _only_one = project.lock("test")?;
+    let mut steps = Steps::of(10);
+    steps.run("format", || cargo(project, stop, &["fmt", "--all", "--check"]))?;
+    steps.run("docker-compose.yml, Dockerfile, .env.example", || none(&deployment::findings(project)?))?;
+    steps.run("who may depend on whom", || none(&boundaries::findings(&project.metadata)?))?;
+    steps.run("house rules of source files", || none(&sources::findings(&project.root)?))?;
+    steps.run("licences and bans (cargo-deny)", || deny(project, stop))?;
+    let mut postgres = None;
+    steps.run("query metadata", || {
+        let server = postgres.insert(Postgres::open(project, Purpose::Tests)?);
+        query_metadata::check(project, &server.url, stop)
+    })?;
+    steps.run("clippy", || {
+        cargo(project, stop, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    })?;
+    steps.run("documentation", || {
+        let mut doc = project.cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
+        process::run(&mut doc, stop)
+    })?;
+    // The tests start the real binaries. Built with the whole workspace, they have the crash points of e2e.
+    steps.run("binaries", || {
+        cargo(project, stop, &["build", "--workspace", "--bins", "--exclude", "xtask"])
+    })?;
+    steps.run("tests", || {
+        let mut test = project.cargo();
+        test.args(["test", "--workspace", "--no-fail-fast"]);
+        if let Some(postgres) = &postgres {
+            test.env("DATABASE_URL", postgres.url.secret());
+        }
+        process::run(&mut test, stop)
+    })?;
+    drop(postgres);
+    steps.finish();
+    Ok(())
+}
+
+pub(crate) fn prepare(project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let _only_one = project.lock("test")?;
+    let postgres = Postgres::open(project, Purpose::Tests)?;
+    query_metadata::prepare(project, &postgres.url, stop)
+}
+
+fn cargo(project: &Project, stop: &Stop, arguments: &[&str]) -> anyhow::Result<()> {
+    process::run(project.cargo().args(arguments), stop)
+}
+
+/// Only what needs no network and no list of advisories, which would make the result depend on the day.
+fn deny(project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    if process::output(Command::new("cargo-deny").arg("--version")).is_err() {
+        println!("skipped: cargo-deny is not installed (`cargo install cargo-deny`)");
+        return Ok(());
+    }
+    cargo(project, stop, &["deny", "--offline", "check", "bans", "licenses", "sources"])
+}
+
+/// All findings at once, so that one run is enough to mend them.
+fn none(findings: &[String]) -> anyhow::Result<()> {
+    anyhow::ensure!(findings.is_empty(), "{} to mend:\n  {}", findings.len(), findings.join("\n  "));
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! The metadata of the SQL queries (`.sqlx`), with which the workspace builds without a database.
+//!
+//! sqlx's macros (0.9) write one `query-<hash>.json` per query into `SQLX_OFFLINE_DIR` when they are compiled
+//! against a live database, so the two crates that have SQL are checked once that way.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::fingerprint;
+use super::fresh_database::FreshDatabase;
+use crate::postgres::DatabaseUrl;
+use crate::process;
+use crate::project::Project;
+use crate::stop::Stop;
+
+/// The crates that have SQL, by name and folder alike.
+const CRATES: [&str; 2] = ["queue", "common"];
+
+/// What the metadata follows from.
+const INPUTS: [&str; 6] = ["Cargo.lock", "migrations", "queue", "common/Cargo.toml", "common/src", ".sqlx"];
+
+type Queries = BTreeMap<String, Value>;
+
+/// Fails when the committed metadata is not what the queries and the migrations say.
+pub(crate) fn check(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<()> {
+    let stamp = project.dev()?.join("query-metadata.checked");
+    let now = fingerprint::of(&project.root, &INPUTS)?;
+    if fs::read_to_string(&stamp).is_ok_and(|last| last == now) {
+        println!("queries and migrations are as they were when last checked");
+        return Ok(());
+    }
+    let fresh = read(&compile(project, server, stop)?)?;
+    let differences = differences(&read(&project.root.join(".sqlx"))?, &fresh);
+    if !differences.is_empty() {
+        bail!("run `cargo xtask prepare` and commit .sqlx:\n  {}", differences.join("\n  "));
+    }
+    println!("{} queries match", fresh.len());
+    fs::write(&stamp, now)?;
+    Ok(())
+}
+
+/// Replaces the metadata. What did not change is not written again.
+pub(crate) fn prepare(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<()> {
+    let made = compile(project, server, stop)?;
+    let (fresh, kept) = (read(&made)?, project.root.join(".sqlx"));
+    fs::create_dir_all(&kept)?;
+    let committed = read(&kept)?;
+    let differences = differences(&committed, &fresh);
+    for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
+        fs::remove_file(kept.join(name))?;
+    }
+    for name in fresh.iter().filter(|(name, query)| committed.get(*name) != Some(query)).map(|(name, _)| name)
+    {
+        fs::copy(made.join(name), kept.join(name))?;
+    }
+    for difference in &differences {
+        println!("  {difference}");
+    }
+    println!("{} queries, {} changed; commit .sqlx", fresh.len(), differences.len());
+    Ok(())
+}
+
+/// Has the macros write their metadata into a folder of their own, from a database with just the migrations.
+fn compile(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<PathBuf> {
+    let folder = project.dev()?.join("query-metadata");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let database = FreshDatabase::migrated(project, server)?;
+    for name in CRATES {
+        touch(&project.root.join(name).join("src/lib.rs"))?;
+    }
+    let mut check = project.cargo();
+    check.args(["check", "--all-targets", "-p", "queue", "-p", "common"]);
+    check
+        .env("SQLX_OFFLINE", "false")
+        .env("SQLX_OFFLINE_DIR", &folder)
+        .env("DATABASE_URL", database.url().secret());
+    process::run(&mut check, stop)?;
+    Ok(folder)
+}
+
+/// Cargo does not know that the macros read the database: a newer file makes it compile them again.
+fn touch(path: &Path) -> anyhow::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "a file's own time, which no test clock moves")]
+    let now = std::time::SystemTime::now();
+    let file = fs::File::options().append(true).open(path);
+    file.and_then(|file| file.set_modified(now)).with_context(|| format!("cannot touch {}", path.display()))
+}
+
+fn read(folder: &Path) -> anyhow::Result<Queries> {
+    let mut queries = Queries::new();
+    if !folder.exists() {
+        return Ok(queries);
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("query-") {
+            queries.insert(name, serde_json::from_slice(&fs::read(entry.path())?)?);
+        }
+    }
+    Ok(queries)
+}
+
+/// One line for each query that is missing, that changed, or that nothing uses any more.
+fn differences(committed: &Queries, fresh: &Queries) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, query) in fresh {
+        match committed.get(name) {
+            None => lines.push(format!("missing  {}", describe(query))),
+            Some(old) if old != query => lines.push(format!("changed  {}", describe(query))),
+            Some(_) => {}
+        }
+    }
+    let unused = committed.iter().filter(|(name, _)| !fresh.contains_key(*name));
+    lines.extend(unused.map(|(_, query)| format!("unused   {}", describe(query))));
+    lines
+}
+
+/// The start of the statement: a person knows it by that, not by its hash.
+fn describe(query: &Value) -> String {
+    let sql = query.get("query").and_then(Value::as_str).unwrap_or_default();
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    words.join(" ").chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn queries(list: &[(&str, Value)]) -> Queries {
+        list.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn missing_changed_and_unused_queries_are_told_apart() {
+        let committed = queries(&[
+            ("query-a.json", json!({ "query": "select\n  1", "describe": 1 })),
+            ("query-b.json", json!({ "query": "select 2", "describe": 1 })),
+            ("query-c.json", json!({ "query": "select 3" })),
+        ]);
+        let fresh = queries(&[
+            ("query-a.json", json!({ "query": "select\n  1", "describe": 2 })),
+            ("query-b.json", json!({ "query": "select 2", "describe": 1 })),
+            ("query-d.json", json!({ "query": "select 4" })),
+        ]);
+        assert_eq!(
+            differences(&committed, &fresh),
+            ["changed  select 1", "missing  select 4", "unused   select 3"]
+        );
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_has_no_queries() {
+        assert!(read(Path::new("/nowhere")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,42 @@
+//! Where PostgreSQL comes from: `DATABASE_URL`, else a private cluster, else the package manager first.
+
+mod cluster;
+mod installation;
+mod owner;
+mod psql;
+mod random;
+mod url;
+
+use crate::project::Project;
+
+pub(crate) use cluster::Purpose;
+pub(crate) use psql::{run_file, run_statement};
+pub(crate) use random::{base64_key, hex_secret};
+pub(crate) use url::DatabaseUrl;
+
+/// A database server that is there to be used.
+pub(crate) struct Postgres {
+    pub(crate) url: DatabaseUrl,
+    /// Held for its end: a private server stops with this.
+    _cluster: Option<cluster::Cluster>,
+}
+
+impl Postgres {
+    /// The database of `DATABASE_URL` where that is set; else of a private cluster, made and started as needed.
+    pub(crate) fn open(project: &Project, purpose: Purpose) -> anyhow::Result<Self> {
+        if let Some(given) = std::env::var("DATABASE_URL").ok().filter(|given| !given.is_empty()) {
+            let url = DatabaseUrl::parse(&given)?;
+            println!("PostgreSQL: {} (from DATABASE_URL)", url.without_password());
+            return Ok(Self { url, _cluster: None });
+        }
+        let cluster = cluster::Cluster::start(project, purpose)?;
+        let url = cluster.url()?;
+        println!(
+            "PostgreSQL {}: {} (private, {})",
+            cluster.version(),
+            url.without_password(),
+            cluster.place()
+        );
+        Ok(Self { url, _cluster: Some(cluster) })
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
+
+mod first_steps;
+mod operator;
+mod ports;
+mod probe;
+mod screen;
+mod secrets;
+mod services;
+mod settings;
+mod token;
+
+use std::fs;
+use std::process::Command;
+
+use crate::postgres::{Postgres, Purpose};
+use crate::process;
+use crate::project::Project;
+use crate::stop::Stop;
+use services::Services;
+use settings::{Role, Settings};
+
+pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let _only_one = project.lock("up")?;
+    // First, because a machine without PostgreSQL should hear of it before minutes of compiling.
+    let postgres = Postgres::open(project, Purpose::Development)?;
+    println!("Building billing-api, billing-worker, toss-sandbox and billing");
+    let mut build = project.cargo();
+    build.args(["build", "--quiet", "-p", "api", "-p", "worker", "-p", "sandbox", "-p", "ops"]);
+    process::run(&mut build, stop)?;
+
+    let settings = Settings::gather(project, &postgres.url)?;
+    process::run(billing(project, &settings)?.arg("migrate"), stop)?;
+    let operator = operator::ensure(project, &settings, &postgres.url)?;
+    let customer_token =
+        token::customer(settings.get("AUTH_JWT_SECRET")?, settings.find("AUTH_JWT_AUDIENCE"))?;
+    secrets::write(&project.dev()?.join("env"), &settings.as_shell(&customer_token)?)?;
+
+    let mut services = Services::default();
+    services.start(project, &settings)?;
+    services.wait_until_ready(stop)?;
+    print!("{}", screen::compose(project, &settings, &postgres.url, &operator, &customer_token)?);
+    let outcome = services.watch(stop);
+    println!("\nStopping");
+    services.end(stop);
+    outcome
+}
+
+/// The operators' command line with the same settings as the processes.
+fn billing(project: &Project, settings: &Settings) -> anyhow::Result<Command> {
+    let mut command = Command::new(project.binary("billing")?);
+    command.env_clear().envs(settings.environment(Role::Ops)).current_dir(&project.root);
+    Ok(command)
+}
+
+/// The folder of the processes' logs, made if need be.
+fn log_folder(project: &Project) -> anyhow::Result<std::path::PathBuf> {
+    let folder = project.dev()?.join("log");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

@@ -1,0 +1,167 @@
+//! The running processes: started, waited for, watched, stopped in order.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use super::settings::{Role, Settings};
+use super::{log_folder, probe};
+use crate::process::{self, POLL};
+use crate::project::Project;
+use crate::stop::Stop;
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Longer than one call to Toss may take (its read timeout is 65 s): the worker finishes what is in hand.
+const GRACE: Duration = Duration::from_secs(75);
+
+const LOG_TAIL_LINES: usize = 20;
+
+struct Service {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+    address: SocketAddr,
+}
+
+/// In the order of starting. What is left running is stopped when this is dropped.
+#[derive(Default)]
+pub(crate) struct Services {
+    running: Vec<Service>,
+}
+
+impl Services {
+    /// The sandbox first, because the worker may call it at once.
+    pub(crate) fn start(&mut self, project: &Project, settings: &Settings) -> anyhow::Result<()> {
+        let logs = log_folder(project)?;
+        for (name, role, address) in [
+            ("toss-sandbox", Role::Sandbox, "SANDBOX_ADDR"),
+            ("billing-api", Role::Api, "API_ADDR"),
+            ("billing-worker", Role::Worker, "WORKER_ADDR"),
+        ] {
+            let mut command = Command::new(project.binary(name)?);
+            command.env_clear().envs(settings.environment(role)).current_dir(&project.root);
+            let log = logs.join(format!("{name}.log"));
+            self.add(name, &mut command, log, settings.address(address)?)?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        command: &mut Command,
+        log: PathBuf,
+        address: SocketAddr,
+    ) -> anyhow::Result<()> {
+        let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
+        let child = process::spawn(command.stdout(file.try_clone()?).stderr(file))?;
+        self.running.push(Service { name, child, log, address });
+        Ok(())
+    }
+
+    pub(crate) fn wait_until_ready(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            stop.bail_if_asked()?;
+            self.fail_if_one_ended()?;
+            let waiting = self.running.iter().find(|one| probe::status(one.address, "/readyz") != Some(200));
+            let Some(waiting) = waiting else { return Ok(()) };
+            if Instant::now() > deadline {
+                let tail = log_tail(&waiting.log);
+                bail!("{} was not ready within {} s{tail}", waiting.name, READY_WITHIN.as_secs());
+            }
+            sleep(POLL);
+        }
+    }
+
+    /// Returns when somebody asks to stop; fails when a process ends by itself.
+    pub(crate) fn watch(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        while !stop.take() {
+            self.fail_if_one_ended()?;
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Stops the last started first: the sandbox stays until the worker has its answers. A second Ctrl-C kills.
+    pub(crate) fn end(&mut self, stop: &Stop) {
+        while let Some(mut service) = self.running.pop() {
+            println!("  {} …", service.name);
+            process::end(&mut service.child, GRACE, &|| stop.is_asked());
+        }
+    }
+
+    fn fail_if_one_ended(&mut self) -> anyhow::Result<()> {
+        for service in &mut self.running {
+            if let Some(status) = service.child.try_wait()? {
+                bail!("{} ended ({status}){}", service.name, log_tail(&service.log));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        while let Some(mut service) = self.running.pop() {
+            process::end(&mut service.child, GRACE, &|| false);
+        }
+    }
+}
+
+fn log_tail(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let mut tail: Vec<&str> = text.lines().rev().take(LOG_TAIL_LINES).collect();
+    tail.reverse();
+    if tail.is_empty() {
+        return format!("; its log {} is empty", log.display());
+    }
+    format!("; the end of {}:\n{}", log.display(), tail.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn start(services: &mut Services, dir: &Path, script: &str) {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        services.add("a-process", &mut command, dir.join("a-process.log"), address).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_ends_is_named_with_its_status_and_last_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut services = Services::default();
+        start(&mut services, dir.path(), "echo DATABASE_URL is not set; exit 2");
+        let error = services.wait_until_ready(&Stop::never()).unwrap_err().to_string();
+        assert!(error.starts_with("a-process ended (exit status: 2)"), "{error}");
+        assert!(error.ends_with("DATABASE_URL is not set"), "{error}");
+    }
+
+    #[test]
+    fn ctrl_c_ends_the_watch_without_an_error_and_sigterm_reaches_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut services = Services::default();
+        start(
+            &mut services,
+            dir.path(),
+            "trap 'echo finished; exit 0' TERM; echo on; while :; do sleep 0.05; done",
+        );
+        while fs::read_to_string(dir.path().join("a-process.log")).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        services.watch(&Stop::already_asked()).unwrap();
+        services.end(&Stop::never());
+        assert!(fs::read_to_string(dir.path().join("a-process.log")).unwrap().ends_with("finished\n"));
+    }
+}
