@@ -1,0 +1,209 @@
+//! What a call came to: the one place where an answer, or the lack of one, becomes an outcome. Pure.
+
+mod decide;
+mod lookup;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub(crate) use decide::{cancel, charge, confirm, delete, issue, transactions};
+pub use lookup::outcome_of_lookup;
+pub(crate) use lookup::{Wanted, lookup};
+
+use crate::{Billing, Code, Payment};
+
+/// The end of a charge or of a confirmation.
+#[derive(Debug, Clone)]
+pub enum ChargeOutcome {
+    /// Money was taken, for the order and the amount that were asked.
+    Paid(Box<Payment>),
+    /// The bank said no: counts toward suspension. Its idempotency key is used up: the next attempt takes a fresh key
+    /// and a fresh order id, else Toss repeats the refusal for 15 days.
+    Declined(Refusal),
+    /// This call never reached the bank: counts for nothing. It says nothing about *earlier* calls with the same key;
+    /// for a call that repeats one, see [`ChargeOutcome::of_resend`].
+    NotAttempted(Reason),
+    /// Nobody knows. Look the order up before anything else moves money for it.
+    Unknown(Why),
+}
+
+/// The end of issuing a billing key. Unknown cannot be looked up: repeat it with the same key, or have the customer
+/// register again.
+#[derive(Debug, Clone)]
+pub enum IssueOutcome {
+    Issued(Box<Billing>),
+    Refused(Refusal),
+    NotAttempted(Reason),
+    Unknown(Why),
+}
+
+/// The end of a cancel (refund). Unknown is resolved by reading the payment's `cancels`.
+#[derive(Debug, Clone)]
+pub enum CancelOutcome {
+    /// The payment after the cancel; the cancel just made is the last of its `cancels`.
+    Canceled(Box<Payment>),
+    Refused(Refusal),
+    NotAttempted(Reason),
+    Unknown(Why),
+}
+
+/// The end of deleting a billing key. Anything but `Gone` can simply be repeated.
+#[derive(Debug, Clone)]
+pub enum DeleteOutcome {
+    /// The key charges nothing any more, whoever deleted it.
+    Gone {
+        trace_id: Option<String>,
+    },
+    NotAttempted(Reason),
+    Unknown(Why),
+}
+
+/// The end of reading a payment back.
+#[derive(Debug, Clone)]
+pub enum LookupOutcome {
+    Found(Box<Payment>),
+    /// Toss does not know the payment. Proves nothing while the original call may still be running.
+    NotFound {
+        trace_id: Option<String>,
+    },
+    /// The question was not answered.
+    Unavailable(Why),
+}
+
+/// A definite no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Code,
+    /// Toss's Korean text, for operators; for customers see [`crate::korean_reason`].
+    pub message: String,
+    /// Asking again with the same card (or the same authentication) cannot succeed.
+    pub hard: bool,
+    pub http_status: u16,
+    pub trace_id: Option<String>,
+}
+
+/// Why a call was not attempted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    pub kind: ReasonKind,
+    pub code: Option<Code>,
+    pub message: String,
+    pub http_status: Option<u16>,
+    pub trace_id: Option<String>,
+    /// Toss has bound this answer to the idempotency key and repeats it for 15 days: the next try needs a fresh key
+    /// and a fresh order id. True for every 4xx answer with a code, except 429 and rejected credentials, which are
+    /// given before the key is looked at. Where false, try again with the same key.
+    pub key_is_burnt: bool,
+}
+
+/// What to do about a call that was not attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// Toss or the bank is not there at this hour: try again later, with backoff.
+    Unavailable,
+    /// Too many calls; Toss may say how long to wait.
+    RateLimited { retry_after: Option<Duration> },
+    /// The request is wrong and stays wrong: a person has to look.
+    OurMistake,
+    /// The secret key is not accepted for this: a person has to look, and nothing else will work meanwhile.
+    CredentialsRefused,
+}
+
+/// Why an outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    pub kind: WhyKind,
+    pub code: Option<Code>,
+    pub message: String,
+    pub http_status: Option<u16>,
+    pub trace_id: Option<String>,
+}
+
+/// What stands between the question and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyKind {
+    /// No answer in time.
+    Timeout,
+    /// The connection ended before the answer did.
+    CutLine,
+    /// HTTP 5xx, whatever its code: the charge may have gone through.
+    ServerError,
+    /// An answer that is not Toss's.
+    Undecodable,
+    /// 409: the same request is still running.
+    InFlight,
+    /// Toss says it was done before; perhaps by us, with the answer lost.
+    AlreadyDone,
+    /// Too fast for this one payment.
+    TooSoon,
+    /// `PROVIDER_ERROR`: a passing fault behind Toss.
+    Provider,
+    /// A 4xx code that is on no list.
+    UnlistedCode,
+    /// Success, but not for what was asked. Raise an alarm.
+    Mismatch,
+    /// The payment has not reached an end.
+    StillOpen,
+    /// The call itself was not attempted, so what it asked about is as unknown as before.
+    NotHeard(ReasonKind),
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Self {
+        let Reason { kind, code, message, http_status, trace_id, key_is_burnt: _ } = reason;
+        Self { kind: WhyKind::NotHeard(kind), code, message, http_status, trace_id }
+    }
+}
+
+impl Reason {
+    /// The key's own, stored answer settles the calls before it; any other says nothing about them.
+    fn of_resend(self) -> Result<Self, Why> {
+        let stored = self.key_is_burnt && self.kind != ReasonKind::CredentialsRefused;
+        if stored { Ok(self) } else { Err(self.into()) }
+    }
+}
+
+impl Why {
+    /// Something that must not happen has happened: wake a person.
+    pub fn is_alarm(&self) -> bool {
+        self.kind == WhyKind::Mismatch
+    }
+
+    /// Toss knows nothing of the order and the key would repeat `PROVIDER_ERROR` until it expires: no money moved.
+    fn of_resend(self) -> Result<Reason, Self> {
+        if self.kind != WhyKind::Provider {
+            return Err(self);
+        }
+        let Self { kind: _, code, message, http_status, trace_id } = self;
+        let kind = ReasonKind::Unavailable;
+        Ok(Reason { kind, code, message, http_status, trace_id, key_is_burnt: true })
+    }
+}
+
+impl ChargeOutcome {
+    /// The outcome of the *attempt*, when this call repeated an earlier one of unknown outcome with the same order id
+    /// and idempotency key, after a lookup that said [`LookupOutcome::NotFound`].
+    ///
+    /// A repeat that was not heard leaves the attempt unknown. A repeat that got the key's own answer settles it.
+    #[must_use]
+    pub fn of_resend(self) -> Self {
+        match self {
+            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            settled @ (Self::Paid(_) | Self::Declined(_)) => settled,
+        }
+    }
+}
+
+impl CancelOutcome {
+    /// As [`ChargeOutcome::of_resend`], after a lookup whose `cancels` did not show this cancel.
+    #[must_use]
+    pub fn of_resend(self) -> Self {
+        match self {
+            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            settled @ (Self::Canceled(_) | Self::Refused(_)) => settled,
+        }
+    }
+}

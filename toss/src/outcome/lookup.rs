@@ -1,0 +1,107 @@
+//! From a payment read back to what became of the call that made it.
+
+use super::decide::{NotDone, payment, same, same_money, success, unanswered};
+use super::{ChargeOutcome, LookupOutcome, Reason, ReasonKind, Refusal, Why, WhyKind};
+use crate::reply::Reply;
+use crate::verdict::{Call, Verdict, verdict};
+use crate::{Code, Payment, PaymentStatus, PaymentType};
+
+/// The one payment that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    OrderId(&'a str),
+    PaymentKey(&'a str),
+}
+
+pub(crate) fn lookup(reply: Reply, wanted: Wanted<'_>) -> LookupOutcome {
+    let found = success(Call::Read, reply).and_then(|answer| {
+        payment(&answer, |payment| match wanted {
+            Wanted::OrderId(id) => same("orderId", &payment.order_id, id),
+            Wanted::PaymentKey(key) => same("paymentKey", &payment.payment_key, key),
+        })
+    });
+    match found {
+        Ok(payment) => LookupOutcome::Found(Box::new(payment)),
+        // Only NOT_FOUND_PAYMENT is listed as a refusal of a read.
+        Err(NotDone::Refused(Refusal { trace_id, .. })) => LookupOutcome::NotFound { trace_id },
+        Err(not_done) => LookupOutcome::Unavailable(unanswered(not_done)),
+    }
+}
+
+/// What became of the charge or confirmation that asked for `amount` whole won under `order_id`.
+///
+/// Captured payments are [`ChargeOutcome::Paid`] even when cancelled since: `cancels` and `balance_amount` tell.
+/// `ABORTED` and `EXPIRED` took no money and never will: declined, or not attempted where the failure's code says that
+/// the bank was not asked. Anything else has not ended.
+pub fn outcome_of_lookup(payment: &Payment, order_id: &str, amount: i64) -> ChargeOutcome {
+    if let Err(what) = same("orderId", &payment.order_id, order_id) {
+        return ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what));
+    }
+    match &payment.status {
+        PaymentStatus::Done | PaymentStatus::PartialCanceled | PaymentStatus::Canceled => {
+            match same_money(payment, amount) {
+                Ok(()) => ChargeOutcome::Paid(Box::new(payment.clone())),
+                Err(what) => ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what)),
+            }
+        }
+        PaymentStatus::Aborted | PaymentStatus::Expired => ended_without_money(payment),
+        PaymentStatus::Ready
+        | PaymentStatus::InProgress
+        | PaymentStatus::WaitingForDeposit
+        | PaymentStatus::Other(_) => {
+            let what = format!("status is {}", payment.status.as_str());
+            ChargeOutcome::Unknown(why(payment, WhyKind::StillOpen, what))
+        }
+    }
+}
+
+/// The status is certain here, so a code that is on no list is still a refusal, a soft one.
+fn ended_without_money(payment: &Payment) -> ChargeOutcome {
+    let call = if payment.kind == Some(PaymentType::Normal) { Call::Confirm } else { Call::Charge };
+    let (code, message) = match &payment.failure {
+        Some(failure) => (failure.code.clone(), failure.message.clone()),
+        None => (Code::new(payment.status.as_str()), String::new()),
+    };
+    let not_attempted = match verdict(call, code.as_str()) {
+        Verdict::NotAttempted(kind) => Some(kind),
+        Verdict::Unknown(WhyKind::Provider) => Some(ReasonKind::Unavailable),
+        Verdict::Unknown(_) if is_fault_of_the_system(&code) => Some(ReasonKind::Unavailable),
+        Verdict::Refused { .. } | Verdict::Unknown(_) => None,
+    };
+    let trace_id = payment.trace_id.clone();
+    if let Some(kind) = not_attempted {
+        let (code, http_status, key_is_burnt) = (Some(code), Some(200), true);
+        return ChargeOutcome::NotAttempted(Reason {
+            kind,
+            code,
+            message,
+            http_status,
+            trace_id,
+            key_is_burnt,
+        });
+    }
+    let expired = payment.status == PaymentStatus::Expired;
+    let hard = expired || verdict(call, code.as_str()) == (Verdict::Refused { hard: true });
+    ChargeOutcome::Declined(Refusal { code, message, hard, http_status: 200, trace_id })
+}
+
+/// The codes Toss documents with HTTP 500 for charges and confirmations: nobody's bank said no.
+fn is_fault_of_the_system(code: &Code) -> bool {
+    matches!(
+        code.as_str(),
+        "FAILED_INTERNAL_SYSTEM_PROCESSING"
+            | "FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING"
+            | "FAILED_CARD_COMPANY_RESPONSE"
+            | "FAILED_DB_PROCESSING"
+            | "FAILED_BILLING_AUTO_CANCEL"
+            | "COMMON_ERROR"
+            | "UNKNOWN_ERROR"
+            | "UNKNOWN_PAYMENT_ERROR"
+            | "CARD_PROCESSING_ERROR"
+    )
+}
+
+fn why(payment: &Payment, kind: WhyKind, message: String) -> Why {
+    let code = payment.failure.as_ref().map(|failure| failure.code.clone());
+    Why { kind, code, message, http_status: Some(200), trace_id: payment.trace_id.clone() }
+}
