@@ -1,0 +1,26 @@
+//! `GET /v1/payments/{paymentKey}` and `GET /v1/payments/orders/{orderId}`.
+
+use serde_json::Value;
+
+use crate::payment_json;
+use crate::payments::{Origin, Payment, Status};
+use crate::refusal::Refusal;
+use crate::switches::FailedChargeLookup;
+use crate::world::World;
+
+pub(super) fn by_key(world: &World, payment_key: &str) -> Result<Value, Refusal> {
+    show(world, world.payments.get(payment_key))
+}
+
+pub(super) fn by_order(world: &World, order_id: &str) -> Result<Value, Refusal> {
+    show(world, world.payments.by_order(order_id))
+}
+
+fn show(world: &World, payment: Option<&Payment>) -> Result<Value, Refusal> {
+    let payment = payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
+    let failed_charge = payment.opening.origin == Origin::BillingKey && payment.status == Status::Aborted;
+    if failed_charge && world.switches.failed_charge_lookup == FailedChargeLookup::NotFound {
+        return Err(Refusal::of("NOT_FOUND_PAYMENT"));
+    }
+    Ok(payment_json::payment(payment))
+}

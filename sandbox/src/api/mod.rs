@@ -1,0 +1,24 @@
+//! The Toss core API (`/v1/*`): one pipeline, one file per call.
+
+mod cancel;
+mod charge;
+mod confirm;
+mod delete_billing_key;
+mod execute;
+mod fields;
+mod issue;
+mod lookup;
+mod pipeline;
+mod route;
+mod transactions;
+
+pub(crate) use cancel::cancel;
+pub(crate) use fields::is_order_id;
+pub(crate) use pipeline::serve;
+
+/// A finished answer: status and the exact body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}

@@ -1,0 +1,16 @@
+//! The browser's side: a stand-in for Toss's SDK and the payment window it opens.
+
+mod page;
+mod sdk;
+mod window;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::script::Script;
+
+pub(crate) fn routes() -> Router<Script> {
+    Router::new()
+        .route("/v2/standard", get(sdk::standard))
+        .route("/sandbox/window", get(window::open).post(window::submit))
+}

@@ -1,0 +1,115 @@
+//! Configuration of a sandbox, and its check: all mistakes at once.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use chrono::{DateTime, Utc};
+use url::Url;
+
+use crate::keys::DEFAULT_ACCEPTED;
+
+/// What a sandbox starts with, and returns to on reset.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Secret keys that open the API; an entry ending in `*` stands for all that begin so.
+    pub accepted_keys: Vec<String>,
+    pub webhook_url: Option<Url>,
+    /// Where the virtual clock starts; None: at the machine's time.
+    pub start: Option<DateTime<Utc>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let accepted_keys = DEFAULT_ACCEPTED.map(str::to_owned).to_vec();
+        Self { accepted_keys, webhook_url: None, start: None }
+    }
+}
+
+/// The settings of the `toss-sandbox` program, as they were written.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `SANDBOX_ADDR`
+    pub addr: String,
+    /// `SANDBOX_WEBHOOK_URL`
+    pub webhook_url: Option<String>,
+    /// `SANDBOX_SECRET_KEYS`, separated by commas.
+    pub secret_keys: Option<String>,
+}
+
+/// Every mistake found, each with the variable's name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mistake in &self.0 {
+            writeln!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Settings {
+    /// The address to listen on and the configuration, or all mistakes.
+    pub fn check(&self) -> Result<(SocketAddr, Config), ConfigErrors> {
+        let mut mistakes = Vec::new();
+        let mut config = Config::default();
+        let addr = self.addr.parse::<SocketAddr>();
+        if addr.is_err() {
+            mistakes.push(format!("SANDBOX_ADDR: '{}' is not an address like 127.0.0.1:8090", self.addr));
+        }
+        if let Some(text) = &self.webhook_url {
+            match webhook_url(text) {
+                Ok(url) => config.webhook_url = Some(url),
+                Err(why) => mistakes.push(format!("SANDBOX_WEBHOOK_URL: {why}")),
+            }
+        }
+        if let Some(text) = &self.secret_keys {
+            config.accepted_keys = text.split(',').map(|key| key.trim().to_owned()).collect();
+            for key in config.accepted_keys.iter().filter(|key| !key.starts_with("test_")) {
+                mistakes.push(format!(
+                    "SANDBOX_SECRET_KEYS: '{key}' is not a test key; live keys do not belong here"
+                ));
+            }
+        }
+        match addr {
+            Ok(addr) if mistakes.is_empty() => Ok((addr, config)),
+            _ => Err(ConfigErrors(mistakes)),
+        }
+    }
+}
+
+/// Webhooks go out over plain HTTP: the receiver is a program on the same machine or network.
+pub(crate) fn webhook_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(url),
+        Ok(_) => Err(format!("'{text}' must begin with http://")),
+        Err(error) => Err(format!("'{text}' is not a URL: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_listed() {
+        let settings = Settings {
+            addr: "nowhere".to_owned(),
+            webhook_url: Some("ftp://x".to_owned()),
+            secret_keys: Some("test_sk_a, live_sk_b".to_owned()),
+        };
+        let text = settings.check().unwrap_err().to_string();
+        for name in ["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL", "SANDBOX_SECRET_KEYS"] {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_fine() {
+        let settings = Settings { addr: "127.0.0.1:8090".to_owned(), ..Settings::default() };
+        assert_eq!(settings.check().unwrap().1.accepted_keys.len(), 4);
+    }
+}

@@ -1,0 +1,90 @@
+//! A TCP listener whose connections can be cut from inside a handler, before a byte of the answer is sent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A handler's hold on the connection its request came by.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// Whatever is written from now on is lost and the connection closes.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Connected<IncomingStream<'_, Lines>> for Line {
+    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+        stream.remote_addr().1.clone()
+    }
+}
+
+pub(crate) struct Lines(pub(crate) TcpListener);
+
+impl Listener for Lines {
+    type Io = CuttableStream;
+    type Addr = (SocketAddr, Line);
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let line = Line { cut: Arc::new(AtomicBool::new(false)) };
+        (CuttableStream { stream, line: line.clone() }, (address, line))
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        let line = Line { cut: Arc::new(AtomicBool::new(false)) };
+        Ok((self.0.local_addr()?, line))
+    }
+}
+
+pub(crate) struct CuttableStream {
+    stream: TcpStream,
+    line: Line,
+}
+
+impl CuttableStream {
+    fn check(&self) -> io::Result<()> {
+        if self.line.cut.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a scripted fault"));
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for CuttableStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CuttableStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

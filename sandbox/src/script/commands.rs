@@ -1,0 +1,207 @@
+//! The commands of [`Script`].
+
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use serde_json::Value;
+use url::Url;
+
+use super::{CardRegistration, OpenPayment, Purchase, Script};
+use crate::api::{cancel, is_order_id};
+use crate::auth_keys::Registration;
+use crate::cards::{GOOD_CARD, Outcome, digits, is_card_number};
+use crate::faults::{Effect, Fault};
+use crate::http::mistake;
+use crate::ledger::{Ledger, LedgerQuery};
+use crate::payments::{Opening, Origin, Payment};
+use crate::refusal::Refusal;
+use crate::switches::Switches;
+use crate::webhooks::Webhook;
+use crate::world::World;
+
+/// The longest pause a fault may make.
+const MAX_PAUSE_MS: u64 = 60_000;
+
+fn card_or_good(number: Option<String>) -> Result<String, Refusal> {
+    let number = number.map_or_else(|| GOOD_CARD.to_owned(), |number| digits(&number));
+    if is_card_number(&number) { Ok(number) } else { Err(mistake("cardNumber must have 13 to 19 digits")) }
+}
+
+impl Script {
+    /// A buyer finishes the payment window: the payment is `IN_PROGRESS` and can be confirmed.
+    pub fn pay(&self, purchase: Purchase) -> Result<OpenPayment, Refusal> {
+        if !is_order_id(&purchase.order_id) {
+            return Err(Refusal::of("INVALID_ORDER_ID"));
+        }
+        if purchase.amount <= 0 {
+            return Err(mistake("amount must be positive"));
+        }
+        let card = card_or_good(purchase.card_number)?;
+        let mut world = self.lock();
+        let now = world.settle();
+        let order_name = purchase.order_name.unwrap_or_else(|| "테스트 상품".to_owned());
+        let opening = Opening {
+            origin: Origin::Script,
+            order_id: purchase.order_id.clone(),
+            order_name,
+            amount: purchase.amount,
+            tax_free: 0,
+            tax_exemption: 0,
+            customer_key: purchase.customer_key,
+        };
+        let mut payment = Payment::opened(opening, now);
+        payment.authenticate(card, now);
+        let payment_key = payment.key.clone();
+        world.payments.insert(payment);
+        Ok(OpenPayment { payment_key, order_id: purchase.order_id, amount: purchase.amount })
+    }
+
+    /// A buyer registers a card: returns the one-time auth key.
+    pub fn auth_key(&self, registration: CardRegistration) -> Result<String, Refusal> {
+        let card_number = card_or_good(registration.card_number)?;
+        let registration = Registration { customer_key: registration.customer_key, card_number };
+        Ok(self.lock().auth_keys.create(registration))
+    }
+
+    /// Sets a fault and returns its number.
+    pub fn fault(&self, fault: Fault) -> Result<u64, Refusal> {
+        if fault.times == Some(0) {
+            return Err(mistake("times must be at least 1, or null for all calls"));
+        }
+        if fault.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+            return Err(mistake("probability must be between 0 and 1"));
+        }
+        match &fault.effect {
+            Effect::Delay { ms } | Effect::HangThenApprove { ms, .. } if *ms > MAX_PAUSE_MS => {
+                Err(mistake("ms must be at most 60000"))
+            }
+            Effect::Error { status: Some(status), .. } if !(400..=599).contains(status) => {
+                Err(mistake("status must be between 400 and 599"))
+            }
+            _ => Ok(self.lock().faults.add(fault)),
+        }
+    }
+
+    /// False when there is no such fault (any more).
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.lock().faults.remove(id)
+    }
+
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// The faults that still have calls left, as JSON.
+    pub fn faults(&self) -> Value {
+        self.lock().faults.list()
+    }
+
+    pub fn set_card(&self, number: &str, outcome: Outcome) {
+        self.lock().cards.set_number(number, outcome);
+    }
+
+    pub fn set_billing_key(&self, billing_key: &str, outcome: Outcome) {
+        self.lock().cards.set_billing_key(billing_key, outcome);
+    }
+
+    pub fn set_customer(&self, customer_key: &str, outcome: Outcome) {
+        self.lock().cards.set_customer(customer_key, outcome);
+    }
+
+    /// Counts money and requests.
+    pub fn ledger(&self, query: &LedgerQuery) -> Ledger {
+        self.lock().book.count(query)
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.lock().clock.now()
+    }
+
+    /// Sets the virtual clock, which runs on from there. Going back undoes nothing.
+    pub fn set_clock(&self, at: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+        if !(1..=9999).contains(&at.year()) {
+            return Err(mistake("the year must be between 1 and 9999"));
+        }
+        let now = {
+            let mut world = self.lock();
+            world.clock.set(at);
+            world.settle()
+        };
+        self.ring();
+        Ok(now)
+    }
+
+    /// Moves the virtual clock; payments expire and webhooks are retried accordingly.
+    pub fn advance(&self, by: TimeDelta) -> Result<DateTime<Utc>, Refusal> {
+        let now = {
+            let mut world = self.lock();
+            if !world.clock.advance(by) {
+                return Err(mistake("the year must be between 1 and 9999"));
+            }
+            world.settle()
+        };
+        self.ring();
+        Ok(now)
+    }
+
+    pub fn switches(&self) -> Switches {
+        self.lock().switches.clone()
+    }
+
+    pub fn set_switches(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.lock().switches);
+    }
+
+    /// Forgets everything and returns to the configuration it started with.
+    pub fn reset(&self) {
+        let mut world = self.lock();
+        let epoch = world.epoch + 1;
+        *world = World::new(self.config(), epoch);
+    }
+
+    /// A refund done in Toss's dashboard, not through the API. Returns the Payment.
+    pub fn cancel_in_dashboard(
+        &self,
+        payment_key: &str,
+        amount: Option<i64>,
+        reason: &str,
+    ) -> Result<Value, Refusal> {
+        let payment = {
+            let mut world = self.lock();
+            let now = world.settle();
+            cancel(&mut world, payment_key, amount, reason.to_owned(), now)?
+        };
+        self.ring();
+        Ok(payment)
+    }
+
+    pub fn set_webhook_url(&self, url: Option<Url>) {
+        self.lock().webhooks.url = url;
+        self.ring();
+    }
+
+    pub fn webhooks(&self) -> Vec<Webhook> {
+        self.lock().webhooks.list().to_vec()
+    }
+
+    /// Sends this body as a webhook, true or not. Returns its number.
+    pub fn forge_webhook(&self, body: &str) -> u64 {
+        let id = {
+            let mut world = self.lock();
+            let now = world.clock.now();
+            world.webhooks.push(body.to_owned(), now, false)
+        };
+        self.ring();
+        id
+    }
+
+    /// Sends a webhook once more, with the same transmission id. False for an unknown number.
+    pub fn redeliver(&self, id: u64) -> bool {
+        let known = {
+            let mut world = self.lock();
+            let now = world.clock.now();
+            world.webhooks.redeliver(id, now)
+        };
+        self.ring();
+        known
+    }
+}

@@ -1,0 +1,118 @@
+//! Scripting: everything a test or a demo may do to the sandbox, as methods; the routes call the same ones.
+
+mod commands;
+mod guide;
+mod routes;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+pub(crate) use routes::routes;
+
+use crate::config::Config;
+use crate::keys::AcceptedKeys;
+use crate::world::World;
+
+/// A handle on a sandbox; clones share it.
+#[derive(Debug, Clone)]
+pub struct Script {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: Mutex<World>,
+    bell: Notify,
+    config: Config,
+    accepted_keys: AcceptedKeys,
+}
+
+/// A buyer who finished the payment window.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Purchase {
+    pub order_id: String,
+    /// Whole won.
+    pub amount: i64,
+    /// Default: the card that pays.
+    #[serde(default)]
+    pub card_number: Option<String>,
+    #[serde(default)]
+    pub customer_key: Option<String>,
+    #[serde(default)]
+    pub order_name: Option<String>,
+}
+
+impl Purchase {
+    pub fn new(order_id: &str, amount: i64) -> Self {
+        Self {
+            order_id: order_id.to_owned(),
+            amount,
+            card_number: None,
+            customer_key: None,
+            order_name: None,
+        }
+    }
+
+    #[must_use]
+    pub fn card(mut self, number: &str) -> Self {
+        self.card_number = Some(number.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn customer(mut self, customer_key: &str) -> Self {
+        self.customer_key = Some(customer_key.to_owned());
+        self
+    }
+}
+
+/// What the window's success redirect carries: the payment waits ten minutes for its confirm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenPayment {
+    pub payment_key: String,
+    pub order_id: String,
+    pub amount: i64,
+}
+
+/// A buyer who registered a card in the billing window.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CardRegistration {
+    pub customer_key: String,
+    #[serde(default)]
+    pub card_number: Option<String>,
+}
+
+impl Script {
+    pub(crate) fn new(config: Config) -> Self {
+        let world = Mutex::new(World::new(&config, 0));
+        let accepted_keys = AcceptedKeys::new(config.accepted_keys.clone());
+        Self { inner: Arc::new(Inner { world, bell: Notify::new(), config, accepted_keys }) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn accepted_keys(&self) -> &AcceptedKeys {
+        &self.inner.accepted_keys
+    }
+
+    /// Wakes the courier.
+    pub(crate) fn ring(&self) {
+        self.inner.bell.notify_one();
+    }
+
+    pub(crate) fn rung(&self) -> Notified<'_> {
+        self.inner.bell.notified()
+    }
+}
