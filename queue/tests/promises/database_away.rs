@@ -1,0 +1,56 @@
+//! The database away: what is in hand is kept, and the worker goes on by itself.
+
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::support::{Env, Process, Work, eventually, job, put, state, tries};
+
+/// Ends every connection to this test's database but the one that does it: pool, listener, heartbeat.
+async fn cut_all_connections(pool: &PgPool) {
+    let mut conn = PgConnection::connect_with(&pool.connect_options()).await.unwrap();
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn cut_connections_drop_no_handler_and_the_worker_goes_on(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    env.has_started(1).await;
+    for _ in 0..3 {
+        cut_all_connections(&pool).await;
+    }
+    env.gate.add_permits(1);
+    eventually("what was in hand is done", async || state(&pool, in_hand).await == "done").await;
+    let next = put(&pool, &job(&Work::Nothing)).await;
+    eventually("new work is done", async || state(&pool, next).await == "done").await;
+    let [row] = tries(&pool, in_hand).await.try_into().unwrap();
+    assert_eq!((row.attempt, row.crashes), (1, 0));
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_outcome_waits_for_a_database_that_refuses_it(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    env.has_started(1).await;
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query("lock table jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
+    env.gate.add_permits(1);
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+                 and datname = current_database() and query like 'update jobs%set state%'";
+    eventually("the outcome stands in line", async || {
+        sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut *lock).await.unwrap() > 0
+    })
+    .await;
+    cut_all_connections(&pool).await;
+    drop(lock);
+    eventually("it is written at last", async || state(&pool, in_hand).await == "done").await;
+    process.stop().await;
+}

@@ -1,0 +1,145 @@
+//! Handlers under apalis: panics, bad payloads, timeouts, blocking, own transactions, promptness.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use queue::{KindConfig, NewJob, QueueConfig, enqueue};
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{Env, Process, WORK, Work, after, config, eventually, job, put, state, t0, tries};
+
+async fn reaches(pool: &PgPool, id: i64, wanted: &str) {
+    eventually(&format!("job {id} is {wanted}"), async || state(pool, id).await == wanted).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_panic_fails_its_own_try_and_leaves_the_worker_and_its_neighbours_alone(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    let neighbour = put(&pool, &job(&Work::WaitAtGate)).await;
+    env.has_started(1).await;
+    let panics = put(&pool, &job(&Work::Panic)).await;
+    let breaks = put(&pool, &job(&Work::Break)).await;
+    reaches(&pool, panics, "failed").await;
+    reaches(&pool, breaks, "failed").await;
+    env.gate.add_permits(1);
+    reaches(&pool, neighbour, "done").await;
+    let tries = tries(&pool, panics).await;
+    assert_eq!(tries[0].last_error.as_deref(), Some("panicked: on purpose"));
+    // Full jitter of 0.5 of 5 s.
+    assert_eq!((tries[1].attempt, tries[1].run_at), (2, t0() + chrono::TimeDelta::milliseconds(2_500)));
+    assert_eq!(process.stop().await.still_running, [0_i64; 0]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_payload_that_does_not_decode_fails_its_own_job_with_the_reason(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::start(&env, config("w"), KindConfig::new(WORK).concurrency(1));
+    let bad = put(&pool, &NewJob::new(WORK, json!({"no such work": 1}), t0())).await;
+    let good = put(&pool, &job(&Work::Nothing)).await;
+    reaches(&pool, good, "done").await;
+    reaches(&pool, bad, "failed").await;
+    let [row] = tries(&pool, bad).await.try_into().unwrap();
+    let error = row.last_error.unwrap();
+    assert!(error.starts_with("the args do not decode: unknown variant `no such work`"), "{error}");
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_handler_that_takes_too_long_is_dropped_and_tried_again(pool: PgPool) {
+    let env = Env::new(&pool);
+    let kind = KindConfig::new(WORK).timeout(Duration::from_millis(50));
+    let process = Process::start(&env, config("w"), kind);
+    let id = put(&pool, &job(&Work::WaitAtGate)).await;
+    reaches(&pool, id, "failed").await;
+    let tries = tries(&pool, id).await;
+    assert_eq!((tries.len(), tries[0].last_error.as_deref()), (2, Some("timed out after 0.05 s")));
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn handlers_that_block_every_thread_do_not_delay_the_heartbeat(pool: PgPool) {
+    let env = Env::new(&pool);
+    let short = QueueConfig { lease: Duration::from_millis(600), ..config("w") };
+    let process = Process::start(&env, short, KindConfig::new(WORK));
+    // The runtime of this test has one thread, and this holds it for three leases.
+    let id = put(&pool, &job(&Work::Block { millis: 1_800 })).await;
+    reaches(&pool, id, "done").await;
+    let [row] = tries(&pool, id).await.try_into().unwrap();
+    assert_eq!(row.crashes, 0);
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_handler_commits_its_effect_with_the_outcome_and_another_puts_itself_off(pool: PgPool) {
+    sqlx::query("create table effects (id bigint primary key)").execute(&pool).await.unwrap();
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    let effect = put(&pool, &job(&Work::Effect)).await;
+    let snoozed = put(&pool, &job(&Work::Snooze)).await;
+    reaches(&pool, effect, "done").await;
+    eventually("put off", async || tries(&pool, snoozed).await[0].snoozes == 1).await;
+    let [row] = tries(&pool, snoozed).await.try_into().unwrap();
+    assert_eq!((row.state.as_str(), row.attempt, row.run_at), ("available", 1, after(3_600)));
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn never_more_handlers_at_once_than_the_kind_allows(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::start(&env, config("w"), KindConfig::new(WORK).concurrency(2));
+    for _ in 0..5 {
+        put(&pool, &job(&Work::WaitAtGate)).await;
+    }
+    env.has_started(2).await;
+    let claimed: i64 = sqlx::query_scalar("select count(*) from jobs where state = 'running'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    // No prefetch: what has no slot is not claimed.
+    assert_eq!((claimed, env.started.available_permits()), (2, 0));
+    env.gate.add_permits(5);
+    env.has_started(3).await;
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_idle_worker_starts_a_job_at_its_notify_and_not_at_its_next_poll(pool: PgPool) {
+    let env = Env::new(&pool);
+    let asleep = QueueConfig { poll_interval: Duration::from_mins(10), ..config("w") };
+    let process = Process::start(&env, asleep, KindConfig::new(WORK));
+    // The first one may still be found by the claim at start; the others find the worker idle.
+    let mut waits = vec![];
+    for _ in 0..20 {
+        let sent = Instant::now();
+        put(&pool, &job(&Work::Nothing)).await;
+        env.has_started(1).await;
+        waits.push(sent.elapsed());
+    }
+    waits.sort();
+    assert!(waits[10] < Duration::from_millis(500), "median {:?}", waits[10]);
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_clock_that_was_moved_starts_what_became_due(pool: PgPool) {
+    let moved = Arc::new(AtomicI64::new(0));
+    let clock = moved.clone();
+    let jumping = QueueConfig {
+        now: Arc::new(move || after(clock.load(Ordering::SeqCst))),
+        poll_interval: Duration::from_mins(10),
+        ..config("w")
+    };
+    let env = Env::new(&pool);
+    let process = Process::start(&env, jumping, KindConfig::new(WORK));
+    put(&pool, &job(&Work::Nothing)).await;
+    env.has_started(1).await;
+    let in_a_month = NewJob { run_at: after(31 * 86_400), ..job(&Work::Nothing) };
+    enqueue(&mut pool.acquire().await.unwrap(), &in_a_month, t0()).await.unwrap();
+    moved.store(31 * 86_400, Ordering::SeqCst);
+    process.queue.wake();
+    env.has_started(1).await;
+    process.stop().await;
+}
