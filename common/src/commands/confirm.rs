@@ -97,6 +97,7 @@ async fn insert(
         first_failed_at: None,
         next_attempt_at: None,
         held_since: None,
+        released_at: None,
     };
     let attempt = new_first_payment(asked, subscription.id, invoice.id, now);
     subscriptions::insert(conn, &subscription).await?;

@@ -105,7 +105,7 @@ fn decide_due(facts: Facts<'_>) -> Decision {
     if is_paused(facts) {
         return Decision::Paused;
     }
-    if seoul_date(now) >= invoice.period.end {
+    if seoul_date(now) >= invoice.period.end && invoice.released_at.is_none() {
         return Decision::Hold;
     }
     if subscription.sealed_billing_key.is_none() {

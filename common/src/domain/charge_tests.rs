@@ -33,6 +33,7 @@ fn invoice(status: InvoiceStatus) -> Invoice {
         first_failed_at: None,
         next_attempt_at: None,
         held_since: None,
+        released_at: None,
     }
 }
 
@@ -153,6 +154,22 @@ fn an_invoice_whose_period_is_over_waits_for_an_operator() {
         now: late,
     };
     assert_eq!(decide(facts), Decision::Hold);
+}
+
+#[test]
+fn an_operators_release_lets_an_invoice_be_charged_though_its_period_is_over() {
+    let subscription = subscription(SubscriptionStatus::Active);
+    let mut released = invoice(InvoiceStatus::Open);
+    released.released_at = Some(seoul_midnight(released.period.end));
+    let facts = Facts {
+        subscription: &subscription,
+        invoice: &released,
+        attempts: &[],
+        skips: 0,
+        charging_enabled: true,
+        now: seoul_midnight(released.period.end) + TimeDelta::days(40),
+    };
+    assert_eq!(decide(facts), Decision::Charge);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Invoice {
     pub first_failed_at: Option<DateTime<Utc>>,
     pub next_attempt_at: Option<DateTime<Utc>>,
     pub held_since: Option<DateTime<Utc>>,
+    /// When an operator let it be charged although its period is over.
+    pub released_at: Option<DateTime<Utc>>,
 }
 
 /// The periods that have begun and are not paid for.

@@ -19,6 +19,7 @@ struct Row {
     first_failed_at: Option<DateTime<Utc>>,
     next_attempt_at: Option<DateTime<Utc>>,
     held_since: Option<DateTime<Utc>>,
+    released_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Invoice {
@@ -39,6 +40,7 @@ impl TryFrom<Row> for Invoice {
             first_failed_at: row.first_failed_at,
             next_attempt_at: row.next_attempt_at,
             held_since: row.held_since,
+            released_at: row.released_at,
         })
     }
 }
@@ -88,7 +90,7 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, 
         Row,
         r#"
         select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
-               first_failed_at, next_attempt_at, held_since
+               first_failed_at, next_attempt_at, held_since, released_at
           from invoices where id = $1 for update
         "#,
         id
@@ -107,7 +109,7 @@ pub async fn unsettled_of(
         Row,
         r#"
         select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
-               first_failed_at, next_attempt_at, held_since
+               first_failed_at, next_attempt_at, held_since, released_at
           from invoices
          where subscription_id = $1 and status in ('open', 'uncollectible')
          order by period_no
@@ -200,4 +202,26 @@ pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
     .execute(conn)
     .await?;
     one_row("hold an invoice", &done)
+}
+
+/// Lets a held invoice be charged, whatever period it is for.
+pub async fn release(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update invoices set held_since = null, released_at = $2
+         where id = $1 and status = 'open' and held_since is not null
+        "#,
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("release a held invoice", &done)
+}
+
+/// Whose invoice it is, for locking the subscription before the invoice.
+pub async fn subscription_of(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+    let row =
+        sqlx::query!("select subscription_id from invoices where id = $1", id).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.subscription_id))
 }

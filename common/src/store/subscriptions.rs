@@ -127,12 +127,25 @@ pub async fn page_of_user(
 }
 
 /// The period is paid: from here on access runs to its end, and the next charge is due then.
+///
+/// An older period, released by an operator, never moves the subscription back: it only ends its dunning.
 pub async fn begin_period(
     conn: &mut PgConnection,
     id: Uuid,
     period: Period,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let older = sqlx::query!(
+        r#"select exists (select from subscriptions where id = $1 and period_no > $2) as "is_older!""#,
+        id,
+        number(period.no),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if older.is_older {
+        end_dunning(conn, id, &["past_due", "suspended"], now).await?;
+        return Ok(());
+    }
     let done = sqlx::query!(
         r#"
         update subscriptions
@@ -150,6 +163,37 @@ pub async fn begin_period(
     .execute(conn)
     .await?;
     one_row("begin a paid period", &done)
+}
+
+/// The invoice that was past due has been forgiven: the next scan charges the current period, unless another invoice
+/// is still unpaid.
+pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    end_dunning(conn, id, &["past_due"], now).await
+}
+
+async fn end_dunning(
+    conn: &mut PgConnection,
+    id: Uuid,
+    statuses: &[&str],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', suspended_at = null, updated_at = $3,
+               next_billing_date = current_period_end::timestamp at time zone 'Asia/Seoul'
+         where id = $1 and status = any ($2)
+           and not exists (select from invoices
+                            where subscription_id = $1 and invoices.status in ('open', 'uncollectible')
+                              and held_since is null)
+        "#,
+        id,
+        &statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Keeps a registered card: the sealed billing key and the masked number.
