@@ -12,3 +12,6 @@ pub mod outbox;
 pub mod presence;
 pub mod seal;
 pub mod store;
+
+/// The job table, for crates that know it through this one only.
+pub use queue;

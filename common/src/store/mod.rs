@@ -11,6 +11,7 @@ pub mod processes;
 pub mod refunds;
 pub mod scan;
 pub mod settings;
+pub mod story;
 pub mod subscriptions;
 pub mod sweep;
 pub mod users;
@@ -18,6 +19,7 @@ pub mod users;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     PgConnection, PgPool,
+    migrate::{Migrate, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
 };
 
@@ -77,9 +79,21 @@ pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error>
         .connect_lazy_with(options))
 }
 
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
 /// Creates or upgrades the schema.
-pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!("../migrations").run(pool).await
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATIONS.run(pool).await
+}
+
+/// The steps that [`migrate`] would take: version and description.
+pub async fn pending_migrations(pool: &PgPool) -> Result<Vec<(i64, String)>, MigrateError> {
+    let mut conn = pool.acquire().await?;
+    conn.ensure_migrations_table(&MIGRATIONS.table_name).await?;
+    let applied = conn.list_applied_migrations(&MIGRATIONS.table_name).await?;
+    let is_applied = |version| applied.iter().any(|one| one.version == version);
+    let pending = MIGRATIONS.iter().filter(|one| !is_applied(one.version));
+    Ok(pending.map(|one| (one.version, one.description.to_string())).collect())
 }
 
 /// Tells whoever waits for this order that its payment has settled. Heard on commit.

@@ -47,3 +47,13 @@ pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<Stri
     .await?;
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
+
+/// The processes seen within the last three seconds: those that follow the test clock.
+pub async fn alive(conn: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query!(
+        "select name from processes where seen_at > clock_timestamp() - interval '3 seconds' order by name"
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}

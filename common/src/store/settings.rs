@@ -1,5 +1,6 @@
 //! What operators switch while everything runs: charging as a whole, and the test clock.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -22,6 +23,50 @@ pub async fn enable_charging(conn: &mut PgConnection, enabled: bool) -> Result<(
         on conflict (name) do update set value = excluded.value, updated_at = clock_timestamp()
         "#,
         json!({ "enabled": enabled }),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The kill switch over all charges, and who turned it last: nobody has yet where the rest is none.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChargingSwitch {
+    pub enabled: bool,
+    pub actor: Option<String>,
+    pub why: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+}
+
+pub async fn charging_switch(conn: &mut PgConnection) -> Result<ChargingSwitch, StoreError> {
+    let row = sqlx::query_as!(
+        ChargingSwitch,
+        r#"
+        select (value->>'enabled')::bool as "enabled!", value->>'actor' as actor, value->>'why' as why,
+               (value->>'since')::timestamptz as since
+          from settings where name = 'charging'
+        "#
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.unwrap_or(ChargingSwitch { enabled: true, actor: None, why: None, since: None }))
+}
+
+/// Turns charging as a whole on or off, and keeps who did it and why.
+pub async fn switch_charging(
+    conn: &mut PgConnection,
+    enabled: bool,
+    actor: &str,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into settings (name, value) values ('charging', $1)
+        on conflict (name) do update set value = excluded.value, updated_at = clock_timestamp()
+        "#,
+        json!({ "enabled": enabled, "actor": actor, "why": why, "since": now }),
     )
     .execute(conn)
     .await?;
@@ -60,6 +105,20 @@ pub async fn move_clock(conn: &mut PgConnection, by_ms: i64) -> Result<ClockMove
         returning (value->>'offsetMs')::bigint as "offset_ms!", (value->>'moves')::bigint as "moves!"
         "#,
         by_ms,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(ClockMove { offset_ms: row.offset_ms, moves: row.moves })
+}
+
+/// As [`clock`], but nobody else moves it until the caller's transaction ends.
+pub async fn lock_clock(conn: &mut PgConnection) -> Result<ClockMove, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        insert into settings (name, value) values ('test_clock', '{"offsetMs": 0, "moves": 0}')
+        on conflict (name) do update set name = excluded.name
+        returning (value->>'offsetMs')::bigint as "offset_ms!", (value->>'moves')::bigint as "moves!"
+        "#
     )
     .fetch_one(conn)
     .await?;
