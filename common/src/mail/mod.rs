@@ -1,0 +1,55 @@
+//! Customer e-mails as pure functions: facts in, subject, HTML and text out. Nothing here sends, stores or asks the time.
+
+mod card_needed;
+mod letter;
+mod links;
+mod one_line;
+mod payment_failed;
+mod payment_refunded;
+mod payment_succeeded;
+mod renewal_notice;
+#[cfg(test)]
+mod samples;
+mod subscription_canceled;
+mod subscription_suspended;
+#[cfg(test)]
+mod tests;
+
+use url::Url;
+
+pub use card_needed::{CardNeeded, card_needed};
+pub use payment_failed::{PaymentFailed, payment_failed};
+pub use payment_refunded::{PaymentRefunded, payment_refunded};
+pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};
+pub use renewal_notice::{RenewalNotice, renewal_notice};
+pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};
+pub use subscription_suspended::{SubscriptionSuspended, subscription_suspended};
+
+use crate::domain::calendar::OutOfCalendar;
+
+/// In whose name the mails are written, and where their links lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// First words of every subject, such as `집체크`.
+    pub name: String,
+    /// The customers' site; `/billing/…` is appended to its path.
+    pub public_url: Url,
+}
+
+/// A finished mail. `text` says everything that `html` says; `subject` is one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub subject: String,
+    pub html: String,
+    pub text: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("the e-mail template failed")]
+    Template(#[from] askama::Error),
+    #[error("links cannot be built on {0}: it must be an http or https address")]
+    PublicUrl(Url),
+    #[error(transparent)]
+    Date(#[from] OutOfCalendar),
+}
