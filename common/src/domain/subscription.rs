@@ -82,13 +82,16 @@ pub fn cancel(subscription: &Subscription) -> Result<(), CancelRefused> {
 }
 
 impl Subscription {
-    /// Last day of access after a cancel today: the paid period's end, or today when none is running.
+    /// First day without access if it ends now, or since it was canceled: the paid period's end, or the day itself
+    /// when nothing paid for was running.
     pub fn access_until(&self, now: DateTime<Utc>) -> NaiveDate {
         match self.status {
-            SubscriptionStatus::Suspended | SubscriptionStatus::Incomplete => seoul_date(now),
-            SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Canceled => {
+            SubscriptionStatus::Active | SubscriptionStatus::PastDue => self.current_period_end,
+            SubscriptionStatus::Canceled if self.activated_at.is_some() && self.suspended_at.is_none() => {
                 self.current_period_end
             }
+            SubscriptionStatus::Canceled => seoul_date(self.canceled_at.unwrap_or(now)),
+            SubscriptionStatus::Suspended | SubscriptionStatus::Incomplete => seoul_date(now),
         }
     }
 
@@ -146,6 +149,18 @@ pub(crate) mod tests {
             })
             .into();
         assert_eq!(seen, [(false, false), (true, true), (true, true), (false, false), (true, false)]);
+    }
+
+    #[test]
+    fn a_canceled_subscription_is_open_to_the_paid_periods_end_unless_it_was_suspended_or_never_began() {
+        let canceled_at = seoul_midnight("2026-12-01".parse().unwrap());
+        let canceled =
+            Subscription { canceled_at: Some(canceled_at), ..subscription(SubscriptionStatus::Canceled) };
+        let suspended = Subscription { suspended_at: Some(canceled_at), ..canceled.clone() };
+        let never_began = Subscription { activated_at: None, ..canceled.clone() };
+        let later = seoul_midnight("2027-01-05".parse().unwrap());
+        let until = [canceled, suspended, never_began].map(|it| it.access_until(later).to_string());
+        assert_eq!(until, ["2026-12-22", "2026-12-01", "2026-12-01"]);
     }
 
     #[test]

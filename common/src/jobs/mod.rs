@@ -15,7 +15,8 @@ pub use send_email::SendEmail;
 pub use send_renewal_notices::SendRenewalNotices;
 
 use chrono::{DateTime, Utc};
-use queue::{Enqueued, NewJob, QueueError};
+use queue::NewJob;
+pub use queue::{Enqueued, QueueError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgConnection;

@@ -5,6 +5,7 @@ pub mod emails;
 pub mod events;
 pub mod invoices;
 pub mod operators;
+pub mod payment_methods;
 pub mod payments;
 pub mod plans;
 pub mod processes;

@@ -31,3 +31,15 @@ pub async fn ensure(
     .await?;
     Ok(())
 }
+
+/// Makes the user if there is none. Writes nothing for a known one.
+pub async fn make_if_missing(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into users (id, created_at, updated_at) values ($1, $2, $2) on conflict (id) do nothing",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
