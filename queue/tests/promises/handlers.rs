@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use queue::{KindConfig, NewJob, QueueConfig, enqueue};
+use queue::{KindConfig, NewJob, QueueConfig, enqueue, rescue};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions, PgPool};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Env, Process, WORK, Work, after, config, eventually, job, put, state, t0, tries};
+use crate::support::{
+    Env, MINUTE, Process, WORK, Work, after, config, eventually, job, put, state, t0, tries,
+};
 
 async fn reaches(pool: &PgPool, id: i64, wanted: &str) {
     eventually(&format!("job {id} is {wanted}"), async || state(pool, id).await == wanted).await;
@@ -59,16 +63,36 @@ async fn a_handler_that_takes_too_long_is_dropped_and_tried_again(pool: PgPool) 
     process.stop().await;
 }
 
+/// Another process that looks for expired leases all the time, on a thread of its own; answers how many it took.
+fn greedy_rescuer(pool: &PgPool, until: CancellationToken) -> JoinHandle<usize> {
+    let options = pool.connect_options();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut conn = options.connect().await.unwrap();
+            let mut rescued = 0;
+            while !until.is_cancelled() {
+                rescued += rescue(&mut conn, MINUTE, 9).await.unwrap().len();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            rescued
+        })
+    })
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn handlers_that_block_every_thread_do_not_delay_the_heartbeat(pool: PgPool) {
     let env = Env::new(&pool);
-    let short = QueueConfig { lease: Duration::from_millis(600), ..config("w") };
+    let short = QueueConfig { lease: Duration::from_millis(900), ..config("w") };
     let process = Process::start(&env, short, KindConfig::new(WORK));
-    // The runtime of this test has one thread, and this holds it for three leases.
-    let id = put(&pool, &job(&Work::Block { millis: 1_800 })).await;
+    let over = CancellationToken::new();
+    let rescuer = greedy_rescuer(&pool, over.clone());
+    // The runtime of this test has one thread, and this holds it for more than two leases.
+    let id = put(&pool, &job(&Work::Block { millis: 2_000 })).await;
     reaches(&pool, id, "done").await;
+    over.cancel();
     let [row] = tries(&pool, id).await.try_into().unwrap();
-    assert_eq!(row.crashes, 0);
+    assert_eq!((rescuer.join().unwrap(), row.crashes), (0, 0));
     process.stop().await;
 }
 
