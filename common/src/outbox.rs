@@ -20,8 +20,8 @@ pub struct Fact<'a> {
     /// E.g. `payment_succeeded`.
     pub kind: &'a str,
     pub period_no: u32,
-    /// The attempt, or the step of the ladder, or 0.
-    pub attempt: i32,
+    /// Tells facts of one kind in one period apart: the attempt, the step of the ladder, the refund.
+    pub step: &'a str,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub async fn post(
     now: DateTime<Utc>,
 ) -> Result<bool, OutboxError> {
     let id = new_id(now);
-    let unique_key = format!("{}:{}:{}:{}", fact.kind, to.id.simple(), fact.period_no, fact.attempt);
+    let unique_key = format!("{}:{}:{}:{}", fact.kind, to.id.simple(), fact.period_no, fact.step);
     let email = NewEmail {
         id,
         kind: fact.kind,

@@ -1,1 +1,15 @@
-//! placeholder
+//! The worker: runs the jobs, asks the gateway, records its answers, sends the e-mails. Any number may run side by side.
+
+pub mod config;
+mod crash;
+pub mod env;
+pub mod handlers;
+mod http;
+pub mod mailer;
+mod money;
+mod pace;
+pub mod run;
+pub mod scheduler;
+pub mod step;
+pub mod sweep;
+mod wiring;

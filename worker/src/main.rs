@@ -1,1 +1,46 @@
-fn main() {}
+//! `billing-worker`: reads its configuration, runs until SIGTERM or Ctrl-C, finishes what is in hand.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{config::Vars, logging};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+use worker::{config, run};
+
+/// Charges due subscriptions, retries what the bank declined, sends the e-mails.
+#[derive(Parser)]
+#[command(name = "billing-worker", after_help = config::HELP)]
+struct Args {}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args {} = Args::parse();
+    let config = match config::Config::read(Vars::from_env()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprint!("billing-worker: {mistakes}");
+            return ExitCode::from(2);
+        }
+    };
+    logging::start(config.base.log_format);
+    match start(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped by an error");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(config: config::Config) -> anyhow::Result<()> {
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    run::run(config, metrics, stop).await
+}

@@ -113,8 +113,11 @@ async fn tell(
             subscription_ref: &subscription_ref(subscription.id),
         },
     )?;
-    let times = i32::try_from(now.timestamp() / 60).unwrap_or_default();
-    let fact = Fact { kind: "subscription_canceled", period_no: subscription.period_no, attempt: times };
+    let fact = Fact {
+        kind: "subscription_canceled",
+        period_no: subscription.period_no,
+        step: &now.timestamp().to_string(),
+    };
     outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }

@@ -164,12 +164,16 @@ pub enum AfterDecline {
     Void,
     /// It is suspended already and stays so.
     StaySuspended,
+    /// An older period that an operator had charged: it waits for an operator again, the running period stands.
+    HoldAgain,
 }
 
-/// `steps_gone` counts the step that has just gone without money.
+/// `steps_gone` counts the step that has just gone without money. `is_older`: the invoice's period came before the
+/// one that is paid for.
 pub fn after_decline(
     kind: PaymentKind,
     status: SubscriptionStatus,
+    is_older: bool,
     policy: &Policy,
     steps_gone: usize,
     now: DateTime<Utc>,
@@ -180,6 +184,7 @@ pub fn after_decline(
         (_, S::Canceled) => AfterDecline::Void,
         (_, S::Incomplete) => AfterDecline::NeverBegins,
         (PaymentKind::First, S::Active | S::PastDue | S::Suspended) => AfterDecline::Void,
+        (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) if is_older => AfterDecline::HoldAgain,
         (PaymentKind::Renewal, S::Suspended) => AfterDecline::StaySuspended,
         (PaymentKind::Renewal, S::Active | S::PastDue) => match policy.after(steps_gone, now, charge_time)? {
             NextStep::RetryAt(at) => AfterDecline::RetryAt(at),

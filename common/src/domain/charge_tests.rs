@@ -191,9 +191,12 @@ fn money_that_lands_after_a_cancel_goes_back() {
 fn a_declined_first_payment_never_begins_a_subscription_and_a_canceled_one_owes_nothing() {
     let policy = Policy { retry_days: vec![3, 3] };
     let time = chrono::NaiveTime::from_hms_opt(2, 0, 0).unwrap();
-    let after = |kind, status| after_decline(kind, status, &policy, 1, due_day(), time).unwrap();
+    let after = |kind, status| after_decline(kind, status, false, &policy, 1, due_day(), time).unwrap();
     assert_eq!(after(PaymentKind::First, SubscriptionStatus::Incomplete), AfterDecline::NeverBegins);
     assert_eq!(after(PaymentKind::Renewal, SubscriptionStatus::Canceled), AfterDecline::Void);
     let retry = after(PaymentKind::Renewal, SubscriptionStatus::Active);
     assert_eq!(retry, AfterDecline::RetryAt(due_day() + TimeDelta::days(3)));
+    let older = (PaymentKind::Renewal, SubscriptionStatus::Active);
+    let older = after_decline(older.0, older.1, true, &policy, 1, due_day(), time).unwrap();
+    assert_eq!(older, AfterDecline::HoldAgain);
 }

@@ -195,7 +195,7 @@ pub async fn schedule_retry(
 /// Leaves an older unpaid period to an operator.
 pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
-        "update invoices set held_since = $2, next_attempt_at = null where id = $1 and status = 'open'",
+        "update invoices set held_since = $2, released_at = null, next_attempt_at = null where id = $1 and status = 'open'",
         id,
         now,
     )

@@ -1,0 +1,188 @@
+//! The worker's variables, read and checked all at once.
+
+use std::net::SocketAddr;
+
+use chrono::NaiveTime;
+use common::{
+    config::{Base, Mistakes, Vars},
+    domain::dunning::Policy,
+    mail::Brand,
+    seal::Sealer,
+};
+use toss::{Toss, TossConfig};
+use url::Url;
+
+use crate::{mailer::Mailer, pace::Pace, scheduler::Schedule};
+
+pub struct Config {
+    pub base: Base,
+    pub addr: SocketAddr,
+    pub toss: Toss,
+    pub pace: Pace,
+    pub sealer: Sealer,
+    pub brand: Brand,
+    pub mailer: Mailer,
+    pub dunning: Policy,
+    pub schedule: Schedule,
+    pub charge_time: NaiveTime,
+    pub charge_concurrency: usize,
+}
+
+/// What `--help` says about the environment.
+pub const HELP: &str = "\
+Environment:
+  DATABASE_URL                  PostgreSQL; required
+  WORKER_ADDR                   health and metrics [127.0.0.1:8081]
+  TOSS_BASE_URL                 [https://api.tosspayments.com]
+  TOSS_SECRET_KEY               API-individual secret key, for billing; required
+  TOSS_WIDGET_SECRET_KEY        secret key of the payment widget, for confirmations [TOSS_SECRET_KEY]
+  TOSS_MAX_RPS                  calls to Toss per second, of this process [10]
+  BILLING_KEY_ENCRYPTION_KEYS   id:base64[,id:base64…], 32 bytes each; the first seals, all open; required
+  MAIL_URL                      smtp://…, smtps://… or file:///folder; required
+  MAIL_FROM                     sender, e.g. 집체크 <billing@example.com>; required
+  BRAND_NAME                    [집체크]
+  PUBLIC_URL                    the customers' site, for links in e-mails [http://127.0.0.1:8080]
+  SCAN_CRON                     daily run: second minute hour day month weekday, Asia/Seoul [0 0 2 * * *]
+  DUNNING_RETRY_DAYS            days between a decline and the next try [3,3]
+  CHARGE_CONCURRENCY            charges at once, of this process [8]
+  CLOCK                         system | test (test keys only) [system]
+  LOG_FORMAT                    pretty | json [pretty]
+  RUST_LOG                      [info]";
+
+impl Config {
+    pub fn read(mut vars: Vars) -> Result<Self, Mistakes> {
+        let base = Base::read(&mut vars);
+        let addr = vars.parsed_or("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081)), "host:port");
+        let toss = read_toss(&mut vars);
+        let rps = vars.parsed_or("TOSS_MAX_RPS", 10_u32, "a whole number of calls per second, 1 or more");
+        let keys = vars.required("BILLING_KEY_ENCRYPTION_KEYS", "id:base64 of 32 random bytes");
+        let sealer = keep(&mut vars, "BILLING_KEY_ENCRYPTION_KEYS", &keys, Sealer::parse);
+        let brand = read_brand(&mut vars);
+        let mailer = read_mailer(&mut vars);
+        let dunning = read_dunning(&mut vars);
+        let schedule = vars
+            .parsed::<Schedule>("SCAN_CRON", "second minute hour day month weekday, e.g. 0 0 2 * * *")
+            .or_else(|| "0 0 2 * * *".parse().ok());
+        let charge_concurrency = vars.parsed_or("CHARGE_CONCURRENCY", 8_usize, "a whole number, 1 or more");
+        if rps == 0 || charge_concurrency == 0 {
+            vars.mistake("TOSS_MAX_RPS and CHARGE_CONCURRENCY are 1 or more");
+        }
+        let charge_time = schedule.as_ref().and_then(|it| it.charge_time().ok()).unwrap_or_default();
+        let parts = (toss, sealer, brand, mailer, schedule);
+        let (Some(toss), Some(sealer), Some(brand), Some(mailer), Some(schedule)) = vars.finish(parts)?
+        else {
+            return Err(Mistakes(vec!["the configuration is incomplete".into()]));
+        };
+        let pace = Pace::new(rps);
+        Ok(Self {
+            base,
+            addr,
+            toss,
+            pace,
+            sealer,
+            brand,
+            mailer,
+            dunning,
+            schedule,
+            charge_time,
+            charge_concurrency,
+        })
+    }
+}
+
+/// Builds a part from its text, or notes what is wrong with it. An empty text has been noted already.
+fn keep<T, E: std::fmt::Display>(
+    vars: &mut Vars,
+    name: &str,
+    text: &str,
+    build: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    if text.is_empty() {
+        return None;
+    }
+    build(text).map_err(|error| vars.mistake(format!("{name} is wrong: {error}"))).ok()
+}
+
+fn read_toss(vars: &mut Vars) -> Option<Toss> {
+    let url = vars.optional("TOSS_BASE_URL").unwrap_or_else(|| "https://api.tosspayments.com".to_owned());
+    let url = keep(vars, "TOSS_BASE_URL", &url, str::parse::<Url>)?;
+    let secret = vars.required("TOSS_SECRET_KEY", "the secret key of the billing contract");
+    if secret.is_empty() {
+        return None;
+    }
+    let widget = vars.optional("TOSS_WIDGET_SECRET_KEY").unwrap_or_else(|| secret.clone());
+    let built = Toss::new(TossConfig::new(url, secret.into(), widget.into()));
+    built.map_err(|error| vars.mistake(format!("TOSS_BASE_URL or TOSS_SECRET_KEY is wrong: {error}"))).ok()
+}
+
+fn read_brand(vars: &mut Vars) -> Option<Brand> {
+    let name = vars.optional("BRAND_NAME").unwrap_or_else(|| "집체크".to_owned());
+    let url = vars.optional("PUBLIC_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+    let public_url = keep(vars, "PUBLIC_URL", &url, str::parse::<Url>)?;
+    if !["http", "https"].contains(&public_url.scheme()) {
+        vars.mistake("PUBLIC_URL is wrong: use http:// or https://");
+    }
+    Some(Brand { name, public_url })
+}
+
+fn read_mailer(vars: &mut Vars) -> Option<Mailer> {
+    let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
+    let from = vars.required("MAIL_FROM", "the sender, e.g. 집체크 <billing@example.com>");
+    let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>)?;
+    if from.is_empty() {
+        return None;
+    }
+    Mailer::new(&url, &from)
+        .map_err(|error| vars.mistake(format!("MAIL_URL or MAIL_FROM is wrong: {error}")))
+        .ok()
+}
+
+fn read_dunning(vars: &mut Vars) -> Policy {
+    let text = vars.optional("DUNNING_RETRY_DAYS").unwrap_or_else(|| "3,3".to_owned());
+    let days: Result<Vec<u32>, _> = text.split(',').map(|day| day.trim().parse::<u32>()).collect();
+    match days {
+        Ok(retry_days) if retry_days.iter().all(|day| (1..=60).contains(day)) => Policy { retry_days },
+        Ok(_) | Err(_) => {
+            vars.mistake("DUNNING_RETRY_DAYS is wrong: days between tries, each 1 to 60, e.g. 3,3");
+            Policy { retry_days: Vec::new() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_environment_is_told_everything_that_is_missing() {
+        let Err(Mistakes(lines)) = Config::read(Vars::new([])) else { panic!("an empty environment") };
+        for name in
+            ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL", "MAIL_FROM"]
+        {
+            assert!(lines.iter().any(|line| line.starts_with(name)), "{name}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_value_is_named() {
+        let wrong = [
+            ("DATABASE_URL", "postgres://x"),
+            ("TOSS_SECRET_KEY", "test_sk_x"),
+            ("TOSS_BASE_URL", "not a url"),
+            ("BILLING_KEY_ENCRYPTION_KEYS", "k1:short"),
+            ("MAIL_URL", "pigeon://loft"),
+            ("MAIL_FROM", "nobody"),
+            ("DUNNING_RETRY_DAYS", "3,0"),
+            ("SCAN_CRON", "at dawn"),
+            ("WORKER_ADDR", "here"),
+            ("PUBLIC_URL", "ftp://x"),
+        ];
+        let vars = Vars::new(wrong.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let Err(Mistakes(lines)) = Config::read(vars) else { panic!("nothing was right") };
+        for (name, _) in
+            wrong.iter().filter(|(name, _)| !["DATABASE_URL", "TOSS_SECRET_KEY", "MAIL_FROM"].contains(name))
+        {
+            assert!(lines.iter().any(|line| line.contains(name)), "{name}: {lines:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Named points of the money path at which a test kills the process, as a power cut would. Compiled out of releases.
+
+/// Dies here if `FAILPOINTS` says `<point>=return`.
+pub(crate) fn point(name: &str) {
+    fail::fail_point!(name, |_| die());
+}
+
+/// `SIGKILL`: no unwinding, no destructors, no goodbye to the database.
+#[cfg(feature = "failpoints")]
+fn die() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}

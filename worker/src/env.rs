@@ -1,0 +1,41 @@
+//! What the handlers share: the database, the clock, the gateway, the keys, the mail.
+
+use std::sync::Arc;
+
+use chrono::NaiveTime;
+use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer};
+use sqlx::PgPool;
+use toss::Toss;
+
+use crate::{mailer::Mailer, pace::Pace};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Env(Arc<Parts>);
+
+pub struct Parts {
+    pub pool: PgPool,
+    pub clock: Clock,
+    pub toss: Toss,
+    pub pace: Pace,
+    pub sealer: Sealer,
+    pub brand: Brand,
+    pub dunning: Policy,
+    /// The time of day of the daily run, in Seoul: retries come at that hour.
+    pub charge_time: NaiveTime,
+    pub mailer: Mailer,
+}
+
+impl Env {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Env {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,15 @@
+//! One file per job: what it does when it runs, however often it runs.
+
+mod charge_subscription;
+mod confirm_payment;
+mod refund_payment;
+mod scan_due_subscriptions;
+mod send_email;
+mod send_renewal_notices;
+
+pub(crate) use charge_subscription::charge_subscription;
+pub(crate) use confirm_payment::confirm_payment;
+pub(crate) use refund_payment::refund_payment;
+pub(crate) use scan_due_subscriptions::{invoices_for, scan_due_subscriptions};
+pub(crate) use send_email::send_email;
+pub(crate) use send_renewal_notices::send_renewal_notices;

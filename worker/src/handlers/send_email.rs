@@ -1,0 +1,72 @@
+//! Sends one e-mail of the outbox: at least once, recognisable by its Message-ID, never after its moment has passed.
+
+use apalis::prelude::Data;
+use chrono::TimeDelta;
+use common::{
+    jobs::SendEmail,
+    store::{
+        emails::{self, EmailEnd, QueuedEmail},
+        subscriptions,
+    },
+};
+use queue::{Finish, JobError, Lease, Ran};
+use sqlx::PgConnection;
+
+use crate::{crash, env::Env, mailer::MailError};
+
+pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut conn = env.pool.acquire().await?;
+    let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
+    };
+    if email.send_before.is_some_and(|before| now >= before) {
+        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("its moment had passed")).await;
+    }
+    if is_pointless(&mut conn, &email).await? {
+        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the subscription was canceled")).await;
+    }
+    drop(conn);
+    let sent = env.mailer.send(&email).await;
+    crash::point("after_mail");
+    match sent {
+        Ok(()) => settle(&env, &lease, &email, EmailEnd::Sent, None).await,
+        Err(MailError::Refused(why)) => settle(&env, &lease, &email, EmailEnd::Failed, Some(&why)).await,
+        Err(MailError::Away(why)) => {
+            let waited = now - email.created_at;
+            let pause = (waited / 2).clamp(TimeDelta::seconds(15), TimeDelta::minutes(30));
+            Ok(Ran::Finish(Finish::Snooze {
+                reason: format!("the mail server is away: {why}"),
+                run_at: now + pause,
+            }))
+        }
+    }
+}
+
+/// A notice of a renewal that will not come.
+async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bool, JobError> {
+    if email.kind != "renewal_notice" {
+        return Ok(false);
+    }
+    let subscription = subscriptions::find(conn, email.subscription_id).await?;
+    Ok(subscription.is_none_or(|it| it.canceled_at.is_some()))
+}
+
+async fn settle(
+    env: &Env,
+    lease: &Lease,
+    email: &QueuedEmail,
+    end: EmailEnd,
+    why: Option<&str>,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    emails::settle(&mut tx, email.id, end, why, now).await?;
+    let told = format!("{} {}", <&str>::from(end), email.kind);
+    let finish = match end {
+        EmailEnd::Sent => Finish::Done(Some(told)),
+        EmailEnd::Dropped => Finish::Discard(format!("{told}: {}", why.unwrap_or_default())),
+        EmailEnd::Failed => Finish::Fail(format!("{told}: {}", why.unwrap_or_default())),
+    };
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}

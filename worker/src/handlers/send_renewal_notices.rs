@@ -1,0 +1,71 @@
+//! The daily run that tells customers three days ahead what will be charged, and when.
+
+use apalis::prelude::Data;
+use common::{
+    domain::{
+        calendar::{days_after, seoul_date, seoul_midnight},
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::subscription_ref,
+    jobs::SendRenewalNotices,
+    mail,
+    outbox::{self, Fact},
+    store::{scan, subscriptions},
+};
+use queue::{Finish, JobError, Lease, Ran};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{env::Env, money};
+
+const DAYS_AHEAD: u32 = 3;
+const BATCH: i64 = 500;
+
+/// Once per subscription and period; a notice whose date has come is not sent late.
+pub(crate) async fn send_renewal_notices(
+    job: SendRenewalNotices,
+    lease: Lease,
+    env: Data<Env>,
+) -> Result<Ran, JobError> {
+    let today = seoul_date(env.clock.now()).max(job.date);
+    let from = seoul_midnight(today);
+    let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
+    let (mut last, mut written) = (Uuid::nil(), 0_usize);
+    loop {
+        let mut tx = env.pool.begin().await?;
+        let batch = scan::unnoticed_batch(&mut tx, from, until, last, BATCH).await?;
+        let Some(end) = batch.last() else { break };
+        last = *end;
+        for id in &batch {
+            if let Some(subscription) = subscriptions::find(&mut tx, *id).await? {
+                written = written.saturating_add(usize::from(notify(&env, &mut tx, &subscription).await?));
+            }
+        }
+        tx.commit().await?;
+    }
+    tracing::info!(job.id = lease.id(), written, "renewal notices");
+    Ok(Ran::Finish(Finish::Done(Some(format!("{written} notices written")))))
+}
+
+async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription) -> Result<bool, JobError> {
+    if subscription.status != SubscriptionStatus::Active {
+        return Ok(false);
+    }
+    let plan = money::plan_name(conn, &subscription.plan).await?;
+    let letter = mail::renewal_notice(
+        &env.brand,
+        &mail::RenewalNotice {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            renews_on: seoul_date(subscription.next_billing_date),
+            card_number: subscription.card_number.as_deref(),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let period_no = subscription.period_no.saturating_add(1);
+    let fact = Fact { kind: "renewal_notice", period_no, step: "0" };
+    let before = Some(subscription.next_billing_date);
+    Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
+}

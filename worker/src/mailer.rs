@@ -1,0 +1,87 @@
+//! Sends e-mails: over SMTP, or into a folder as `.eml` files.
+
+use lettre::{
+    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+};
+use url::Url;
+
+use common::store::emails::QueuedEmail;
+
+/// Where mail goes, by `MAIL_URL`.
+enum Route {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Folder(AsyncFileTransport<Tokio1Executor>),
+}
+
+pub struct Mailer {
+    route: Route,
+    from: Mailbox,
+}
+
+/// Why an e-mail did not go out.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// This message will never be taken: a bad address, a permanent SMTP refusal.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The server could not be reached or asked to come back.
+    #[error("away: {0}")]
+    Away(String),
+}
+
+/// What is wrong with `MAIL_URL` or `MAIL_FROM`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadMailConfig(String);
+
+impl Mailer {
+    pub fn new(url: &Url, from: &str) -> Result<Self, BadMailConfig> {
+        let from = from.parse().map_err(|_| BadMailConfig(format!("{from:?} is not an e-mail address")))?;
+        let route = match url.scheme() {
+            "smtp" | "smtps" => Route::Smtp(
+                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
+                    .map_err(|error| BadMailConfig(error.to_string()))?
+                    .build(),
+            ),
+            "file" => {
+                let folder = url
+                    .to_file_path()
+                    .map_err(|()| BadMailConfig("file:// needs an absolute folder".into()))?;
+                std::fs::create_dir_all(&folder).map_err(|error| BadMailConfig(error.to_string()))?;
+                Route::Folder(AsyncFileTransport::new(folder))
+            }
+            _ => return Err(BadMailConfig("use smtp://, smtps:// or file:///folder".into())),
+        };
+        Ok(Self { route, from })
+    }
+
+    pub async fn send(&self, email: &QueuedEmail) -> Result<(), MailError> {
+        let message = self.compose(email)?;
+        match &self.route {
+            Route::Smtp(smtp) => match smtp.send(message).await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is_permanent() => Err(MailError::Refused(error.to_string())),
+                Err(error) => Err(MailError::Away(error.to_string())),
+            },
+            Route::Folder(folder) => {
+                folder.send(message).await.map_err(|error| MailError::Away(error.to_string())).map(|_| ())
+            }
+        }
+    }
+
+    fn compose(&self, email: &QueuedEmail) -> Result<Message, MailError> {
+        let to =
+            email.to_address.parse::<Mailbox>().map_err(|error| MailError::Refused(error.to_string()))?;
+        let domain = self.from.email.domain();
+        let local = email.message_id.split('@').next().unwrap_or_default();
+        Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&email.subject)
+            .date(email.created_at.into())
+            .message_id(Some(format!("<{local}@{domain}>")))
+            .multipart(MultiPart::alternative_plain_html(email.body_text.clone(), email.body_html.clone()))
+            .map_err(|error| MailError::Refused(error.to_string()))
+    }
+}

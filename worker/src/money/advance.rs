@@ -1,0 +1,209 @@
+//! One step of one invoice: decide under lock, commit the intent, ask the gateway, record what it said.
+//!
+//! What a death leaves behind, line by line: before the intent's commit, nothing; between it and the call, an attempt
+//! that looks sent, so it is looked up, found unknown to the gateway and sent again under its own name; during the
+//! call or before the outcome's commit, the same, and the look-up finds the money or its absence; after that commit,
+//! nothing is left to do, because the job's own end was part of it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    domain::{
+        attempt::{Attempt, PaymentKind, PaymentStatus, renewal_order_id},
+        charge::Decision,
+        invoice::{Invoice, InvoiceStatus, due_periods},
+        outcome::{Doubt, Outcome},
+        subscription::Subscription,
+    },
+    id::{new_id, new_key, subscription_ref},
+    jobs::{self, ChargeSubscription},
+    store::{invoices, payments},
+};
+use queue::{Finish, JobError, Lease, Ran};
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use super::{ask, decline, facts::Locked, letters::plan_name, record};
+use crate::{crash, env::Env};
+
+type Tx = Transaction<'static, Postgres>;
+
+/// How long a job waits when an operator has stopped charging.
+const PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// Moves one invoice on by at most one call for money.
+#[tracing::instrument(name = "money.advance", skip_all,
+    fields(subscription.id = %subscription_ref(subscription_id), invoice.id = %invoice_id, payment.id))]
+pub(crate) async fn advance(
+    env: &Env,
+    lease: &Lease,
+    subscription_id: Uuid,
+    invoice_id: Uuid,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let Some(locked) = Locked::read(&mut tx, subscription_id, invoice_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
+    };
+    match locked.decide(now) {
+        Decision::Charge => {
+            let attempt = new_attempt(&locked, now);
+            payments::insert(&mut tx, &attempt).await?;
+            send(env, lease, tx, &locked.subscription, &attempt, false).await
+        }
+        Decision::Send(id) => match locked.attempt(id) {
+            Some(attempt) => {
+                payments::mark_sent(&mut tx, id, now).await?;
+                send(env, lease, tx, &locked.subscription, attempt, false).await
+            }
+            None => Err(JobError::new("the decision names an attempt that is not there")),
+        },
+        Decision::LookUp(id) => match locked.attempt(id) {
+            Some(attempt) => {
+                drop(tx);
+                look_up(env, lease, &locked.subscription, attempt).await
+            }
+            None => Err(JobError::new("the decision names an attempt that is not there")),
+        },
+        Decision::Skip(reason) => decline::skip_step(env, lease, tx, &locked, reason).await,
+        Decision::Void => void(env, lease, tx, &locked, now).await,
+        Decision::Hold => hold(env, lease, tx, &locked, now).await,
+        Decision::NotYet(at) => Ok(Ran::Finish(Finish::Snooze { reason: "not due yet".into(), run_at: at })),
+        Decision::Paused => {
+            let reason = "charging is stopped by an operator".into();
+            Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + PAUSE }))
+        }
+        Decision::Nothing(why) => Ok(Ran::Finish(Finish::Discard(why.into()))),
+    }
+}
+
+fn new_attempt(locked: &Locked, now: DateTime<Utc>) -> Attempt {
+    let Locked { subscription, invoice, attempts, .. } = locked;
+    let attempt_no = i32::try_from(attempts.len()).unwrap_or(i32::MAX).saturating_add(1);
+    Attempt {
+        id: new_id(now),
+        user_id: subscription.user_id,
+        subscription_id: subscription.id,
+        invoice_id: invoice.id,
+        kind: PaymentKind::Renewal,
+        attempt_no,
+        order_id: renewal_order_id(subscription.id, invoice.period.no, attempt_no),
+        payment_key: None,
+        idempotency_key: new_key(),
+        amount: invoice.amount,
+        status: PaymentStatus::Pending,
+        decline_kind: None,
+        toss_code: None,
+        toss_message: None,
+        receipt_url: None,
+        paid_at: None,
+        created_at: now,
+        settled_at: None,
+        sent_at: Some(now),
+        first_sent_at: Some(now),
+        unknown_since: None,
+        review_since: None,
+        lookups_missed: 0,
+    }
+}
+
+/// Commits the intent, calls, records. From the commit on, nothing may drop this future.
+async fn send(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    subscription: &Subscription,
+    attempt: &Attempt,
+    again: bool,
+) -> Result<Ran, JobError> {
+    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
+    let plan = plan_name(&mut tx, &subscription.plan).await?;
+    tx.commit().await?;
+    crash::point("after_intent");
+    let outcome = ask::for_money(env, subscription, attempt, &plan, again).await;
+    crash::point("after_call");
+    record::outcome(env, lease, attempt, outcome).await
+}
+
+/// Asks before anything else moves money; sends the same order and key again only when that is safe.
+async fn look_up(
+    env: &Env,
+    lease: &Lease,
+    subscription: &Subscription,
+    attempt: &Attempt,
+) -> Result<Ran, JobError> {
+    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
+    let outcome = ask::what_became_of(env, subscription, attempt).await;
+    if outcome != Outcome::NoSuchOrder {
+        return record::outcome(env, lease, attempt, outcome).await;
+    }
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let Some(locked) = Locked::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await? else {
+        return Err(JobError::new("the subscription or its invoice vanished"));
+    };
+    let Some(current) = locked.attempt(attempt.id).filter(|it| it.is_unfinished()) else {
+        return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
+    };
+    // Another worker has sent it since we read it: its answer may still come.
+    let stale = current.sent_at != attempt.sent_at;
+    let asked = Attempt { lookups_missed: current.lookups_missed.saturating_add(1), ..current.clone() };
+    if stale || !asked.may_resend(now) {
+        drop(tx);
+        return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
+    }
+    payments::unknown(&mut tx, attempt.id, &resending(), true, now).await?;
+    payments::mark_sent(&mut tx, attempt.id, now).await?;
+    send(env, lease, tx, &locked.subscription, &asked, true).await
+}
+
+fn resending() -> Doubt {
+    Doubt {
+        code: None,
+        message: "the gateway knows no such order: the same order and key are sent again".into(),
+        trace_id: None,
+    }
+}
+
+/// The subscription ended before this was charged: nothing is owed.
+async fn void(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    locked: &Locked,
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    let unsent = locked.attempts.iter().find(|attempt| attempt.is_unfinished());
+    if let Some(attempt) = unsent {
+        payments::withdraw(&mut tx, attempt.id, "canceled before it was sent", now).await?;
+        common::store::announce_settled(&mut tx, &attempt.order_id).await?;
+    }
+    invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
+    let finish = Finish::Discard("the subscription was canceled; nothing was charged".into());
+    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
+}
+
+/// Nothing ran for longer than the period: it waits for an operator, and the period of today is charged instead.
+async fn hold(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    locked: &Locked,
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    let Locked { subscription, invoice, .. } = locked;
+    invoices::hold(&mut tx, invoice.id, now).await?;
+    let today = common::domain::calendar::seoul_date(now);
+    let due = due_periods(subscription.cycle, subscription.anchor_on, subscription.period_no, today)?;
+    if let Some(due) = due {
+        let wanted: Vec<Invoice> =
+            crate::handlers::invoices_for(subscription.id, subscription.amount, &due, now);
+        invoices::insert_missing(&mut tx, &wanted, now).await?;
+        let current = invoices::of_period(&mut tx, subscription.id, due.current.no).await?;
+        if let Some(invoice_id) = current {
+            let job = ChargeSubscription { invoice_id, subscription_id: subscription.id, by_scan: true };
+            jobs::enqueue(&mut tx, &job, now, now).await?;
+        }
+    }
+    let why = "its period was over before it could be charged: an operator decides on it";
+    Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?))
+}

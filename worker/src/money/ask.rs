@@ -1,0 +1,176 @@
+//! Asks the gateway and puts its answer into the domain's words. No transaction is open here, and nothing cancels it.
+
+use chrono::Utc;
+use common::{
+    domain::{
+        attempt::{Attempt, DeclineKind, PaymentKind},
+        outcome::{Doubt, NotAttempted, Outcome, Receipt, Refusal},
+        subscription::Subscription,
+    },
+    seal::SealError,
+};
+use secrecy::ExposeSecret;
+use toss::{
+    Account, BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, IdempotencyKey, LookupOutcome,
+    Payment, Reason, ReasonKind, Why, WhyKind, outcome_of_lookup,
+};
+
+use super::alarm;
+use crate::env::Env;
+
+/// Charges or confirms. `again`: the same order and key went out before, and the gateway did not know the order.
+pub(super) async fn for_money(
+    env: &Env,
+    subscription: &Subscription,
+    attempt: &Attempt,
+    plan_name: &str,
+    again: bool,
+) -> Outcome {
+    let Ok(key) = IdempotencyKey::new(attempt.idempotency_key.to_string()) else {
+        return our_mistake("the idempotency key is not one");
+    };
+    env.pace.turn().await;
+    let answer = match attempt.kind {
+        PaymentKind::First => {
+            let Some(payment_key) = attempt.payment_key.clone() else {
+                return our_mistake("a confirmation without a payment key");
+            };
+            let amount = i64::from(attempt.amount.get());
+            let order_id = attempt.order_id.clone();
+            env.toss.confirm(&ConfirmRequest { payment_key, order_id, amount }, &key).await
+        }
+        PaymentKind::Renewal => match open_key(env, subscription) {
+            Ok(billing_key) => {
+                let request = charge_request(subscription, attempt, plan_name);
+                env.toss.charge(&billing_key, &request, &key).await
+            }
+            Err(error) => return our_mistake(&error.to_string()),
+        },
+    };
+    let answer = if again { answer.of_resend() } else { answer };
+    translate(env, subscription, answer)
+}
+
+/// Asks what became of an attempt that was, or may have been, sent.
+pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Attempt) -> Outcome {
+    let account = match attempt.kind {
+        PaymentKind::First => Account::Widget,
+        PaymentKind::Renewal => Account::Billing,
+    };
+    env.pace.turn().await;
+    match env.toss.payment_by_order_id(account, &attempt.order_id).await {
+        LookupOutcome::Found(payment) => {
+            let found = outcome_of_lookup(&payment, &attempt.order_id, i64::from(attempt.amount.get()));
+            match found {
+                // A confirmation's order exists before it is confirmed: not approved yet is not sent yet.
+                ChargeOutcome::Unknown(why)
+                    if attempt.kind == PaymentKind::First && why.kind == WhyKind::StillOpen =>
+                {
+                    Outcome::NoSuchOrder
+                }
+                other => translate(env, subscription, other),
+            }
+        }
+        LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
+        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+    }
+}
+
+fn open_key(env: &Env, subscription: &Subscription) -> Result<BillingKey, SealError> {
+    let sealed = subscription.sealed_billing_key.as_deref().unwrap_or_default();
+    Ok(BillingKey::new(env.sealer.open(sealed, subscription.id)?))
+}
+
+fn charge_request(subscription: &Subscription, attempt: &Attempt, plan_name: &str) -> ChargeRequest {
+    ChargeRequest {
+        customer_key: subscription.customer_key.clone(),
+        amount: i64::from(attempt.amount.get()),
+        order_id: attempt.order_id.clone(),
+        order_name: format!("{plan_name} - {} 자동결제", subscription.cycle.korean()),
+        customer_email: Some(subscription.customer_email.clone()),
+        customer_name: Some(subscription.customer_name.clone()),
+    }
+}
+
+fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> Outcome {
+    match answer {
+        ChargeOutcome::Paid(payment) => Outcome::Paid(receipt(env, subscription, &payment)),
+        ChargeOutcome::Declined(refusal) => Outcome::Declined(Refusal {
+            kind: if refusal.hard { DeclineKind::Hard } else { DeclineKind::Soft },
+            code: refusal.code.as_str().to_owned(),
+            message: refusal.message,
+            trace_id: refusal.trace_id,
+        }),
+        ChargeOutcome::NotAttempted(reason) => Outcome::NotAttempted(not_attempted(reason)),
+        ChargeOutcome::Unknown(why) => {
+            if why.is_alarm() {
+                alarm::raise("answer_mismatch");
+                tracing::error!(message = why.message, "the gateway answered for another order or amount");
+            }
+            Outcome::Unknown(doubt(why))
+        }
+    }
+}
+
+fn receipt(env: &Env, subscription: &Subscription, payment: &Payment) -> Receipt {
+    let card = payment.card.as_ref();
+    let sealed = card.and_then(|card| card.billing_key.as_ref()).and_then(|key| {
+        let sealed = env.sealer.seal(&secrecy::SecretString::from(key.expose()), subscription.id);
+        // The money is captured all the same; the customer is asked for a card.
+        sealed.inspect_err(|error| tracing::error!(%error, "a billing key could not be sealed")).ok()
+    });
+    Receipt {
+        payment_key: payment.payment_key.clone(),
+        paid_at: payment.approved_at.map_or_else(|| env.clock.now(), |at| at.with_timezone(&Utc)),
+        method: method(payment),
+        receipt_url: payment.receipt_url().map(str::to_owned),
+        secret: payment.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
+        trace_id: payment.trace_id.clone(),
+        sealed_billing_key: sealed,
+        card_number: card.and_then(|card| card.number.clone()),
+    }
+}
+
+/// The guide's names for Toss's Korean ones; an unknown one is kept as it is.
+fn method(payment: &Payment) -> String {
+    match payment.method.as_deref() {
+        Some("카드") | None => "card".to_owned(),
+        Some("가상계좌") => "virtual_account".to_owned(),
+        Some("간편결제") => "easy_pay".to_owned(),
+        Some("계좌이체") => "transfer".to_owned(),
+        Some("휴대폰") => "mobile_phone".to_owned(),
+        Some(other) => other.chars().take(50).collect(),
+    }
+}
+
+pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
+    let needs_operator = match reason.kind {
+        ReasonKind::OurMistake | ReasonKind::CredentialsRefused => true,
+        ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => false,
+    };
+    NotAttempted {
+        code: reason.code.map(|code| code.as_str().to_owned()),
+        message: reason.message,
+        trace_id: reason.trace_id,
+        key_is_burnt: reason.key_is_burnt,
+        needs_operator,
+    }
+}
+
+pub(super) fn doubt(why: Why) -> Doubt {
+    Doubt {
+        code: why.code.map(|code| code.as_str().to_owned()),
+        message: format!("{:?}: {}", why.kind, why.message),
+        trace_id: why.trace_id,
+    }
+}
+
+fn our_mistake(message: &str) -> Outcome {
+    Outcome::NotAttempted(NotAttempted {
+        code: None,
+        message: message.to_owned(),
+        trace_id: None,
+        key_is_burnt: false,
+        needs_operator: true,
+    })
+}

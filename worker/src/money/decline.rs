@@ -1,0 +1,145 @@
+//! A step of the ladder without money: the next try, the suspension, or the end of what never began.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Asia::Seoul;
+use common::{
+    domain::{
+        attempt::{Attempt, DeclineKind, PaymentKind},
+        charge::{AfterDecline, SkipReason, after_decline, steps_gone},
+        dunning::Policy,
+        invoice::InvoiceStatus,
+        outcome::Refusal,
+    },
+    store::{
+        self, dunning,
+        events::{self, Entry},
+        invoices, payments, subscriptions,
+    },
+};
+use queue::{Finish, JobError, Lease, Ran};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::{facts::Locked, letters, record::RecordError};
+use crate::env::Env;
+
+/// A step of the ladder that has just gone without money, however it went.
+struct Step<'a> {
+    kind: PaymentKind,
+    policy: Policy,
+    /// Counts this one in.
+    gone: usize,
+    /// For the job table: what happened.
+    told: String,
+    /// For the customer: why, and whether this card is done for. None: no mail for this step.
+    reason: Option<(&'a str, bool)>,
+}
+
+/// The bank said no.
+pub(super) async fn apply(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    attempt: &Attempt,
+    refusal: &Refusal,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    payments::decline(conn, attempt.id, refusal, now).await?;
+    let policy = dunning::pin_policy(conn, locked.invoice.id, &env.dunning).await?;
+    let gone = steps_gone(&locked.attempts, locked.skips).saturating_add(1);
+    let Refusal { kind, code, message, trace_id } = refusal;
+    tracing::info!(payment.id = %attempt.id, toss.code = code, toss.trace_id = trace_id, step = gone, "declined");
+    let step = Step {
+        kind: attempt.kind,
+        told: format!("declined ({gone} of {}): {code} {message}", policy.steps()),
+        policy,
+        gone,
+        reason: Some((toss::korean_reason(code), *kind == DeclineKind::Hard)),
+    };
+    let finish = take(env, conn, locked, step, now).await?;
+    store::announce_settled(conn, &attempt.order_id).await?;
+    Ok(finish)
+}
+
+/// The bank is not asked: the last decline was final for this card, or there is no card.
+pub(super) async fn skip_step(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Transaction<'static, Postgres>,
+    locked: &Locked,
+    reason: SkipReason,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let policy = dunning::pin_policy(&mut tx, locked.invoice.id, &env.dunning).await?;
+    let gone = steps_gone(&locked.attempts, locked.skips).saturating_add(1);
+    dunning::record_skip(&mut tx, locked.invoice.id, gone, reason, now).await?;
+    let told = match reason {
+        SkipReason::HardDecline => "the bank was not asked again: its refusal was final for this card",
+        SkipReason::NoPaymentMethod => "the bank was not asked: no card is registered",
+    };
+    let step = Step {
+        kind: PaymentKind::Renewal,
+        told: format!("{told} ({gone} of {})", policy.steps()),
+        policy,
+        gone,
+        reason: match reason {
+            SkipReason::HardDecline => None,
+            SkipReason::NoPaymentMethod => Some(("결제에 사용할 카드가 등록되어 있지 않습니다.", true)),
+        },
+    };
+    let finish = take(env, &mut tx, locked, step, now).await?;
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+/// What follows from it, for the invoice, the subscription, the customer and the job.
+async fn take(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    step: Step<'_>,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    let Step { kind, policy, gone, told, reason } = step;
+    let is_older = invoice.period.no <= subscription.period_no;
+    match after_decline(kind, subscription.status, is_older, &policy, gone, now, env.charge_time)? {
+        AfterDecline::RetryAt(at) => {
+            invoices::schedule_retry(conn, invoice.id, at, now).await?;
+            subscriptions::mark_past_due(conn, subscription.id, at, now).await?;
+            let entry = Entry { actor: "worker", what: "subscription.past_due", why: &told };
+            events::append(conn, subscription, entry, now).await?;
+            if let Some((why, card_is_dead)) = reason {
+                let failure = letters::Failure { step: gone, why, card_is_dead, retry_at: at };
+                letters::failed(env, conn, subscription, invoice, failure, now).await?;
+            }
+            let error = format!("{told}; next try {}", at.with_timezone(&Seoul).format("%Y-%m-%d %H:%M KST"));
+            Ok(Finish::Retry { error, run_at: at })
+        }
+        AfterDecline::Suspend => {
+            invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
+            subscriptions::suspend(conn, subscription.id, now).await?;
+            let entry = Entry { actor: "worker", what: "subscription.suspended", why: &told };
+            events::append(conn, subscription, entry, now).await?;
+            letters::suspended(env, conn, subscription, invoice, gone, now).await?;
+            Ok(Finish::Fail(format!("{told}; the subscription is suspended until a new card is registered")))
+        }
+        AfterDecline::NeverBegins => {
+            invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
+            subscriptions::cancel(conn, subscription.id, "first payment declined", now).await?;
+            let entry = Entry { actor: "worker", what: "subscription.never_began", why: &told };
+            events::append(conn, subscription, entry, now).await?;
+            Ok(Finish::Fail(format!("{told}; the first payment failed, the subscription does not begin")))
+        }
+        AfterDecline::Void => {
+            invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
+            Ok(Finish::Fail(format!("{told}; the subscription is canceled, nothing is owed")))
+        }
+        AfterDecline::StaySuspended => {
+            invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
+            Ok(Finish::Fail(format!("{told}; the subscription stays suspended")))
+        }
+        AfterDecline::HoldAgain => {
+            invoices::hold(conn, invoice.id, now).await?;
+            Ok(Finish::Fail(format!("{told}; the older period waits for an operator again")))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Reads, under lock, everything that a decision about an invoice rests on.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        attempt::Attempt,
+        charge::{self, Decision},
+        invoice::Invoice,
+        subscription::Subscription,
+    },
+    store::{StoreError, dunning, invoices, payments, settings, subscriptions},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+pub(super) struct Locked {
+    pub(super) subscription: Subscription,
+    pub(super) invoice: Invoice,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) skips: usize,
+    charging_enabled: bool,
+}
+
+impl Locked {
+    /// Locks the subscription, then the invoice: always in this order, as cancelling does.
+    pub(super) async fn read(
+        conn: &mut PgConnection,
+        subscription_id: Uuid,
+        invoice_id: Uuid,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(subscription) = subscriptions::lock(conn, subscription_id).await? else { return Ok(None) };
+        let Some(invoice) = invoices::lock(conn, invoice_id).await? else { return Ok(None) };
+        let attempts = payments::of_invoice(conn, invoice_id).await?;
+        let skips = dunning::count_skips(conn, invoice_id).await?;
+        let charging_enabled = settings::charging_enabled(conn).await?;
+        Ok(Some(Self { subscription, invoice, attempts, skips, charging_enabled }))
+    }
+
+    pub(super) fn decide(&self, now: DateTime<Utc>) -> Decision {
+        charge::decide(charge::Facts {
+            subscription: &self.subscription,
+            invoice: &self.invoice,
+            attempts: &self.attempts,
+            skips: self.skips,
+            charging_enabled: self.charging_enabled,
+            now,
+        })
+    }
+
+    pub(super) fn attempt(&self, id: Uuid) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.id == id)
+    }
+}

@@ -1,0 +1,169 @@
+//! The e-mails that money writes, into the outbox, with the fact they tell.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        attempt::Attempt,
+        calendar::{seoul_date, seoul_midnight},
+        invoice::Invoice,
+        money::Won,
+        outcome::Receipt,
+        subscription::Subscription,
+    },
+    id::subscription_ref,
+    mail,
+    outbox::{self, Fact},
+    store::{StoreError, plans},
+};
+use sqlx::PgConnection;
+
+use super::record::RecordError;
+use crate::env::Env;
+
+/// The plan's name for people, or its code if the plan is gone.
+pub(crate) async fn plan_name(conn: &mut PgConnection, code: &str) -> Result<String, StoreError> {
+    Ok(plans::find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
+}
+
+/// The period is paid: the amount, the next date, the receipt. Without a card, a second mail asks for one.
+pub(super) async fn paid(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Attempt,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let reference = subscription_ref(subscription.id);
+    let next_on = seoul_date(subscription.next_billing_date);
+    let has_card = subscription.sealed_billing_key.is_some();
+    let letter = mail::payment_succeeded(
+        &env.brand,
+        &mail::PaymentSucceeded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: attempt.amount,
+            paid_on: seoul_date(receipt.paid_at),
+            card_number: receipt.card_number.as_deref(),
+            next_date: Some(next_on),
+            receipt_url: receipt.receipt_url.as_deref(),
+            subscription_ref: &reference,
+        },
+    )?;
+    let period_no = subscription.period_no;
+    let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    if !has_card {
+        let letter = mail::card_needed(
+            &env.brand,
+            &mail::CardNeeded {
+                customer_name: &subscription.customer_name,
+                plan_name: &plan,
+                cycle: subscription.cycle,
+                amount: subscription.amount,
+                next_date: next_on,
+                subscription_ref: &reference,
+            },
+        )?;
+        let fact = Fact { kind: "card_needed", period_no, step: "0" };
+        let before = Some(subscription.next_billing_date);
+        outbox::post(conn, subscription, fact, &letter, before, now).await?;
+    }
+    Ok(())
+}
+
+/// What a failure mail has to say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failure<'a> {
+    pub(super) step: usize,
+    pub(super) why: &'a str,
+    pub(super) card_is_dead: bool,
+    pub(super) retry_at: DateTime<Utc>,
+}
+
+/// A charge failed: why, and on which date it is tried again. Stale once that date has come.
+pub(super) async fn failed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    invoice: &Invoice,
+    failure: Failure<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let retry_on = seoul_date(failure.retry_at);
+    let letter = mail::payment_failed(
+        &env.brand,
+        &mail::PaymentFailed {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: invoice.amount,
+            reason: failure.why,
+            card_is_dead: failure.card_is_dead,
+            retry_on,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "payment_failed", period_no: invoice.period.no, step: &failure.step.to_string() };
+    outbox::post(conn, subscription, fact, &letter, Some(seoul_midnight(retry_on)), now).await?;
+    Ok(())
+}
+
+/// The ladder is used up.
+pub(super) async fn suspended(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    invoice: &Invoice,
+    failures: usize,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let letter = mail::subscription_suspended(
+        &env.brand,
+        &mail::SubscriptionSuspended {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: invoice.amount,
+            failures,
+            suspended_on: seoul_date(now),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "subscription_suspended", period_no: invoice.period.no, step: "0" };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    Ok(())
+}
+
+/// Money has gone back.
+pub(super) async fn refunded(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    refund: &common::domain::refund::Refund,
+    whole: bool,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let amount: Won = refund.amount;
+    let letter = mail::payment_refunded(
+        &env.brand,
+        &mail::PaymentRefunded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            amount,
+            refunded_on: seoul_date(now),
+            whole,
+            reason: Some(&refund.reason),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let step = refund.id.simple().to_string();
+    let fact = Fact { kind: "payment_refunded", period_no: subscription.period_no, step: &step };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    Ok(())
+}

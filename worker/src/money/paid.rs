@@ -1,0 +1,106 @@
+//! Captured money: the period begins, or the money goes back where a cancel came first.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        attempt::Attempt,
+        charge::{AfterPaid, after_paid},
+        outcome::Receipt,
+        refund::{Refund, RefundStatus},
+    },
+    id::{new_id, new_key},
+    jobs::{self, RefundPayment},
+    store::{
+        self,
+        events::{self, Entry},
+        invoices, payments, refunds, subscriptions,
+    },
+};
+use queue::Finish;
+use sqlx::PgConnection;
+
+use super::{facts::Locked, letters, record::RecordError};
+use crate::env::Env;
+
+pub(super) async fn apply(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    attempt: &Attempt,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    payments::complete(conn, attempt.id, receipt, now).await?;
+    invoices::mark_paid(conn, invoice.id, receipt.paid_at).await?;
+    if let Some(sealed) = &receipt.sealed_billing_key {
+        let number = receipt.card_number.as_deref();
+        subscriptions::keep_card(conn, subscription.id, sealed, number, now).await?;
+    }
+    match after_paid(subscription.status) {
+        AfterPaid::Activate => {
+            begin(env, conn, locked, attempt, receipt, "subscription.activated", now).await?;
+        }
+        // A period older than the running one, charged by an operator, moves nothing.
+        AfterPaid::Renew if invoice.period.no <= subscription.period_no => {
+            let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
+            events::append(conn, subscription, entry, now).await?;
+            letters::paid(env, conn, subscription, attempt, receipt, now).await?;
+        }
+        AfterPaid::Renew => {
+            begin(env, conn, locked, attempt, receipt, "subscription.renewed", now).await?;
+        }
+        AfterPaid::Refund => give_back(conn, locked, attempt, now).await?,
+    }
+    store::announce_settled(conn, &attempt.order_id).await?;
+    tracing::info!(payment.id = %attempt.id, order.id = attempt.order_id, toss.trace_id = receipt.trace_id, "paid");
+    Ok(Finish::Done(Some(format!("paid {} as {}", attempt.amount, attempt.order_id))))
+}
+
+async fn begin(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    attempt: &Attempt,
+    receipt: &Receipt,
+    what: &str,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    subscriptions::begin_period(conn, subscription.id, invoice.period, now).await?;
+    let entry = Entry { actor: "worker", what, why: "the period is paid" };
+    events::append(conn, subscription, entry, now).await?;
+    let renewed = subscriptions::find(conn, subscription.id).await?.ok_or(RecordError::Vanished)?;
+    letters::paid(env, conn, &renewed, attempt, receipt, now).await
+}
+
+/// The customer cancelled while the charge was in flight: all of it goes back, once.
+async fn give_back(
+    conn: &mut PgConnection,
+    locked: &Locked,
+    attempt: &Attempt,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let refund = Refund {
+        id: new_id(now),
+        payment_id: attempt.id,
+        amount: attempt.amount,
+        reason: "구독 취소 후 승인된 결제의 자동 환불".to_owned(),
+        requested_by: "worker".to_owned(),
+        idempotency_key: new_key(),
+        status: RefundStatus::Pending,
+        sent_at: None,
+        first_sent_at: None,
+        unknown_since: None,
+    };
+    let subscription_id = locked.subscription.id;
+    if let Some(refund_id) = refunds::insert(conn, &refund, "landed_after_cancel", now).await? {
+        jobs::enqueue(conn, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+    }
+    let entry = Entry {
+        actor: "worker",
+        what: "payment.landed_after_cancel",
+        why: "it was in flight when the subscription was canceled; it is refunded",
+    };
+    Ok(events::append(conn, &locked.subscription, entry, now).await?)
+}

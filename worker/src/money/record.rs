@@ -1,0 +1,188 @@
+//! Records what the gateway said: attempt, invoice, subscription, next job, e-mail and the job's own end, in one commit.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    domain::{
+        attempt::{Attempt, PaymentKind, PaymentStatus},
+        outcome::{Doubt, NotAttempted, Outcome},
+    },
+    id::new_key,
+    outbox::OutboxError,
+    store::{StoreError, database_is_away, payments},
+};
+use queue::{Finish, JobError, Lease, QueueError, Ran};
+use sqlx::PgConnection;
+
+use super::{alarm, decline, facts::Locked, paid};
+use crate::{crash, env::Env};
+
+/// Why an outcome could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecordError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Render(#[from] common::mail::RenderError),
+    #[error(transparent)]
+    Calendar(#[from] common::domain::calendar::OutOfCalendar),
+    #[error("the subscription or its invoice vanished")]
+    Vanished,
+}
+
+impl RecordError {
+    fn database_is_away(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Outbox(OutboxError::Store(error)) => error.is_unavailable(),
+            Self::Database(error)
+            | Self::Queue(QueueError::Database(error))
+            | Self::Outbox(OutboxError::Queue(QueueError::Database(error))) => database_is_away(error),
+            Self::Queue(_) | Self::Outbox(_) | Self::Render(_) | Self::Calendar(_) | Self::Vanished => false,
+        }
+    }
+}
+
+/// Records the outcome of an attempt, however long the database is away meanwhile: the answer is held in hand.
+pub(super) async fn outcome(
+    env: &Env,
+    lease: &Lease,
+    attempt: &Attempt,
+    outcome: Outcome,
+) -> Result<Ran, JobError> {
+    let patience = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(60)
+        .with_jitter();
+    let once = || write(env, lease, attempt, &outcome);
+    let ran = once.retry(patience).when(RecordError::database_is_away).await?;
+    crash::point("after_outcome");
+    Ok(ran)
+}
+
+async fn write(env: &Env, lease: &Lease, attempt: &Attempt, outcome: &Outcome) -> Result<Ran, RecordError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let finish = apply(env, &mut tx, attempt, outcome, now).await?;
+    crash::point("before_outcome_commit");
+    match lease.commit(tx, finish, now).await {
+        Ok(committed) => Ok(Ran::Committed(committed)),
+        // The job is somebody else's now; the gateway's words are not. They are written without it.
+        Err(QueueError::LeaseLost(_)) => {
+            let mut tx = env.pool.begin().await?;
+            apply(env, &mut tx, attempt, outcome, now).await?;
+            tx.commit().await?;
+            Ok(Ran::Finish(Finish::Done(Some("recorded after the lease was lost".into()))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes the outcome into the caller's transaction; answers what becomes of the job.
+async fn apply(
+    env: &Env,
+    conn: &mut PgConnection,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let locked = Locked::read(conn, attempt.subscription_id, attempt.invoice_id).await?;
+    let locked = locked.ok_or(RecordError::Vanished)?;
+    let current = locked.attempt(attempt.id).ok_or(RecordError::Vanished)?;
+    if !current.is_unfinished() {
+        warn_if_contradicted(current, outcome);
+        return Ok(Finish::Done(Some("settled meanwhile by another worker".into())));
+    }
+    match outcome {
+        Outcome::Paid(receipt) => paid::apply(env, conn, &locked, current, receipt, now).await,
+        Outcome::Declined(refusal) => decline::apply(env, conn, &locked, current, refusal, now).await,
+        Outcome::NotAttempted(why) => not_attempted(conn, current, why, now).await,
+        Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
+        Outcome::NoSuchOrder => {
+            let doubt = Doubt {
+                code: None,
+                message: "the gateway does not know the order (yet)".into(),
+                trace_id: None,
+            };
+            unknown(conn, current, &doubt, true, now).await
+        }
+    }
+}
+
+/// A settled attempt and a later, different answer: somebody has to look, nothing is changed.
+fn warn_if_contradicted(settled: &Attempt, outcome: &Outcome) {
+    let captured = match settled.status {
+        PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => true,
+        PaymentStatus::Failed | PaymentStatus::Pending | PaymentStatus::Unknown => false,
+    };
+    let contradicts = match outcome {
+        Outcome::Paid(receipt) => {
+            !captured || settled.payment_key.as_deref() != Some(receipt.payment_key.as_str())
+        }
+        Outcome::Declined(_) => captured,
+        Outcome::NotAttempted(_) | Outcome::Unknown(_) | Outcome::NoSuchOrder => false,
+    };
+    if contradicts {
+        alarm::raise("contradicted_outcome");
+        tracing::error!(payment.id = %settled.id, status = %settled.status, "a settled payment was answered differently");
+    }
+}
+
+async fn not_attempted(
+    conn: &mut PgConnection,
+    attempt: &Attempt,
+    why: &NotAttempted,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let fresh_key = why.key_is_burnt.then(new_key);
+    payments::not_attempted(conn, attempt.id, why, fresh_key).await?;
+    let code = why.code.as_deref().unwrap_or("no answer");
+    if why.needs_operator {
+        alarm::raise("not_attempted");
+        tracing::error!(
+            toss.code = code,
+            message = why.message,
+            "the gateway refuses to be asked: an operator is needed"
+        );
+    }
+    let pause = match (why.needs_operator, attempt.kind) {
+        (_, PaymentKind::First) => TimeDelta::seconds(20),
+        (true, PaymentKind::Renewal) => TimeDelta::hours(1),
+        (false, PaymentKind::Renewal) => later(attempt, now),
+    };
+    let reason = format!("not attempted, no try spent: {code} {}", why.message);
+    Ok(Finish::Snooze { reason, run_at: now + pause })
+}
+
+/// Soon while the outage is young, half-hourly later.
+fn later(attempt: &Attempt, now: DateTime<Utc>) -> TimeDelta {
+    let trying_for = now - attempt.created_at;
+    (trying_for / 2).clamp(TimeDelta::seconds(30), TimeDelta::minutes(30))
+}
+
+async fn unknown(
+    conn: &mut PgConnection,
+    attempt: &Attempt,
+    doubt: &Doubt,
+    missed: bool,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    payments::unknown(conn, attempt.id, doubt, missed, now).await?;
+    let since = attempt.unknown_since.unwrap_or(now);
+    let waiting = Attempt { status: PaymentStatus::Unknown, unknown_since: Some(since), ..attempt.clone() };
+    if waiting.is_for_review(now) && attempt.review_since.is_none() {
+        payments::put_in_review(conn, attempt.id, now).await?;
+        alarm::raise("payment_in_review");
+        tracing::error!(payment.id = %attempt.id, order.id = attempt.order_id, "unknown for 24 h: a person has to look");
+    }
+    let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
+    Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
+}

@@ -1,0 +1,150 @@
+//! The worker as a whole: starts its parts, waits for the signal, finishes what is in hand.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use common::{clock::Clock, config::ClockKind, id::new_key, presence::Presence, store};
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::Queue;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_cron_scheduler::JobScheduler;
+
+use crate::{
+    config::Config,
+    env::{Env, Parts},
+    http,
+    scheduler::{self, Schedule},
+    sweep, wiring,
+};
+
+/// Longer than the longest call to Toss, so that a charge in hand is finished.
+const STOP_WITHIN: Duration = Duration::from_secs(80);
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+const KEEP_JOBS_FOR: TimeDelta = TimeDelta::days(90);
+
+/// Runs until `signal`. The database may be away at the start and at any time later.
+pub async fn run(
+    config: Config,
+    metrics: PrometheusHandle,
+    signal: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.addr)
+        .await
+        .with_context(|| format!("WORKER_ADDR {} cannot be listened on", config.addr))?;
+    let schedule = config.schedule.clone();
+    let charges = config.charge_concurrency;
+    let env = environment(config)?;
+    let name = format!("worker-{}", new_key().simple());
+    let queue = wiring::start(&env, name, poll_interval(&env.clock))?;
+    let presence = follow_clock(&env, &queue, &schedule).await;
+    let ticking = scheduler::start(&env, &schedule).await?;
+    let looking = tokio::spawn(keep_looking(env.clone(), schedule));
+    let serving = tokio::spawn(axum::serve(listener, http::router(env.pool.clone(), metrics)).into_future());
+    tracing::info!("ready");
+    let stopped = queue.run(wiring::workers(&env, &queue, charges), signal, STOP_WITHIN).await;
+    end(ticking, [looking, tokio::spawn(async move { drop(serving.await) })], presence).await;
+    let stopped = stopped?;
+    anyhow::ensure!(
+        stopped.still_running.is_empty(),
+        "jobs still running at the stop: {:?}",
+        stopped.still_running
+    );
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn environment(config: Config) -> anyhow::Result<Env> {
+    let connections = u32::try_from(config.charge_concurrency).unwrap_or(u32::MAX).saturating_add(24);
+    Ok(Env::new(Parts {
+        pool: store::pool(&config.base.database_url, connections).context("DATABASE_URL")?,
+        clock: match config.base.clock {
+            ClockKind::System => Clock::System,
+            ClockKind::Test => Clock::test(),
+        },
+        toss: config.toss,
+        pace: config.pace,
+        sealer: config.sealer,
+        brand: config.brand,
+        dunning: config.dunning,
+        charge_time: config.charge_time,
+        mailer: config.mailer,
+    }))
+}
+
+/// A moved clock makes jobs due without a NOTIFY: look sooner then.
+fn poll_interval(clock: &Clock) -> Duration {
+    match clock {
+        Clock::System => Duration::from_secs(2),
+        Clock::Test(_) => Duration::from_millis(300),
+    }
+}
+
+/// Under a test clock: the sandbox moves with us, and what has become due starts at once.
+async fn follow_clock(env: &Env, queue: &Queue, schedule: &Schedule) -> Option<(Presence, JoinHandle<()>)> {
+    let Clock::Test(clock) = &env.clock else { return None };
+    let presence = Presence::new(env.pool.clone(), clock.clone(), "billing-worker", new_key());
+    if let Err(error) = presence.follow().await {
+        tracing::warn!(%error, "the test clock cannot be read yet");
+    }
+    move_sandbox(env).await;
+    let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
+    let following = presence.clone().spawn(move || {
+        let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
+        async move {
+            move_sandbox(&env).await;
+            look(&env, &schedule).await;
+            queue.wake();
+        }
+    });
+    Some((presence, following))
+}
+
+async fn move_sandbox(env: &Env) {
+    if let Err(error) = env.toss.set_sandbox_clock(env.clock.now()).await {
+        tracing::debug!(%error, "the gateway does not follow the test clock");
+    }
+}
+
+/// Daily runs that are due and unfinished work that has lost its job: found at the start and again and again.
+async fn look(env: &Env, schedule: &Schedule) {
+    if let Err(error) = scheduler::catch_up(env, schedule).await {
+        tracing::warn!(%error, "the daily runs could not be enqueued; tried again soon");
+    }
+    if let Err(error) = sweep::sweep(env).await {
+        tracing::warn!(%error, "the sweep failed; tried again soon");
+    }
+}
+
+async fn keep_looking(env: Env, schedule: Schedule) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looks = 0_u32;
+    loop {
+        tick.tick().await;
+        look(&env, &schedule).await;
+        looks = looks.wrapping_add(1);
+        // Once an hour.
+        if looks.is_multiple_of(240) {
+            let pruned = queue::prune(&env.pool, env.clock.now() - KEEP_JOBS_FOR, 1_000).await;
+            tracing::info!(?pruned, "pruned finished jobs");
+        }
+    }
+}
+
+async fn end(
+    mut ticking: JobScheduler,
+    tasks: [JoinHandle<()>; 2],
+    presence: Option<(Presence, JoinHandle<()>)>,
+) {
+    if let Err(error) = ticking.shutdown().await {
+        tracing::debug!(%error, "the scheduler did not stop in order");
+    }
+    tasks.iter().for_each(JoinHandle::abort);
+    if let Some((presence, following)) = presence {
+        following.abort();
+        if let Err(error) = presence.leave().await {
+            tracing::debug!(%error, "this process could not say that it leaves");
+        }
+    }
+}

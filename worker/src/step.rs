@@ -1,0 +1,54 @@
+//! Runs due jobs one by one, by hand: the same handlers and the same rows as under apalis, with no task in the background.
+
+use std::time::Duration;
+
+use apalis::prelude::Data;
+use common::jobs::{
+    ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
+    SendRenewalNotices,
+};
+use queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
+
+use crate::{env::Env, handlers};
+
+const LEASE: Duration = Duration::from_secs(120);
+
+/// Runs one due job of any kind. None: nothing is due.
+pub async fn run_one(env: &Env, worker: &str) -> Result<Option<Finished>, QueueError> {
+    let claimed = queue::claim(&env.pool, &KINDS, 1, LEASE, worker, env.clock.now()).await?;
+    match claimed.into_iter().next() {
+        Some(claimed) => run_claimed(env, claimed).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Runs a claimed job and writes what became of it.
+pub async fn run_claimed(env: &Env, claimed: Claimed) -> Result<Finished, QueueError> {
+    let lease = claimed.lease();
+    let answer = call(env, claimed).await;
+    let mut conn = env.pool.acquire().await?;
+    queue::settle(&mut conn, &lease, answer, Backoff::default(), env.clock.now(), 0.5).await
+}
+
+async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {
+    let (lease, data) = (claimed.lease(), Data::new(env.clone()));
+    match claimed.kind.as_str() {
+        ConfirmPayment::KIND => {
+            handlers::confirm_payment(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        ChargeSubscription::KIND => {
+            handlers::charge_subscription(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        RefundPayment::KIND => {
+            handlers::refund_payment(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        ScanDueSubscriptions::KIND => {
+            handlers::scan_due_subscriptions(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        SendRenewalNotices::KIND => {
+            handlers::send_renewal_notices(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        SendEmail::KIND => handlers::send_email(serde_json::from_value(claimed.args)?, lease, data).await,
+        other => Err(JobError::new(format!("no handler for {other}"))),
+    }
+}

@@ -1,0 +1,50 @@
+//! Makes progress certain: whatever is unfinished and has no live job any more gets one.
+
+use chrono::TimeDelta;
+use common::{
+    jobs::{self, ChargeSubscription, ConfirmPayment, RefundPayment, SendEmail},
+    store::sweep,
+};
+use queue::JobError;
+
+use crate::env::Env;
+
+/// What has not moved for this long, and has no job, has lost it.
+const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
+const BATCH: i64 = 1_000;
+
+/// Looks once. Answers how many jobs it made.
+pub async fn sweep(env: &Env) -> Result<usize, JobError> {
+    let now = env.clock.now();
+    let before = now - STRANDED_AFTER;
+    let mut tx = env.pool.begin().await?;
+    let mut made = 0_usize;
+    for lost in sweep::stranded_invoices(&mut tx, before, BATCH).await? {
+        let sweep::StrandedInvoice { invoice_id, subscription_id, first_payment_id, first_order_id } = lost;
+        match first_payment_id.zip(first_order_id) {
+            Some((payment_id, order_id)) => {
+                let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
+                jobs::enqueue(&mut tx, &job, now, now).await?;
+            }
+            None => {
+                let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
+                jobs::enqueue(&mut tx, &job, now, now).await?;
+            }
+        }
+        made = made.saturating_add(1);
+    }
+    for (email_id, subscription_id) in sweep::stranded_emails(&mut tx, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &SendEmail { email_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for (refund_id, subscription_id) in sweep::stranded_refunds(&mut tx, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    tx.commit().await?;
+    if made > 0 {
+        metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
+        tracing::warn!(made, "the sweep found unfinished work without a job");
+    }
+    Ok(made)
+}

@@ -1,0 +1,59 @@
+//! Which handler runs which kind, how many at once, and what a stop does to it. The only place that knows apalis.
+
+use std::{sync::Arc, time::Duration};
+
+use apalis::prelude::{Monitor, WorkerBuilder};
+use common::jobs::{
+    ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
+    SendRenewalNotices,
+};
+use queue::{KindConfig, OnStop, Queue, QueueConfig};
+
+use crate::{env::Env, handlers};
+
+/// This process's part in the queue.
+pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Result<Queue> {
+    let clock = env.clock.clone();
+    let now = Arc::new(move || clock.now());
+    let jitter = Arc::new(|| rand::random_range(0.0..1.0));
+    let config = QueueConfig {
+        lease: Duration::from_secs(30),
+        poll_interval: poll,
+        known_kinds: KINDS.to_vec(),
+        ..QueueConfig::new(worker, now, jitter)
+    };
+    Queue::start(env.pool.clone(), config)
+}
+
+/// A worker per kind, so that slow calls to Toss never hold up confirmations or e-mail.
+pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
+    // Money is never cut off: no time limit, and its lease is kept at a stop.
+    let money = |kind| KindConfig::new(kind).on_stop(OnStop::KeepLease);
+    let daily = |kind| KindConfig::new(kind).concurrency(1).on_stop(OnStop::HandBack);
+    let (confirm, charge) =
+        (money(ConfirmPayment::KIND).concurrency(16), money(ChargeSubscription::KIND).concurrency(charges));
+    let refund = money(RefundPayment::KIND).concurrency(4);
+    let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
+    let email = KindConfig::new(SendEmail::KIND)
+        .concurrency(8)
+        .timeout(Duration::from_secs(120))
+        .on_stop(OnStop::HandBack);
+    macro_rules! worker {
+        ($args:ty, $config:expr, $handler:path) => {{
+            let (env, queue, config) = (env.clone(), queue.clone(), $config);
+            move |_| {
+                WorkerBuilder::new(<$args>::KIND)
+                    .backend(queue.backend::<$args>(config.clone()))
+                    .data(env.clone())
+                    .build($handler)
+            }
+        }};
+    }
+    Monitor::new()
+        .register(worker!(ConfirmPayment, confirm, handlers::confirm_payment))
+        .register(worker!(ChargeSubscription, charge, handlers::charge_subscription))
+        .register(worker!(RefundPayment, refund, handlers::refund_payment))
+        .register(worker!(ScanDueSubscriptions, scan, handlers::scan_due_subscriptions))
+        .register(worker!(SendRenewalNotices, notices, handlers::send_renewal_notices))
+        .register(worker!(SendEmail, email, handlers::send_email))
+}
