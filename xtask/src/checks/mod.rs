@@ -19,19 +19,18 @@ use steps::Steps;
 
 pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("test")?;
-    let mut steps = Steps::of(10);
+    let mut steps = Steps::of(9);
     steps.run("format", || cargo(project, stop, &["fmt", "--all", "--check"]))?;
     steps.run("docker-compose.yml, Dockerfile, .env.example", || none(&deployment::findings(project)?))?;
     steps.run("who may depend on whom", || none(&boundaries::findings(&project.metadata)?))?;
     steps.run("house rules of source files", || none(&sources::findings(&project.root)?))?;
     steps.run("licences and bans (cargo-deny)", || deny(project, stop))?;
     let mut postgres = None;
-    steps.run("query metadata", || {
+    steps.run("clippy, and the metadata of the queries", || {
         let server = postgres.insert(Postgres::open(project, Purpose::Tests)?);
-        query_metadata::check(project, &server.url, stop)
-    })?;
-    steps.run("clippy", || {
-        cargo(project, stop, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        let mut clippy = project.cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+        query_metadata::check(project, &server.url, &mut clippy, stop)
     })?;
     steps.run("documentation", || {
         let mut doc = project.cargo();

@@ -1,11 +1,12 @@
 //! The metadata of the SQL queries (`.sqlx`), with which the workspace builds without a database.
 //!
 //! sqlx's macros (0.9) write one `query-<hash>.json` per query into `SQLX_OFFLINE_DIR` when they are compiled
-//! against a live database, so the two crates that have SQL are checked once that way.
+//! against a live database, so the two crates that have SQL are compiled once that way.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -25,15 +26,23 @@ const INPUTS: [&str; 6] = ["Cargo.lock", "migrations", "queue", "common/Cargo.to
 
 type Queries = BTreeMap<String, Value>;
 
-/// Fails when the committed metadata is not what the queries and the migrations say.
-pub(crate) fn check(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<()> {
+/// Runs `lint`, which must compile [`CRATES`]; fails when that does, and when the committed metadata is not what
+/// the queries and the migrations say.
+///
+/// One compilation serves both: on a machine with nothing built, a second one takes minutes.
+pub(crate) fn check(
+    project: &Project,
+    server: &DatabaseUrl,
+    lint: &mut Command,
+    stop: &Stop,
+) -> anyhow::Result<()> {
     let stamp = project.dev()?.join("query-metadata.checked");
     let now = fingerprint::of(&project.root, &INPUTS)?;
     if fs::read_to_string(&stamp).is_ok_and(|last| last == now) {
         println!("queries and migrations are as they were when last checked");
-        return Ok(());
+        return process::run(lint, stop);
     }
-    let fresh = read(&compile(project, server, stop)?)?;
+    let fresh = read(&compile(project, server, lint, stop)?)?;
     let differences = differences(&read(&project.root.join(".sqlx"))?, &fresh);
     if !differences.is_empty() {
         bail!("run `cargo xtask prepare` and commit .sqlx:\n  {}", differences.join("\n  "));
@@ -45,7 +54,9 @@ pub(crate) fn check(project: &Project, server: &DatabaseUrl, stop: &Stop) -> any
 
 /// Replaces the metadata. What did not change is not written again.
 pub(crate) fn prepare(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<()> {
-    let made = compile(project, server, stop)?;
+    let mut check = project.cargo();
+    check.args(["check", "--all-targets", "-p", "queue", "-p", "common"]);
+    let made = compile(project, server, &mut check, stop)?;
     let (fresh, kept) = (read(&made)?, project.root.join(".sqlx"));
     fs::create_dir_all(&kept)?;
     let committed = read(&kept)?;
@@ -65,7 +76,12 @@ pub(crate) fn prepare(project: &Project, server: &DatabaseUrl, stop: &Stop) -> a
 }
 
 /// Has the macros write their metadata into a folder of their own, from a database with just the migrations.
-fn compile(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Result<PathBuf> {
+fn compile(
+    project: &Project,
+    server: &DatabaseUrl,
+    compiler: &mut Command,
+    stop: &Stop,
+) -> anyhow::Result<PathBuf> {
     let folder = project.dev()?.join("query-metadata");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -75,13 +91,8 @@ fn compile(project: &Project, server: &DatabaseUrl, stop: &Stop) -> anyhow::Resu
     for name in CRATES {
         touch(&project.root.join(name).join("src/lib.rs"))?;
     }
-    let mut check = project.cargo();
-    check.args(["check", "--all-targets", "-p", "queue", "-p", "common"]);
-    check
-        .env("SQLX_OFFLINE", "false")
-        .env("SQLX_OFFLINE_DIR", &folder)
-        .env("DATABASE_URL", database.url().secret());
-    process::run(&mut check, stop)?;
+    compiler.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &folder);
+    process::run(compiler.env("DATABASE_URL", database.url().secret()), stop)?;
     Ok(folder)
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
 
 mod first_steps;
+mod leftovers;
 mod operator;
 mod ports;
 mod probe;
@@ -22,6 +23,7 @@ use settings::{Role, Settings};
 
 pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("up")?;
+    leftovers::stop(project)?;
     // First, because a machine without PostgreSQL should hear of it before minutes of compiling.
     let postgres = Postgres::open(project, Purpose::Development)?;
     println!("Building billing-api, billing-worker, toss-sandbox and billing");
@@ -38,11 +40,14 @@ pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
 
     let mut services = Services::default();
     services.start(project, &settings)?;
+    leftovers::remember(project, &services.pids())?;
     services.wait_until_ready(stop)?;
     print!("{}", screen::compose(project, &settings, &postgres.url, &operator, &customer_token)?);
     let outcome = services.watch(stop);
     println!("\nStopping");
     services.end(stop);
+    drop(postgres);
+    println!("Stopped");
     outcome
 }
 

@@ -65,6 +65,10 @@ impl Services {
         Ok(())
     }
 
+    pub(crate) fn pids(&self) -> Vec<(&'static str, u32)> {
+        self.running.iter().map(|service| (service.name, service.child.id())).collect()
+    }
+
     pub(crate) fn wait_until_ready(&mut self, stop: &Stop) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
