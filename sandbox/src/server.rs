@@ -95,5 +95,10 @@ impl Deref for Sandbox {
 }
 
 fn router(script: Script) -> Router {
-    Router::new().merge(script::routes()).merge(browser::routes()).fallback(api::serve).with_state(script)
+    Router::new()
+        .merge(script::routes())
+        .merge(browser::routes())
+        .fallback(api::serve)
+        .method_not_allowed_fallback(api::serve)
+        .with_state(script)
 }
