@@ -110,6 +110,9 @@ impl Lease {
     }
 
     /// Writes the outcome and commits: effect, next job and outcome together or not at all.
+    ///
+    /// After a connection that broke during the commit nobody knows whether it took place; answering with the error
+    /// is safe either way, because settling it is fenced by the lease that a commit gave up.
     pub async fn commit(
         &self,
         mut tx: Transaction<'_, Postgres>,

@@ -119,6 +119,7 @@ impl Claimed {
             crashes: self.crashes,
             root_id: self.root_id,
             run_at: self.run_at,
+            trace_context: self.trace_context.clone(),
         }
     }
 }
@@ -134,6 +135,7 @@ pub struct Lease {
     crashes: i32,
     root_id: i64,
     run_at: DateTime<Utc>,
+    trace_context: Option<String>,
 }
 
 impl Lease {
@@ -175,5 +177,10 @@ impl Lease {
     /// When it was due, by the application's clock.
     pub fn run_at(&self) -> DateTime<Utc> {
         self.run_at
+    }
+
+    /// W3C traceparent of what caused the job: pass it on to the jobs that this one causes.
+    pub fn trace_context(&self) -> Option<&str> {
+        self.trace_context.as_deref()
     }
 }

@@ -6,6 +6,36 @@
 //!
 //! Two clocks: `run_at` and every recorded moment are the caller's `now`, so that a test clock can jump; leases
 //! are kept by the database's clock, so that such a jump never takes a job from a live worker.
+//!
+//! ```no_run
+//! use std::{sync::Arc, time::Duration};
+//! use apalis::prelude::{Data, Monitor, WorkerBuilder};
+//! use queue::{Finish, JobError, KindConfig, Lease, Queue, QueueConfig, Ran};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Charge { invoice: String }
+//!
+//! async fn charge(job: Charge, lease: Lease, db: Data<sqlx::PgPool>) -> Result<Ran, JobError> {
+//!     let tx = db.begin().await?; // the effect and the next job go into it, too
+//!     Ok(lease.commit(tx, Finish::Done(Some(format!("paid {}", job.invoice))), now()).await?.into())
+//! }
+//!
+//! # fn now() -> chrono::DateTime<chrono::Utc> { chrono::DateTime::UNIX_EPOCH }
+//! # async fn sigterm() {}
+//! # async fn example(db: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
+//! let queue = Queue::start(db.clone(), QueueConfig::new("worker-1", Arc::new(now), Arc::new(|| 0.5)))?;
+//! let charges = queue.clone();
+//! let monitor = Monitor::new().register(move |_| {
+//!     WorkerBuilder::new("charge")
+//!         .backend(charges.backend(KindConfig::new("charge").concurrency(20)))
+//!         .data(db.clone())
+//!         .build(charge)
+//! });
+//! let stopped = queue.run(monitor, sigterm(), Duration::from_secs(25)).await?;
+//! assert!(stopped.still_running.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 mod backend;
 mod claim;

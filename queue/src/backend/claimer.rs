@@ -82,7 +82,7 @@ impl Claimer {
             let late = (now - job.run_at).to_std().unwrap_or_default();
             metrics::histogram!("queue_job_lateness_seconds", "kind" => self.kind).record(late);
             let in_hand = InHand::new(job.lease(), self.shared.clone(), slot);
-            self.inbox.push(Arrived { args: job.args, trace_context: job.trace_context, in_hand });
+            self.inbox.push(Arrived { args: job.args, in_hand });
         }
     }
 

@@ -12,7 +12,6 @@ use super::in_hand::InHand;
 /// A job that was claimed and not yet started.
 pub(crate) struct Arrived {
     pub(crate) args: Value,
-    pub(crate) trace_context: Option<String>,
     pub(crate) in_hand: InHand,
 }
 

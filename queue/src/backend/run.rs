@@ -20,18 +20,14 @@ use crate::job::Lease;
 use crate::policy::{KindConfig, OnStop};
 use crate::settle::{Ran, Verdict, judge};
 
-/// W3C traceparent of what caused the job, for its span.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TraceContext(pub(crate) Option<String>);
-
-pub(crate) fn span(lease: &Lease, kind: &'static str, trace_context: &TraceContext) -> Span {
+pub(crate) fn span(lease: &Lease, kind: &'static str) -> Span {
     tracing::info_span!(
         "job",
         job.id = lease.id(),
         job.kind = kind,
         job.attempt = lease.attempt(),
         job.root = lease.root_id(),
-        trace.parent = trace_context.0
+        trace.parent = lease.trace_context()
     )
 }
 
@@ -107,7 +103,7 @@ fn panicked(panic: &(dyn Any + Send)) -> JobError {
 pub(crate) fn fail_undecodable(mut in_hand: InHand, config: &Arc<KindConfig>, error: &serde_json::Error) {
     in_hand.start();
     let answer = Ok(Ran::Finish(Finish::Fail(format!("the args do not decode: {error}"))));
-    let span = span(&in_hand.lease, config.kind, &TraceContext::default());
+    let span = span(&in_hand.lease, config.kind);
     let config = config.clone();
     let tracker = in_hand.tracker(config.on_stop).clone();
     tracker.spawn(async move { record(in_hand, &config, answer).await }.instrument(span));

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use tracing::Instrument;
 
 use super::in_hand::Slot;
-use super::run::{self, TraceContext};
+use super::run;
 use crate::policy::KindConfig;
 use crate::settle::Ran;
 
@@ -63,8 +63,7 @@ where
             return futures::future::ok(()).boxed();
         };
         in_hand.start();
-        let trace_context = task.data().get::<TraceContext>().cloned().unwrap_or_default();
-        let span = run::span(&in_hand.lease, self.config.kind, &trace_context);
+        let span = run::span(&in_hand.lease, self.config.kind);
         let called = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(task))));
         let tracker = in_hand.tracker(self.config.on_stop).clone();
         let ended = tracker.spawn(run::run(in_hand, self.config.clone(), called).instrument(span));

@@ -23,7 +23,7 @@ use super::Shared;
 use super::claimer::Claimer;
 use super::in_hand::Slot;
 use super::inbox::{Arrived, Inbox};
-use super::run::{TraceContext, fail_undecodable};
+use super::run::fail_undecodable;
 use super::service::JobLayer;
 use crate::job::Lease;
 use crate::policy::KindConfig;
@@ -75,7 +75,7 @@ impl<T> PgBackend<T> {
 impl<T: DeserializeOwned> PgBackend<T> {
     /// A payload that cannot be read fails its own job and nothing else.
     fn decode(&self, arrived: Arrived) -> Option<Task<T>> {
-        let Arrived { args, trace_context, in_hand } = arrived;
+        let Arrived { args, in_hand } = arrived;
         match serde_json::from_value(args) {
             Ok(args) => {
                 let lease = in_hand.lease.clone();
@@ -84,7 +84,6 @@ impl<T: DeserializeOwned> PgBackend<T> {
                     .task_id(TaskId::from_string(format!("{}/{}", lease.id(), lease.token())))
                     .attempt(usize::try_from(lease.attempt()).unwrap_or_default())
                     .data(lease)
-                    .data(TraceContext(trace_context))
                     .data(Slot::new(in_hand))
                     .build();
                 Some(task)
