@@ -27,6 +27,8 @@ struct Service {
     child: Child,
     log: PathBuf,
     address: SocketAddr,
+    /// What answers 200 once the process can serve.
+    ready: &'static str,
 }
 
 /// In the order of starting. What is left running is stopped when this is dropped.
@@ -39,29 +41,17 @@ impl Services {
     /// The sandbox first, because the worker may call it at once.
     pub(crate) fn start(&mut self, project: &Project, settings: &Settings) -> anyhow::Result<()> {
         let logs = log_folder(project)?;
-        for (name, role, address) in [
-            ("toss-sandbox", Role::Sandbox, "SANDBOX_ADDR"),
-            ("billing-api", Role::Api, "API_ADDR"),
-            ("billing-worker", Role::Worker, "WORKER_ADDR"),
+        for (name, role, address, ready) in [
+            ("toss-sandbox", Role::Sandbox, "SANDBOX_ADDR", "/sandbox"),
+            ("billing-api", Role::Api, "API_ADDR", "/readyz"),
+            ("billing-worker", Role::Worker, "WORKER_ADDR", "/readyz"),
         ] {
             let mut command = Command::new(project.binary(name)?);
             command.env_clear().envs(settings.environment(role)).current_dir(&project.root);
             let log = logs.join(format!("{name}.log"));
-            self.add(name, &mut command, log, settings.address(address)?)?;
+            let child = spawn_logged(&mut command, &log)?;
+            self.running.push(Service { name, child, log, address: settings.address(address)?, ready });
         }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        name: &'static str,
-        command: &mut Command,
-        log: PathBuf,
-        address: SocketAddr,
-    ) -> anyhow::Result<()> {
-        let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
-        let child = process::spawn(command.stdout(file.try_clone()?).stderr(file))?;
-        self.running.push(Service { name, child, log, address });
         Ok(())
     }
 
@@ -74,7 +64,7 @@ impl Services {
         loop {
             stop.bail_if_asked()?;
             self.fail_if_one_ended()?;
-            let waiting = self.running.iter().find(|one| probe::status(one.address, "/readyz") != Some(200));
+            let waiting = self.running.iter().find(|one| probe::status(one.address, one.ready) != Some(200));
             let Some(waiting) = waiting else { return Ok(()) };
             if Instant::now() > deadline {
                 let tail = log_tail(&waiting.log);
@@ -119,6 +109,11 @@ impl Drop for Services {
     }
 }
 
+fn spawn_logged(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
+    let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+    process::spawn(command.stdout(file.try_clone()?).stderr(file))
+}
+
 fn log_tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let mut tail: Vec<&str> = text.lines().rev().take(LOG_TAIL_LINES).collect();
@@ -139,7 +134,9 @@ mod tests {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        services.add("a-process", &mut command, dir.join("a-process.log"), address).unwrap();
+        let log = dir.join("a-process.log");
+        let child = spawn_logged(&mut command, &log).unwrap();
+        services.running.push(Service { name: "a-process", child, log, address, ready: "/readyz" });
     }
 
     #[test]

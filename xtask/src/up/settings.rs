@@ -35,7 +35,7 @@ const WORKER: &[&str] = &[
     "CHARGE_CONCURRENCY",
     "TOSS_MAX_RPS",
 ];
-const SANDBOX: &[&str] = &["SANDBOX_ADDR"];
+const SANDBOX: &[&str] = &["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL"];
 
 /// Who a set of variables is for.
 #[derive(Clone, Copy)]
@@ -81,8 +81,10 @@ impl Settings {
             }
         }
         settings.choose_addresses()?;
+        let webhooks = format!("{}/api/webhooks/toss", settings.base_url("API_ADDR")?);
+        settings.values.entry("SANDBOX_WEBHOOK_URL").or_insert(webhooks);
         // Last, because no shell's real key may ever meet a test clock.
-        let toss = format!("http://{}", super::probe::reachable(settings.address("SANDBOX_ADDR")?));
+        let toss = settings.base_url("SANDBOX_ADDR")?;
         settings.values.insert("TOSS_BASE_URL", toss);
         settings.values.insert("TOSS_SECRET_KEY", TOSS_SECRET_KEY.to_owned());
         settings.values.insert("TOSS_WIDGET_SECRET_KEY", TOSS_WIDGET_SECRET_KEY.to_owned());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// What the programs read.
-pub(super) const CONTRACT: [&str; 28] = [
+/// What the programs read: the contract, and what only the sandbox adds to it.
+pub(super) const CONTRACT: [&str; 30] = [
     "API_ADDR",
     "AUTH_JWKS_URL",
     "AUTH_JWT_AUDIENCE",
@@ -24,6 +24,8 @@ pub(super) const CONTRACT: [&str; 28] = [
     "RUST_BACKTRACE",
     "RUST_LOG",
     "SANDBOX_ADDR",
+    "SANDBOX_SECRET_KEYS",
+    "SANDBOX_WEBHOOK_URL",
     "SCAN_CRON",
     "TOSS_BASE_URL",
     "TOSS_CLIENT_KEY",
