@@ -7,7 +7,7 @@ pub mod handlers;
 mod http;
 pub mod mailer;
 mod money;
-mod pace;
+pub mod pace;
 pub mod run;
 pub mod scheduler;
 pub mod step;

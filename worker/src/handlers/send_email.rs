@@ -45,7 +45,7 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
 
 /// A notice of a renewal that will not come.
 async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bool, JobError> {
-    if email.kind != "renewal_notice" {
+    if !["renewal_notice", "card_reminder", "card_needed"].contains(&email.kind.as_str()) {
         return Ok(false);
     }
     let subscription = subscriptions::find(conn, email.subscription_id).await?;

@@ -8,7 +8,7 @@ use common::{
     },
     id::subscription_ref,
     jobs::SendRenewalNotices,
-    mail,
+    mail::{self, RenderError, Rendered},
     outbox::{self, Fact},
     store::{scan, subscriptions},
 };
@@ -52,20 +52,38 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
         return Ok(false);
     }
     let plan = money::plan_name(conn, &subscription.plan).await?;
-    let letter = mail::renewal_notice(
-        &env.brand,
-        &mail::RenewalNotice {
-            customer_name: &subscription.customer_name,
-            plan_name: &plan,
-            cycle: subscription.cycle,
-            amount: subscription.amount,
-            renews_on: seoul_date(subscription.next_billing_date),
-            card_number: subscription.card_number.as_deref(),
-            subscription_ref: &subscription_ref(subscription.id),
-        },
-    )?;
+    let (kind, letter) = match subscription.sealed_billing_key {
+        Some(_) => ("renewal_notice", announce(env, subscription, &plan)?),
+        // Nothing can be charged yet: the same three days are left to register a card.
+        None => ("card_reminder", ask_for_card(env, subscription, &plan)?),
+    };
     let period_no = subscription.period_no.saturating_add(1);
-    let fact = Fact { kind: "renewal_notice", period_no, step: "0" };
+    let fact = Fact { kind, period_no, step: "0" };
     let before = Some(subscription.next_billing_date);
     Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
+}
+
+fn announce(env: &Env, subscription: &Subscription, plan: &str) -> Result<Rendered, RenderError> {
+    let notice = mail::RenewalNotice {
+        customer_name: &subscription.customer_name,
+        plan_name: plan,
+        cycle: subscription.cycle,
+        amount: subscription.amount,
+        renews_on: seoul_date(subscription.next_billing_date),
+        card_number: subscription.card_number.as_deref(),
+        subscription_ref: &subscription_ref(subscription.id),
+    };
+    mail::renewal_notice(&env.brand, &notice)
+}
+
+fn ask_for_card(env: &Env, subscription: &Subscription, plan: &str) -> Result<Rendered, RenderError> {
+    let reminder = mail::CardNeeded {
+        customer_name: &subscription.customer_name,
+        plan_name: plan,
+        cycle: subscription.cycle,
+        amount: subscription.amount,
+        next_date: seoul_date(subscription.next_billing_date),
+        subscription_ref: &subscription_ref(subscription.id),
+    };
+    mail::card_needed(&env.brand, &reminder)
 }

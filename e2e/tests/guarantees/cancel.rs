@@ -1,0 +1,62 @@
+//! 구독 취소: 다음 결제일까지 이용, 그 뒤 결제 없음.
+
+use common::domain::subscription::SubscriptionStatus;
+use common::domain::{calendar::Cycle, subscription::has_access};
+use sandbox::{Effect, Fault, Operation};
+use sqlx::PgPool;
+
+use crate::world::World;
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_cancel_keeps_access_until_the_period_ends_and_stops_every_charge(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-01").await;
+    world.cancel(id).await;
+    world.run_due_jobs().await;
+    let letter = world.letters().pop().unwrap();
+    assert_eq!(letter.subject, "집체크 구독 취소 완료");
+    world.live_until("2026-12-21").await;
+    assert!(has_access(&world.story(id).await.subscription, world.now()));
+    world.live(1).await;
+    assert!(!has_access(&world.story(id).await.subscription, world.now()));
+    world.live(40).await;
+    assert_eq!(world.charges_asked(id).await, 0);
+    assert_eq!(world.subjects().len(), 2, "{:?}", world.subjects());
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_cancel_during_dunning_ends_the_retries(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.live_until("2026-12-23").await;
+    world.cancel(id).await;
+    world.card_now(id, "pays").await;
+    world.live(10).await;
+    assert_eq!(world.charges_asked(id).await, 1);
+    assert_eq!(world.unsettled_invoices(id).await, []);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_charge_in_flight_when_the_customer_cancels_is_refunded_once_when_it_lands(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
+    world.live_until("2026-12-21").await;
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+
+    world.cancel(id).await;
+    world.live(2).await;
+
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Canceled);
+    assert_eq!(story.statuses(), ["completed", "refunded"]);
+    assert!(world.subjects().contains(&"집체크 환불 완료".to_owned()));
+    assert_eq!(world.net(id).await, 9_900);
+}

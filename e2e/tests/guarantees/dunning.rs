@@ -1,0 +1,87 @@
+//! 자동결제 실패 처리: D, D+3, D+6 → 일시정지.
+
+use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sandbox::Fault;
+use sqlx::PgPool;
+
+use crate::world::World;
+
+#[sqlx::test(migrations = "../migrations")]
+async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three_attempts(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+
+    world.live_until("2026-12-22").await;
+    let story = world.story(id).await;
+    assert_eq!(
+        (story.status(), story.next_charge_on()),
+        (SubscriptionStatus::PastDue, "2026-12-25".parse().unwrap())
+    );
+    let failure = world.letters().pop().unwrap();
+    assert_eq!(failure.subject, "집체크 구독 결제 실패");
+    assert!(failure.text.contains("2026년 12월 25일"), "{}", failure.text);
+
+    world.live_until("2026-12-24").await;
+    assert_eq!(world.charges_asked(id).await, 1);
+    world.live(1).await;
+    assert_eq!(world.charges_asked(id).await, 2);
+    assert!(world.letters().pop().unwrap().text.contains("2026년 12월 28일"));
+    world.live_until("2026-12-28").await;
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Suspended);
+    assert_eq!(story.statuses(), ["completed", "failed", "failed", "failed"]);
+    assert_eq!(world.letters().pop().unwrap().subject, "집체크 구독 일시정지");
+
+    world.live(40).await;
+    let failures = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 실패").count();
+    assert_eq!((failures, world.charges_asked(id).await), (2, 3));
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn recovery_on_the_second_try_keeps_the_anchor(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.live_until("2026-12-22").await;
+    world.card_now(id, "pays").await;
+    world.live_until("2026-12-25").await;
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.next_charge_on(), "2027-01-22".parse().unwrap());
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_stopped_card_is_asked_once_and_suspended_on_the_third_date(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.card_now(id, "INVALID_STOPPED_CARD").await;
+    world.live_until("2026-12-27").await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    world.live(1).await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.charges_asked(id).await, 1);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn while_toss_is_away_nobody_is_declined_and_nobody_is_written_to(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let maintenance =
+        sandbox::Effect::Error { code: "MAINTAINED_METHOD".to_owned(), status: Some(400), message: None };
+    let fault = Fault::next(sandbox::Operation::Charge, maintenance).times(1_000_000);
+    let number = world.sandbox.fault(fault).unwrap();
+    world.live_until("2027-01-02").await;
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.statuses(), ["completed", "pending"]);
+    assert!(!world.subjects().contains(&"집체크 구독 결제 실패".to_owned()));
+
+    assert!(world.sandbox.remove_fault(number));
+    world.live(1).await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -1,0 +1,52 @@
+//! "구독 시작하기" → 첫 결제 + 빌링키 발급.
+
+use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sqlx::PgPool;
+
+use crate::world::{GOOD, NO_BALANCE, World};
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_first_payment_activates_the_subscription_and_keeps_the_billing_key_sealed(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.order("ORDER_1", GOOD, "personal", Cycle::Yearly).await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
+
+    world.run_due_jobs().await;
+
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.next_charge_on(), "2027-11-22".parse().unwrap());
+    assert_eq!(story.statuses(), ["completed"]);
+    assert!(story.subscription.sealed_billing_key.unwrap().starts_with("k1:"));
+    assert_eq!(world.subjects(), ["집체크 구독 결제 완료"]);
+    let letter = &world.letters()[0].text;
+    for part in ["94,800원", "2027년 11월 22일", "http"] {
+        assert!(letter.contains(part), "{part}: {letter}");
+    }
+    assert_eq!(world.net(id).await, 94_800);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_declined_first_payment_leaves_no_subscription_and_no_money(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.order("ORDER_1", NO_BALANCE, "personal", Cycle::Monthly).await;
+    world.run_due_jobs().await;
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Canceled);
+    assert_eq!(story.statuses(), ["failed"]);
+    assert_eq!(story.payments[0].toss_code.as_deref(), Some("REJECT_CARD_PAYMENT"));
+    assert_eq!(world.subjects(), Vec::<String>::new());
+    assert_eq!(world.net(id).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn without_a_billing_key_the_customer_is_paid_and_active_and_asked_for_a_card(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
+    let id = world.subscriber(Cycle::Monthly).await;
+    assert_eq!(world.story(id).await.subscription.sealed_billing_key, None);
+    let mut subjects = world.subjects();
+    subjects.sort();
+    assert_eq!(subjects, ["집체크 결제 카드 등록 안내", "집체크 구독 결제 완료"]);
+    assert_eq!(world.net(id).await, 9_900);
+}

@@ -1,0 +1,23 @@
+//! The guarantees of the whole system: each test reads as a sentence of the guide or of the promise, turns the clock by
+//! hand, and ends by counting the money in the sandbox's ledger.
+
+#[cfg(test)]
+mod anchor;
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod dunning;
+#[cfg(test)]
+mod first_payment;
+#[cfg(test)]
+mod job_table;
+#[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
+mod mailbox;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod renewal;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,61 @@
+//! Nothing ran for days: what is due is charged late, once, and what is stale is not sent.
+
+use chrono::TimeDelta;
+use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sqlx::PgPool;
+
+use crate::world::{GOOD, World};
+
+#[sqlx::test(migrations = "../migrations")]
+async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-20").await;
+    let told = world.letters().len();
+
+    world.set_clock("2027-01-29T10:00:00+09:00");
+    world.settle().await;
+    world.live(10).await;
+
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.next_charge_on(), "2027-02-22".parse().unwrap());
+    assert_eq!(world.net(id).await, 2 * 9_900);
+    let held = world.unsettled_invoices(id).await;
+    assert_eq!(held.len(), 1);
+    assert!(held[0].held_since.is_some());
+    assert_eq!(world.subjects()[told..], ["집체크 구독 결제 완료"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_ladder_that_an_outage_outlived_charges_the_running_period_only(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.live_until("2026-12-23").await;
+    world.card_now(id, "pays").await;
+
+    world.set_clock("2027-01-29T10:00:00+09:00");
+    world.settle().await;
+    world.live(5).await;
+
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.next_charge_on(), "2027-02-22".parse().unwrap());
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn whatever_rows_of_the_job_table_are_lost_everybody_is_charged_and_told_in_the_end(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
+    for hours in [0].into_iter().chain([12; 35 * 2]) {
+        sqlx::query("delete from jobs where state <> 'running'").execute(&world.pool).await.unwrap();
+        // Longer than a row may lie unfinished before the sweep takes it up.
+        world.advance(TimeDelta::hours(hours) + TimeDelta::minutes(3));
+        world.settle().await;
+    }
+    assert_eq!(world.net(id).await, 2 * 9_900);
+    let paid = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 완료").count();
+    assert_eq!(paid, 2);
+}
