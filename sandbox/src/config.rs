@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::keys::DEFAULT_ACCEPTED;
@@ -34,10 +35,23 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// `SANDBOX_SECRET_KEYS`, separated by commas.
     pub secret_keys: Option<String>,
+    /// `LOG_FORMAT`: `pretty` or `json`.
+    pub log_format: String,
+    /// `RUST_LOG`
+    pub rust_log: Option<String>,
+}
+
+/// Settings without a mistake.
+#[derive(Debug)]
+pub struct Checked {
+    pub addr: SocketAddr,
+    pub config: Config,
+    pub json_logs: bool,
+    pub log_filter: EnvFilter,
 }
 
 /// Every mistake found, each with the variable's name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ConfigErrors(Vec<String>);
 
 impl fmt::Display for ConfigErrors {
@@ -52,8 +66,8 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl Settings {
-    /// The address to listen on and the configuration, or all mistakes.
-    pub fn check(&self) -> Result<(SocketAddr, Config), ConfigErrors> {
+    /// All mistakes at once, if there is any.
+    pub fn check(&self) -> Result<Checked, ConfigErrors> {
         let mut mistakes = Vec::new();
         let mut config = Config::default();
         let addr = self.addr.parse::<SocketAddr>();
@@ -74,8 +88,17 @@ impl Settings {
                 ));
             }
         }
-        match addr {
-            Ok(addr) if mistakes.is_empty() => Ok((addr, config)),
+        if !matches!(self.log_format.as_str(), "pretty" | "json") {
+            mistakes.push(format!("LOG_FORMAT: '{}' is neither pretty nor json", self.log_format));
+        }
+        let filter = EnvFilter::try_new(self.rust_log.as_deref().unwrap_or("info"));
+        if let Err(error) = &filter {
+            mistakes.push(format!("RUST_LOG: {error}"));
+        }
+        match (addr, filter) {
+            (Ok(addr), Ok(log_filter)) if mistakes.is_empty() => {
+                Ok(Checked { addr, config, json_logs: self.log_format == "json", log_filter })
+            }
             _ => Err(ConfigErrors(mistakes)),
         }
     }
@@ -100,16 +123,19 @@ mod tests {
             addr: "nowhere".to_owned(),
             webhook_url: Some("ftp://x".to_owned()),
             secret_keys: Some("test_sk_a, live_sk_b".to_owned()),
+            log_format: "loud".to_owned(),
+            rust_log: Some("sandbox=shout".to_owned()),
         };
         let text = settings.check().unwrap_err().to_string();
-        for name in ["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL", "SANDBOX_SECRET_KEYS"] {
+        for name in ["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL", "SANDBOX_SECRET_KEYS", "LOG_FORMAT", "RUST_LOG"] {
             assert!(text.contains(name), "{text}");
         }
     }
 
     #[test]
     fn the_defaults_are_fine() {
-        let settings = Settings { addr: "127.0.0.1:8090".to_owned(), ..Settings::default() };
-        assert_eq!(settings.check().unwrap().1.accepted_keys.len(), 4);
+        let addr = "127.0.0.1:8090".to_owned();
+        let settings = Settings { addr, log_format: "pretty".to_owned(), ..Settings::default() };
+        assert_eq!(settings.check().unwrap().config.accepted_keys.len(), 4);
     }
 }

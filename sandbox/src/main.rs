@@ -2,16 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use sandbox::{Sandbox, Settings};
+use clap::Parser;
+use sandbox::{Checked, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Pretty,
-    Json,
-}
 
 /// Behaves like the Toss Payments core API: with memory, test cards, scripted faults, webhooks and a payment
 /// window. No money moves. Scripting is explained at `/sandbox`.
@@ -27,58 +20,62 @@ struct Arguments {
     /// Accepted secret keys, separated by commas; KEY* accepts all that begin with KEY [default: every test key]
     #[arg(long, env = "SANDBOX_SECRET_KEYS")]
     secret_keys: Option<String>,
+    /// pretty or json
     #[arg(long, env = "LOG_FORMAT", default_value = "pretty")]
-    log_format: LogFormat,
+    log_format: String,
+    /// Which log lines are written
+    #[arg(long, env = "RUST_LOG")]
+    log: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logs(arguments.log_format);
+    let set = |text: Option<String>| text.filter(|text| !text.is_empty());
     let settings = Settings {
         addr: arguments.addr,
-        webhook_url: arguments.webhook_url.filter(|text| !text.is_empty()),
-        secret_keys: arguments.secret_keys.filter(|text| !text.is_empty()),
+        webhook_url: set(arguments.webhook_url),
+        secret_keys: set(arguments.secret_keys),
+        log_format: arguments.log_format,
+        rust_log: set(arguments.log),
     };
-    let (addr, config) = match settings.check() {
-        Ok(checked) => checked,
+    match settings.check() {
+        Ok(checked) => run(checked).await,
         Err(mistakes) => {
             eprint!("{mistakes}");
-            return ExitCode::from(2);
-        }
-    };
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => {
-                eprintln!("cannot listen for signals: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
-    match Sandbox::start_with(addr, config).await {
-        Ok(sandbox) => {
-            tracing::info!(url = sandbox.url(), "toss-sandbox is up; scripting at /sandbox");
-            let stop = async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            };
-            sandbox.run_until(stop).await;
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("SANDBOX_ADDR: cannot listen on {addr}: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }
 
-fn start_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Pretty => logs.init(),
-        LogFormat::Json => logs.json().init(),
+async fn run(checked: Checked) -> ExitCode {
+    let logs = tracing_subscriber::fmt().with_env_filter(checked.log_filter).with_writer(std::io::stderr);
+    if checked.json_logs {
+        logs.json().init();
+    } else {
+        logs.init();
+    }
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "cannot listen for signals");
+                return ExitCode::FAILURE;
+            }
+        };
+    match Sandbox::start_with(checked.addr, checked.config).await {
+        Ok(sandbox) => {
+            tracing::info!(url = sandbox.url(), "toss-sandbox is up; scripting at /sandbox");
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            sandbox.shutdown().await;
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(address = %checked.addr, %error, "cannot listen (SANDBOX_ADDR)");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -42,11 +42,10 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "cancels": cancels(&payment.cancels),
         "card": if paid_by_card { card(payment) } else { Value::Null },
         "virtualAccount": null, "transfer": null, "mobilePhone": null, "giftCertificate": null,
-        "easyPay": null, "cashReceipt": null, "cashReceipts": null, "discount": null,
+        "easyPay": null, "cashReceipt": null, "cashReceipts": null, "discount": null, "metadata": null,
         "secret": payment.secret,
         "receipt": payment.approved_at.map(|_| json!({ "url": receipt_url(&payment.key) })),
         "checkout": { "url": format!("https://api.tosspayments.com/v1/payments/{}/checkout", payment.key) },
-        "metadata": null,
         "country": "KR",
         "failure": payment.failure.as_ref()
             .map(|failure| json!({ "code": failure.code, "message": failure.text(Language::Korean) })),

@@ -1,6 +1,5 @@
 //! A running sandbox: the router, the listener, the courier, and their end.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -70,12 +69,6 @@ impl Sandbox {
         if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
             tracing::info!("requests that were still open are dropped");
         }
-    }
-
-    /// Runs until `signal` resolves, then shuts down.
-    pub async fn run_until(self, signal: impl Future<Output = ()>) {
-        signal.await;
-        self.shutdown().await;
     }
 }
 
