@@ -33,7 +33,11 @@ pub async fn ensure(
 }
 
 /// Makes the user if there is none. Writes nothing for a known one.
-pub async fn make_if_missing(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn make_if_missing(
+    conn: &mut PgConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into users (id, created_at, updated_at) values ($1, $2, $2) on conflict (id) do nothing",
         id,
