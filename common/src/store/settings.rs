@@ -16,19 +16,6 @@ pub async fn charging_enabled(conn: &mut PgConnection) -> Result<bool, StoreErro
     Ok(row.enabled)
 }
 
-pub async fn enable_charging(conn: &mut PgConnection, enabled: bool) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"
-        insert into settings (name, value) values ('charging', $1)
-        on conflict (name) do update set value = excluded.value, updated_at = clock_timestamp()
-        "#,
-        json!({ "enabled": enabled }),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// The kill switch over all charges, and who turned it last: nobody has yet where the rest is none.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
