@@ -1,1 +1,22 @@
-//! placeholder
+//! What operators do, as functions: each takes a connection and answers something that prints as a table or as JSON.
+//!
+//! Functions that write begin and commit for themselves; given a connection inside a transaction, they leave the last
+//! word to its owner. `now` is the system's time ([`moment::now`]), which a test clock may have moved.
+
+pub mod actor;
+pub mod charging;
+pub mod clock;
+pub mod error;
+pub mod invoices;
+pub mod jobs;
+pub mod migrate;
+pub mod moment;
+pub mod operator;
+pub mod plans;
+pub mod scan;
+pub mod settings;
+pub mod subscription;
+mod subscription_text;
+mod table;
+
+pub use error::OpsError;

@@ -1,0 +1,85 @@
+//! Why a command failed, in one line, and the exit code that says of which kind the failure is.
+
+use common::{
+    queue::QueueError,
+    store::{StoreError, database_is_away},
+};
+use sqlx::migrate::MigrateError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// What was asked makes no sense, whatever the database holds.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    NotFound(String),
+    /// It makes sense, but not as things stand.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the database at {place} does not answer: {why}")]
+    Away { place: String, why: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("the schema could not be brought up to date: {0}")]
+    Migrate(#[from] MigrateError),
+    #[error("the answer could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<sqlx::Error> for OpsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Database(error))
+    }
+}
+
+impl OpsError {
+    /// 2: usage or configuration. 1: everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::NotFound(_)
+            | Self::Refused(_)
+            | Self::Away { .. }
+            | Self::Store(_)
+            | Self::Queue(_)
+            | Self::Migrate(_)
+            | Self::Json(_) => 1,
+        }
+    }
+
+    /// One line that says what to do, where that is known.
+    pub fn line(&self) -> String {
+        match self.database_error() {
+            Some(error) if database_is_away(error) => format!("the database broke off: {error}"),
+            Some(error) if is_of_another_schema(error) => {
+                format!("the database has not the schema of this program: run `billing migrate` ({error})")
+            }
+            Some(_) | None => self.to_string(),
+        }
+    }
+
+    fn database_error(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Store(StoreError::Database(error)) | Self::Queue(QueueError::Database(error)) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Undefined table or column.
+fn is_of_another_schema(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| ["42P01", "42703"].contains(&code.as_ref()))
+}
+
+/// A reason that a later reader can use.
+pub(crate) fn given_reason(text: &str) -> Result<&str, OpsError> {
+    match text.trim() {
+        "" => Err(OpsError::Usage("the reason may not be empty".to_owned())),
+        reason => Ok(reason),
+    }
+}

@@ -1,0 +1,140 @@
+//! From the words of the command line to the command, and from its answer to text.
+
+use std::fmt::Display;
+
+use ops::{
+    OpsError, charging, clock, invoices,
+    jobs::{self, JobsWanted},
+    migrate, moment, operator,
+    plans::{self, PlanChange},
+    scan,
+    settings::Settings,
+    subscription,
+};
+use serde::Serialize;
+use sqlx::{PgConnection, postgres::PgPoolOptions};
+
+use crate::cli;
+
+/// What a command needs beside its own words.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) actor: String,
+    pub(crate) json: bool,
+}
+
+impl Session {
+    /// Runs the command and answers what is to be printed.
+    pub(crate) async fn run(&self, command: cli::Command) -> Result<String, OpsError> {
+        let mut connection = self.settings.connect().await?;
+        let conn = &mut connection;
+        match command {
+            cli::Command::Migrate => self.migrate().await,
+            cli::Command::Plans(command) => self.plans(conn, command).await,
+            cli::Command::Operator(cli::Operator::Add { email, token }) => {
+                let now = moment::now(conn).await?;
+                self.text(&operator::add(conn, &email, token, now).await?)
+            }
+            cli::Command::Jobs(command) => self.jobs(conn, command).await,
+            cli::Command::Subscription(command) => self.subscription(conn, command).await,
+            cli::Command::Charging(command) => self.charging(conn, command).await,
+            cli::Command::Scan { date, dry_run } => {
+                let now = moment::now(conn).await?;
+                if dry_run {
+                    self.text(&scan::dry_run(conn, date, now).await?)
+                } else {
+                    self.text(&scan::run(conn, date, now).await?)
+                }
+            }
+            cli::Command::Invoices(command) => self.invoices(conn, command).await,
+            cli::Command::Clock(command) => self.clock(conn, command).await,
+        }
+    }
+
+    fn text<T: Serialize + Display>(&self, answer: &T) -> Result<String, OpsError> {
+        if self.json { Ok(serde_json::to_string_pretty(answer)? + "\n") } else { Ok(answer.to_string()) }
+    }
+
+    async fn migrate(&self) -> Result<String, OpsError> {
+        let options = self.settings.database.clone();
+        let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
+        self.text(&migrate::migrate(&pool).await?)
+    }
+
+    async fn plans(&self, conn: &mut PgConnection, command: cli::Plans) -> Result<String, OpsError> {
+        match command {
+            cli::Plans::List => self.text(&plans::list(conn).await?),
+            cli::Plans::Set { code, name, monthly, yearly } => {
+                self.text(&plans::set(conn, &code, PlanChange { name, monthly, yearly }).await?)
+            }
+        }
+    }
+
+    async fn jobs(&self, conn: &mut PgConnection, command: cli::Jobs) -> Result<String, OpsError> {
+        let now = moment::now(conn).await?;
+        match command {
+            cli::Jobs::List { state, kind, subscription, attention, limit } => {
+                let wanted = JobsWanted { state, kind, subscription, attention, limit };
+                self.text(&jobs::list(conn, &wanted).await?)
+            }
+            cli::Jobs::Show { id } => self.text(&jobs::show(conn, id).await?),
+            cli::Jobs::Retry { id } => self.text(&jobs::retry(conn, id, &self.actor, now).await?),
+            cli::Jobs::Discard { id, reason } => {
+                self.text(&jobs::discard(conn, id, &reason, &self.actor, now).await?)
+            }
+        }
+    }
+
+    async fn subscription(
+        &self,
+        conn: &mut PgConnection,
+        command: cli::Subscription,
+    ) -> Result<String, OpsError> {
+        let now = moment::now(conn).await?;
+        match command {
+            cli::Subscription::Show { id } => self.text(&subscription::show(conn, id, now).await?),
+            cli::Subscription::Pause { id, reason } => {
+                self.text(&charging::pause(conn, id, &reason, &self.actor, now).await?)
+            }
+            cli::Subscription::ResumeCharging { id, reason } => {
+                self.text(&charging::resume(conn, id, &reason, &self.actor, now).await?)
+            }
+        }
+    }
+
+    async fn charging(&self, conn: &mut PgConnection, command: cli::Charging) -> Result<String, OpsError> {
+        let (enabled, reason) = match command {
+            cli::Charging::Status => return self.text(&charging::status(conn).await?),
+            cli::Charging::On { reason } => (true, reason),
+            cli::Charging::Off { reason } => (false, reason),
+        };
+        let now = moment::now(conn).await?;
+        self.text(&charging::switch(conn, enabled, &reason, &self.actor, now).await?)
+    }
+
+    async fn invoices(&self, conn: &mut PgConnection, command: cli::Invoices) -> Result<String, OpsError> {
+        let now = moment::now(conn).await?;
+        match command {
+            cli::Invoices::Held => self.text(&invoices::held(conn).await?),
+            cli::Invoices::Charge { id } => self.text(&invoices::charge(conn, id, &self.actor, now).await?),
+            cli::Invoices::Forgive { id, reason } => {
+                self.text(&invoices::forgive(conn, id, &reason, &self.actor, now).await?)
+            }
+        }
+    }
+
+    async fn clock(&self, conn: &mut PgConnection, command: cli::Clock) -> Result<String, OpsError> {
+        let stand = match command {
+            cli::Clock::Now => clock::now(conn).await?,
+            cli::Clock::Advance { span } => {
+                self.settings.refuse_live_keys()?;
+                clock::advance(conn, span).await?
+            }
+            cli::Clock::Set { to } => {
+                self.settings.refuse_live_keys()?;
+                clock::set(conn, to).await?
+            }
+        };
+        self.text(&stand)
+    }
+}

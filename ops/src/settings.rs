@@ -1,0 +1,99 @@
+//! What the command line needs of its surroundings: the database, and to know whether live keys are about.
+
+use common::config::{Mistakes, Vars};
+use secrecy::ExposeSecret;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+
+use crate::OpsError;
+
+const CONNECT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+const EXAMPLE: &str = "postgres://user:password@host:5432/database";
+
+/// Not `Debug`: it holds the database's password.
+#[derive(Clone)]
+pub struct Settings {
+    pub database: PgConnectOptions,
+    /// Names of the variables that hold a live key of Toss.
+    pub live_keys: Vec<String>,
+}
+
+impl Settings {
+    pub fn read(given: Vec<(String, String)>) -> Result<Self, Mistakes> {
+        let live_keys = live_keys(&given);
+        let mut vars = Vars::new(given);
+        let url = vars.required_secret("DATABASE_URL", EXAMPLE);
+        let database = parse(url.expose_secret());
+        if database.is_none() && !url.expose_secret().is_empty() {
+            vars.mistake(format!("DATABASE_URL is wrong: {EXAMPLE}"));
+        }
+        vars.finish(Self { database: database.unwrap_or_default(), live_keys })
+    }
+
+    pub async fn connect(&self) -> Result<PgConnection, OpsError> {
+        let connecting = PgConnection::connect_with(&self.database);
+        match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.away(match error {
+                sqlx::Error::Io(error) => error.to_string(),
+                other => other.to_string(),
+            })),
+            Err(_) => Err(self.away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
+        }
+    }
+
+    fn away(&self, why: String) -> OpsError {
+        let at = &self.database;
+        OpsError::Away { place: format!("{}:{}", at.get_host(), at.get_port()), why }
+    }
+
+    /// A clock that can be moved would charge real cards ahead of time.
+    pub fn refuse_live_keys(&self) -> Result<(), OpsError> {
+        if self.live_keys.is_empty() {
+            return Ok(());
+        }
+        let names = self.live_keys.join(", ");
+        Err(OpsError::Usage(format!("the clock moves with test keys only, and {names} holds a live one")))
+    }
+}
+
+/// sqlx takes any scheme for PostgreSQL's.
+fn parse(url: &str) -> Option<PgConnectOptions> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_postgres.then(|| url.parse().ok())?
+}
+
+fn live_keys(given: &[(String, String)]) -> Vec<String> {
+    let is_live =
+        |name: &str, value: &str| name.starts_with("TOSS_") && value.trim_start().starts_with("live_");
+    given.iter().filter(|(name, value)| is_live(name, value)).map(|(name, _)| name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&str, &str)]) -> Result<Settings, Mistakes> {
+        Settings::read(given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_missing_and_a_wrong_address_are_told_by_the_name_of_the_variable() {
+        for given in [&[][..], &[("DATABASE_URL", "")], &[("DATABASE_URL", "mysql://x/y")]] {
+            let Mistakes(lines) = read(given).err().unwrap();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].starts_with("DATABASE_URL"), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn any_live_key_of_toss_stops_the_clock_and_test_keys_do_not() {
+        let database = ("DATABASE_URL", "postgres://localhost/x");
+        let test = read(&[database, ("TOSS_SECRET_KEY", "test_sk_x")]).unwrap();
+        assert!(test.refuse_live_keys().is_ok());
+        let live = read(&[database, ("TOSS_WIDGET_SECRET_KEY", "live_gsk_x")]).unwrap();
+        let refusal = live.refuse_live_keys().unwrap_err();
+        assert_eq!(refusal.exit_code(), 2);
+        assert!(refusal.to_string().contains("TOSS_WIDGET_SECRET_KEY"));
+        assert!(!refusal.to_string().contains("live_gsk_x"));
+    }
+}

@@ -1,0 +1,185 @@
+//! The story of a subscription for a terminal: one screen, one section per kind of row, times in Seoul.
+
+use std::fmt;
+
+use common::{
+    domain::calendar::seoul_date,
+    store::events::Event,
+    store::story::{EmailLine, InvoiceLine, PaymentLine, RefundLine},
+};
+use serde_json::Value;
+
+use crate::{
+    jobs::Jobs,
+    moment::{seoul, seoul_or_dash},
+    subscription::{Story, SubscriptionView},
+    table::{Table, plain},
+};
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_head(f, &self.subscription)?;
+        let sections = [
+            ("INVOICES", invoices(&self.invoices)),
+            ("PAYMENTS", payments(&self.payments)),
+            ("REFUNDS", refunds(&self.refunds)),
+            ("E-MAILS", emails(&self.emails)),
+        ];
+        for (title, table) in sections {
+            write!(f, "\n{title}\n{table}")?;
+        }
+        write!(f, "\nJOBS\n{}", Jobs::table(&self.jobs))?;
+        write!(f, "\nEVENTS\n{}", events(&self.events))
+    }
+}
+
+fn write_head(f: &mut fmt::Formatter<'_>, it: &SubscriptionView) -> fmt::Result {
+    let access = if it.has_access { "has access" } else { "no access" };
+    let card = it.card_number.as_deref().unwrap_or("-");
+    let key = it.billing_key.as_deref().unwrap_or("none");
+    let lines = [
+        ("subscription", it.id.clone()),
+        ("status", format!("{}, {access}", it.status)),
+        ("customer", format!("{} <{}>, user {}", it.customer_name, it.customer_email, it.user_id)),
+        ("plan", format!("{}, {}, {}", it.plan, it.billing_cycle, it.amount)),
+        ("card", format!("{card}, registered {}", seoul_or_dash(it.card_registered_at))),
+        ("billing key", key.to_owned()),
+        ("period", format!("{}: {} to {}", it.period_no, it.current_period_start, it.current_period_end)),
+        ("next charge", format!("{} (anchor {})", seoul_date(it.next_billing_date), it.anchor_on)),
+        ("created", format!("{} (all times in Seoul)", seoul(it.created_at))),
+    ];
+    for (name, text) in lines {
+        writeln!(f, "{name:<14}{}", plain(&text))?;
+    }
+    let moments = [
+        ("activated", it.activated_at),
+        ("suspended", it.suspended_at),
+        ("canceled", it.canceled_at),
+        ("PAUSED", it.charging_paused_at),
+    ];
+    for (name, at) in moments {
+        if let Some(at) = at {
+            writeln!(f, "{name:<14}{}", seoul(at))?;
+        }
+    }
+    it.cancel_reason.iter().try_for_each(|why| writeln!(f, "{:<14}{}", "reason", plain(why)))
+}
+
+fn invoices(lines: &[InvoiceLine]) -> Table {
+    let mut table = Table::new(&["INVOICE", "PERIOD", "FROM", "TO", "WON", "STATUS", "PAID", "NEXT TRY"]);
+    for line in lines {
+        let held = match (line.held_since, line.released_at) {
+            (Some(_), _) => " (held)",
+            (None, Some(_)) => " (released)",
+            (None, None) => "",
+        };
+        table.row([
+            line.id.to_string(),
+            line.period_no.to_string(),
+            line.period_start.to_string(),
+            line.period_end.to_string(),
+            line.amount.to_string(),
+            format!("{}{held}", line.status),
+            seoul_or_dash(line.paid_at),
+            seoul_or_dash(line.next_attempt_at),
+        ]);
+    }
+    table
+}
+
+fn payments(lines: &[PaymentLine]) -> Table {
+    let heads = &[
+        "PAYMENT",
+        "PERIOD",
+        "TRY",
+        "WON",
+        "STATUS",
+        "SENT",
+        "SETTLED",
+        "TOSS CODE",
+        "TRACE",
+        "ORDER",
+        "MESSAGE",
+    ];
+    let mut table = Table::new(heads);
+    for line in lines {
+        let review = if line.review_since.is_some() { " (FOR REVIEW)" } else { "" };
+        let decline = line.decline_kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+        table.row([
+            line.id.to_string(),
+            line.period_no.to_string(),
+            format!("{} {}", line.kind, line.attempt_no),
+            line.amount.to_string(),
+            format!("{}{decline}{review}", line.status),
+            seoul_or_dash(line.sent_at),
+            seoul_or_dash(line.settled_at),
+            or_dash(line.toss_code.as_deref()),
+            or_dash(line.toss_trace_id.as_deref()),
+            line.order_id.clone(),
+            line.toss_message.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn refunds(lines: &[RefundLine]) -> Table {
+    let mut table = Table::new(&[
+        "REFUND",
+        "OF PAYMENT",
+        "WON",
+        "STATUS",
+        "ASKED",
+        "SETTLED",
+        "BY",
+        "TOSS CODE",
+        "REASON",
+    ]);
+    for line in lines {
+        table.row([
+            line.id.to_string(),
+            line.payment_id.to_string(),
+            line.amount.to_string(),
+            line.status.clone(),
+            seoul(line.created_at),
+            seoul_or_dash(line.settled_at),
+            line.requested_by.clone(),
+            or_dash(line.toss_code.as_deref()),
+            line.reason.clone(),
+        ]);
+    }
+    table
+}
+
+fn emails(lines: &[EmailLine]) -> Table {
+    let mut table = Table::new(&["WRITTEN", "KIND", "STATUS", "SETTLED", "TO", "SUBJECT", "ERROR"]);
+    for line in lines {
+        table.row([
+            seoul(line.created_at),
+            line.kind.clone(),
+            line.status.clone(),
+            seoul_or_dash(line.settled_at),
+            line.to_address.clone(),
+            line.subject.clone(),
+            line.last_error.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn events(lines: &[Event]) -> Table {
+    let mut table = Table::new(&["AT", "WHO", "WHAT", "STATUS", "WHY"]);
+    for line in lines {
+        let (before, after) = (status_in(&line.before), status_in(&line.after));
+        let status = if before == after { after.to_owned() } else { format!("{before} → {after}") };
+        table.row([seoul(line.at), line.actor.clone(), line.what.clone(), status, line.why.clone()]);
+    }
+    table
+}
+
+fn status_in(snapshot: &Value) -> &str {
+    snapshot.get("status").and_then(Value::as_str).unwrap_or("-")
+}
+
+fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
