@@ -1,0 +1,49 @@
+//! What a new installation runs first: the schema and an operator.
+
+use ops::{OpsError, migrate, operator};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use sqlx::{PgPool, Row};
+
+use crate::seed::start;
+
+#[sqlx::test]
+async fn migrate_says_what_it_applied_and_then_that_nothing_is_left(pool: PgPool) {
+    let first = migrate::migrate(&pool).await.unwrap();
+    assert_eq!(first.applied[0].version, 1);
+    assert!(first.to_string().starts_with("applied 0001 jobs\n"), "{first}");
+    let second = migrate::migrate(&pool).await.unwrap();
+    assert_eq!(second.to_string(), "the schema is up to date; nothing to apply\n");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_operators_token_is_random_and_only_its_hash_is_kept(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let first = operator::add(&mut conn, "Kim@Example.com", None, start()).await.unwrap();
+    let token = first.token.expose_secret();
+    assert!(token.starts_with("op_") && token.len() == 46, "{token}");
+    assert_eq!(first.email, "kim@example.com");
+    assert_eq!(hashes(&pool).await, [Sha256::digest(token.as_bytes()).to_vec()]);
+
+    let second = operator::add(&mut conn, "kim@example.com", None, start()).await.unwrap();
+    assert_ne!(token, second.token.expose_secret());
+    assert_eq!(hashes(&pool).await, [Sha256::digest(second.token.expose_secret().as_bytes()).to_vec()]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_given_token_is_taken_unless_it_could_be_guessed_or_is_anothers(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let long = SecretString::from("t".repeat(32));
+    let added = operator::add(&mut conn, "kim@example.com", Some(long.clone()), start()).await.unwrap();
+    assert_eq!(added.token.expose_secret(), long.expose_secret());
+    let short = SecretString::from("t".repeat(31));
+    let refused = operator::add(&mut conn, "lee@example.com", Some(short), start()).await.unwrap_err();
+    assert_eq!(refused.exit_code(), 2);
+    let taken = operator::add(&mut conn, "lee@example.com", Some(long), start()).await.unwrap_err();
+    assert!(matches!(taken, OpsError::Refused(_)), "{taken}");
+}
+
+async fn hashes(pool: &PgPool) -> Vec<Vec<u8>> {
+    let rows = sqlx::query("select token_hash from operators").fetch_all(pool).await.unwrap();
+    rows.iter().map(|row| row.get("token_hash")).collect()
+}
