@@ -90,11 +90,11 @@ mod tests {
     fn a_sealed_key_opens_for_its_own_subscription_only_and_never_looks_the_same_twice() {
         let (sealer, own, other) = (sealer(&[("k1", 1)]), Uuid::from_u128(1), Uuid::from_u128(2));
         let secret = SecretString::from("Z_t5vOvQxrj4499PeiJcjen28=");
-        let sealed = sealer.seal(&secret, own).unwrap();
-        assert_ne!(sealed, sealer.seal(&secret, own).unwrap());
-        assert!(!sealed.contains(secret.expose_secret()));
-        assert_eq!(sealer.open(&sealed, own).unwrap().expose_secret(), secret.expose_secret());
-        assert!(matches!(sealer.open(&sealed, other), Err(SealError::DoesNotOpen)));
+        let kept = sealer.seal(&secret, own).unwrap();
+        assert_ne!(kept, sealer.seal(&secret, own).unwrap());
+        assert!(!kept.contains(secret.expose_secret()));
+        assert_eq!(sealer.open(&kept, own).unwrap().expose_secret(), secret.expose_secret());
+        assert!(matches!(sealer.open(&kept, other), Err(SealError::DoesNotOpen)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The worker: runs the jobs, asks the gateway, records its answers, sends the e-mails. Any number may run side by side.
 
 pub mod config;
-mod crash;
+pub mod crash;
 pub mod env;
 pub mod handlers;
 mod http;

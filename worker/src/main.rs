@@ -6,7 +6,7 @@ use clap::Parser;
 use common::{config::Vars, logging};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
-use worker::{config, run};
+use worker::{config, crash, run};
 
 /// Charges due subscriptions, retries what the bank declined, sends the e-mails.
 #[derive(Parser)]
@@ -16,6 +16,7 @@ struct Args {}
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args {} = Args::parse();
+    crash::arm();
     let config = match config::Config::read(Vars::from_env()) {
         Ok(config) => config,
         Err(mistakes) => {

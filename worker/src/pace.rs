@@ -19,8 +19,7 @@ impl Pace {
     pub async fn turn(&self) {
         let mine = {
             let mut next = self.next.lock().await;
-            let now = Instant::now();
-            let mine = next.map_or(now, |next| next.max(now));
+            let mine = turn_after(*next, Instant::now());
             *next = mine.checked_add(self.every);
             mine
         };
@@ -28,16 +27,22 @@ impl Pace {
     }
 }
 
+/// The turn that is free next, or now if nobody waits.
+fn turn_after(next: Option<Instant>, now: Instant) -> Instant {
+    next.map_or(now, |next| next.max(now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn eleven_calls_at_ten_a_second_take_one_second() {
-        let (pace, start) = (Pace::new(10), Instant::now());
-        for _ in 0..11 {
-            pace.turn().await;
-        }
-        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    #[test]
+    fn turns_are_evenly_spaced_and_a_pause_saves_none_up() {
+        let (start, every) = (Instant::now(), Duration::from_millis(100));
+        let first = turn_after(None, start);
+        let second = turn_after(first.checked_add(every), start);
+        assert_eq!((first, second), (start, start + every));
+        let late = start + Duration::from_mins(1);
+        assert_eq!(turn_after(second.checked_add(every), late), late);
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use common::queue::Queue;
 use common::{clock::Clock, config::ClockKind, id::new_key, presence::Presence, store};
 use metrics_exporter_prometheus::PrometheusHandle;
-use queue::Queue;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_cron_scheduler::JobScheduler;
 
@@ -126,7 +126,7 @@ async fn keep_looking(env: Env, schedule: Schedule) {
         looks = looks.wrapping_add(1);
         // Once an hour.
         if looks.is_multiple_of(240) {
-            let pruned = queue::prune(&env.pool, env.clock.now() - KEEP_JOBS_FOR, 1_000).await;
+            let pruned = common::queue::prune(&env.pool, env.clock.now() - KEEP_JOBS_FOR, 1_000).await;
             tracing::info!(?pruned, "pruned finished jobs");
         }
     }

@@ -4,6 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use chrono_tz::{Asia::Seoul, Tz};
+use common::queue::{Enqueued, JobError};
 use common::{
     domain::calendar::seoul_midnight,
     jobs::{self, ScanDueSubscriptions, SendRenewalNotices},
@@ -12,7 +13,6 @@ use croner::{
     Cron,
     parser::{CronParser, Seconds},
 };
-use queue::{Enqueued, JobError};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::env::Env;

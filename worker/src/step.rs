@@ -7,15 +7,15 @@ use common::jobs::{
     ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
     SendRenewalNotices,
 };
-use queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
+use common::queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
 
 use crate::{env::Env, handlers};
 
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_mins(2);
 
 /// Runs one due job of any kind. None: nothing is due.
 pub async fn run_one(env: &Env, worker: &str) -> Result<Option<Finished>, QueueError> {
-    let claimed = queue::claim(&env.pool, &KINDS, 1, LEASE, worker, env.clock.now()).await?;
+    let claimed = common::queue::claim(&env.pool, &KINDS, 1, LEASE, worker, env.clock.now()).await?;
     match claimed.into_iter().next() {
         Some(claimed) => run_claimed(env, claimed).await.map(Some),
         None => Ok(None),
@@ -27,7 +27,7 @@ pub async fn run_claimed(env: &Env, claimed: Claimed) -> Result<Finished, QueueE
     let lease = claimed.lease();
     let answer = call(env, claimed).await;
     let mut conn = env.pool.acquire().await?;
-    queue::settle(&mut conn, &lease, answer, Backoff::default(), env.clock.now(), 0.5).await
+    common::queue::settle(&mut conn, &lease, answer, Backoff::default(), env.clock.now(), 0.5).await
 }
 
 async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {

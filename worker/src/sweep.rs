@@ -1,11 +1,11 @@
 //! Makes progress certain: whatever is unfinished and has no live job any more gets one.
 
 use chrono::TimeDelta;
+use common::queue::JobError;
 use common::{
     jobs::{self, ChargeSubscription, ConfirmPayment, RefundPayment, SendEmail},
     store::sweep,
 };
-use queue::JobError;
 
 use crate::env::Env;
 
@@ -21,15 +21,12 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     let mut made = 0_usize;
     for lost in sweep::stranded_invoices(&mut tx, before, BATCH).await? {
         let sweep::StrandedInvoice { invoice_id, subscription_id, first_payment_id, first_order_id } = lost;
-        match first_payment_id.zip(first_order_id) {
-            Some((payment_id, order_id)) => {
-                let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
-                jobs::enqueue(&mut tx, &job, now, now).await?;
-            }
-            None => {
-                let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
-                jobs::enqueue(&mut tx, &job, now, now).await?;
-            }
+        if let Some((payment_id, order_id)) = first_payment_id.zip(first_order_id) {
+            let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
+            jobs::enqueue(&mut tx, &job, now, now).await?;
+        } else {
+            let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
+            jobs::enqueue(&mut tx, &job, now, now).await?;
         }
         made = made.saturating_add(1);
     }

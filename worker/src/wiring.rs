@@ -7,7 +7,7 @@ use common::jobs::{
     ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
     SendRenewalNotices,
 };
-use queue::{KindConfig, OnStop, Queue, QueueConfig};
+use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
 use crate::{env::Env, handlers};
 
@@ -36,7 +36,7 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
     let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
     let email = KindConfig::new(SendEmail::KIND)
         .concurrency(8)
-        .timeout(Duration::from_secs(120))
+        .timeout(Duration::from_mins(2))
         .on_stop(OnStop::HandBack);
     macro_rules! worker {
         ($args:ty, $config:expr, $handler:path) => {{

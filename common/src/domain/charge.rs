@@ -181,9 +181,8 @@ pub fn after_decline(
 ) -> Result<AfterDecline, OutOfCalendar> {
     use SubscriptionStatus as S;
     Ok(match (kind, status) {
-        (_, S::Canceled) => AfterDecline::Void,
+        (_, S::Canceled) | (PaymentKind::First, S::Active | S::PastDue | S::Suspended) => AfterDecline::Void,
         (_, S::Incomplete) => AfterDecline::NeverBegins,
-        (PaymentKind::First, S::Active | S::PastDue | S::Suspended) => AfterDecline::Void,
         (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) if is_older => AfterDecline::HoldAgain,
         (PaymentKind::Renewal, S::Suspended) => AfterDecline::StaySuspended,
         (PaymentKind::Renewal, S::Active | S::PastDue) => match policy.after(steps_gone, now, charge_time)? {

@@ -182,8 +182,8 @@ fn the_ladder_counts_declines_and_skips_but_neither_withdrawn_nor_unknown_attemp
 
 #[test]
 fn money_that_lands_after_a_cancel_goes_back() {
-    let after: Vec<_> = STATUSES.map(after_paid).into();
     use AfterPaid::{Activate, Refund, Renew};
+    let after: Vec<_> = STATUSES.map(after_paid).into();
     assert_eq!(after, [Activate, Renew, Renew, Renew, Refund]);
 }
 

@@ -58,14 +58,15 @@ pub async fn insert_missing(
     let ends: Vec<_> = new.iter().map(|invoice| invoice.period.end).collect();
     let dues: Vec<_> = new.iter().map(|invoice| invoice.due_on).collect();
     let amounts: Vec<_> = new.iter().map(|invoice| invoice.amount.get()).collect();
-    let holds: Vec<_> = new.iter().map(|invoice| invoice.held_since).collect();
+    let held: Vec<_> = new.iter().map(|invoice| invoice.held_since.is_some()).collect();
     let rows = sqlx::query!(
         r#"
         insert into invoices
             (id, subscription_id, period_no, period_start, period_end, due_on, amount, held_since, created_at)
-        select n.id, n.subscription_id, n.period_no, n.period_start, n.period_end, n.due_on, n.amount, n.held_since, $9
-          from unnest($1::uuid[], $2::uuid[], $3::int[], $4::date[], $5::date[], $6::date[], $7::int[], $8::timestamptz[])
-            as n (id, subscription_id, period_no, period_start, period_end, due_on, amount, held_since)
+        select n.id, n.subscription_id, n.period_no, n.period_start, n.period_end, n.due_on, n.amount,
+               case when n.held then $9::timestamptz end, $9
+          from unnest($1::uuid[], $2::uuid[], $3::int[], $4::date[], $5::date[], $6::date[], $7::int[], $8::bool[])
+            as n (id, subscription_id, period_no, period_start, period_end, due_on, amount, held)
         on conflict (subscription_id, period_no) do nothing
         returning id
         "#,
@@ -76,7 +77,7 @@ pub async fn insert_missing(
         &ends,
         &dues,
         &amounts,
-        &holds as &[Option<DateTime<Utc>>],
+        &held,
         now,
     )
     .fetch_all(conn)

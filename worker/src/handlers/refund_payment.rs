@@ -2,7 +2,7 @@
 
 use apalis::prelude::Data;
 use common::jobs::RefundPayment;
-use queue::{JobError, Lease, Ran};
+use common::queue::{JobError, Lease, Ran};
 
 use crate::{env::Env, money};
 

@@ -2,6 +2,7 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         calendar::{days_after, seoul_midnight},
@@ -15,7 +16,6 @@ use common::{
         scan::{self, Due},
     },
 };
-use queue::{Finish, JobError, Lease, Ran};
 use uuid::Uuid;
 
 use crate::{crash, env::Env};
@@ -51,7 +51,7 @@ pub(crate) async fn scan_due_subscriptions(
                 jobs::row(&job, now)
             })
             .collect::<Result<Vec<_>, _>>()?;
-        enqueued = enqueued.saturating_add(queue::enqueue_many(&mut tx, &rows, now).await?.len());
+        enqueued = enqueued.saturating_add(common::queue::enqueue_many(&mut tx, &rows, now).await?.len());
         tx.commit().await?;
         crash::point("after_scan_batch");
     }

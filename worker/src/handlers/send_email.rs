@@ -2,6 +2,7 @@
 
 use apalis::prelude::Data;
 use chrono::TimeDelta;
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     jobs::SendEmail,
     store::{
@@ -9,7 +10,6 @@ use common::{
         subscriptions,
     },
 };
-use queue::{Finish, JobError, Lease, Ran};
 use sqlx::PgConnection;
 
 use crate::{crash, env::Env, mailer::MailError};

@@ -1,6 +1,7 @@
 //! The daily run that tells customers three days ahead what will be charged, and when.
 
 use apalis::prelude::Data;
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
@@ -12,7 +13,6 @@ use common::{
     outbox::{self, Fact},
     store::{scan, subscriptions},
 };
-use queue::{Finish, JobError, Lease, Ran};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -6,6 +6,7 @@
 //! nothing is left to do, because the job's own end was part of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         attempt::{Attempt, PaymentKind, PaymentStatus, renewal_order_id},
@@ -18,7 +19,6 @@ use common::{
     jobs::{self, ChargeSubscription},
     store::{invoices, payments},
 };
-use queue::{Finish, JobError, Lease, Ran};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 

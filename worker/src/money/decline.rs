@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Asia::Seoul;
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         attempt::{Attempt, DeclineKind, PaymentKind},
@@ -16,7 +17,6 @@ use common::{
         invoices, payments, subscriptions,
     },
 };
-use queue::{Finish, JobError, Lease, Ran};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{facts::Locked, letters, record::RecordError};

@@ -1,6 +1,7 @@
 //! Captured money: the period begins, or the money goes back where a cancel came first.
 
 use chrono::{DateTime, Utc};
+use common::queue::Finish;
 use common::{
     domain::{
         attempt::Attempt,
@@ -16,7 +17,6 @@ use common::{
         invoices, payments, refunds, subscriptions,
     },
 };
-use queue::Finish;
 use sqlx::PgConnection;
 
 use super::{facts::Locked, letters, record::RecordError};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, QueueError, Ran};
 use common::{
     domain::{
         attempt::{Attempt, PaymentKind, PaymentStatus},
@@ -13,7 +14,6 @@ use common::{
     outbox::OutboxError,
     store::{StoreError, database_is_away, payments},
 };
-use queue::{Finish, JobError, Lease, QueueError, Ran};
 use sqlx::PgConnection;
 
 use super::{alarm, decline, facts::Locked, paid};

@@ -2,6 +2,7 @@
 //! the same key, which the gateway answers from memory; after 14 days a person decides.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         attempt::{Attempt, KEY_LIFETIME},
@@ -13,7 +14,6 @@ use common::{
         payments, refunds, subscriptions,
     },
 };
-use queue::{Finish, JobError, Lease, Ran};
 use sqlx::PgConnection;
 use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey};
 use uuid::Uuid;
