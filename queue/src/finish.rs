@@ -157,34 +157,9 @@ impl Lease {
         run_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<i64, QueueError> {
-        let row = sqlx::query!(
-            r#"
-            with numbered as (select nextval('jobs_id_seq') as next_id),
-            failed as (
-                update jobs
-                set state = 'failed', last_error = $3, finished_at = $5, next_id = numbered.next_id, next_run_at = $4,
-                    lease_token = null, lease_until = null
-                from numbered where id = $1 and lease_token = $2
-                returning jobs.*
-            ), next as (
-                insert into jobs (id, kind, args, subject, priority, run_at, attempt, max_attempts, root_id, retry_of,
-                                  trace_context, created_at)
-                overriding system value
-                select next_id, kind, args, subject, priority, $4, attempt + 1, max_attempts, coalesce(root_id, id), id,
-                       trace_context, $5
-                from failed
-                returning id, kind
-            )
-            select id as "id!", case when $4 <= $5 then pg_notify('jobs', kind)::text end as told from next
-            "#,
-            self.id,
-            self.token,
-            storable(error),
-            run_at,
-            now
-        )
-        .fetch_optional(conn)
-        .await?;
+        let row = sqlx::query_file!("src/retry.sql", self.id, self.token, storable(error), run_at, now)
+            .fetch_optional(conn)
+            .await?;
         row.map(|row| row.id).ok_or(QueueError::LeaseLost(self.id))
     }
 

@@ -46,7 +46,8 @@ async fn an_outcome_waits_for_a_database_that_refuses_it(pool: PgPool) {
     let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
                  and datname = current_database() and query like 'update jobs%set state%'";
     eventually("the outcome stands in line", async || {
-        sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut *lock).await.unwrap() > 0
+        // Not in the locking transaction: it would see what it saw at first.
+        sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() > 0
     })
     .await;
     cut_all_connections(&pool).await;

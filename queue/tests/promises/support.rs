@@ -66,6 +66,11 @@ pub(crate) async fn state(pool: &PgPool, id: i64) -> String {
     tries(pool, id).await.into_iter().find(|row| row.id == id).unwrap().state
 }
 
+/// Fails instead of hanging when something waits for a lock that it should have skipped.
+pub(crate) async fn at_once<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(5), work).await.expect("it waits for nobody")
+}
+
 /// Polls until it holds: for what other tasks, threads or the server do.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
