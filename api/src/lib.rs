@@ -1,1 +1,31 @@
-//! placeholder
+//! The billing API: validates, records, enqueues, answers. It holds no secret of Toss, of sealing or of mail.
+
+mod answer;
+mod app;
+mod auth;
+mod body;
+mod config;
+mod edge;
+mod error;
+mod input;
+mod language;
+mod limiter;
+mod metrics;
+mod openapi;
+mod page;
+mod problem;
+mod router;
+mod routes;
+mod run;
+mod serve;
+mod settlements;
+mod trace_id;
+mod views;
+
+pub use app::{App, Settings};
+pub use auth::{AuthSettings, KeySource};
+pub use config::{Config, VARIABLES};
+pub use openapi::document as openapi_document;
+pub use router::router;
+pub use run::run;
+pub use serve::serve;

@@ -1,1 +1,31 @@
-fn main() {}
+//! `billing-api`: reads its configuration, serves until SIGTERM or Ctrl-C, and ends in good order.
+
+use std::process::ExitCode;
+
+use api::{Config, VARIABLES};
+use clap::Parser;
+
+/// Records payments, cancels and scans that are asked for over HTTP, and enqueues their jobs. It never calls Toss.
+#[derive(Parser)]
+#[command(name = "billing-api", after_help = VARIABLES)]
+struct Cli {}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    Cli::parse();
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            return ExitCode::from(2);
+        }
+    };
+    common::logging::start(config.base.log_format);
+    match api::run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "billing-api could not run");
+            ExitCode::FAILURE
+        }
+    }
+}

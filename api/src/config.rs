@@ -1,0 +1,157 @@
+//! The variables of `billing-api`: every mistake is listed at once.
+
+use std::{net::SocketAddr, time::Duration};
+
+use common::{
+    config::{Base, Mistakes, Vars},
+    mail::Brand,
+};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use crate::{
+    app::Settings,
+    auth::{AuthSettings, KeySource},
+};
+
+/// For `--help`.
+pub const VARIABLES: &str = "\
+Variables:
+  DATABASE_URL        postgres://user:password@host:5432/database (required)
+  API_ADDR            where to listen (127.0.0.1:8080)
+  CRON_SECRET         what the daily call to /api/cron/billing sends as its Bearer token (required)
+  AUTH_JWT_SECRET     checks customers' HS256 tokens, at least 32 bytes (this or AUTH_JWKS_URL)
+  AUTH_JWKS_URL       where the login service publishes its keys, for RS256 and ES256 tokens
+  AUTH_JWT_AUDIENCE   what a token's aud must name (not checked when unset)
+  CONFIRM_WAIT_SECS   how long a confirmation waits for its payment to settle, 0 to 60 (10)
+  BRAND_NAME          in whose name e-mails are written (집체크)
+  PUBLIC_URL          the customers' site, to which e-mails link (http://127.0.0.1:8080)
+  CLOCK               system, or test for one that `billing clock` moves (system)
+  LOG_FORMAT          pretty or json (pretty)
+  RUST_LOG            which logs are written (info)
+
+No variable of Toss, of sealing or of mail is read.";
+
+/// HS256 is as strong as its key, which should be as long as the hash (RFC 7518, section 3.2).
+const LEAST_SECRET_BYTES: usize = 32;
+const LONGEST_WAIT_SECS: u64 = 60;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub base: Base,
+    pub addr: SocketAddr,
+    pub settings: Settings,
+}
+
+impl Config {
+    pub fn from_env() -> Result<Self, Mistakes> {
+        Self::read(Vars::from_env())
+    }
+
+    pub fn read(mut vars: Vars) -> Result<Self, Mistakes> {
+        let base = Base::read(&mut vars);
+        let addr = vars.parsed_or(
+            "API_ADDR",
+            SocketAddr::from(([127, 0, 0, 1], 8080)),
+            "an address like 0.0.0.0:8080",
+        );
+        let auth = auth(&mut vars);
+        let cron_secret = vars.required_secret("CRON_SECRET", "the Bearer token of the daily cron call");
+        let confirm_wait = confirm_wait(&mut vars);
+        let name = vars.optional("BRAND_NAME").unwrap_or_else(|| "집체크".to_owned());
+        let public_url = vars.optional("PUBLIC_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+        let public_url = web_address(&mut vars, "PUBLIC_URL", &public_url);
+        let (Some(auth), Some(public_url)) = vars.finish((auth, public_url))? else {
+            return Err(Mistakes(vec!["the configuration is incomplete".to_owned()]));
+        };
+        let brand = Brand { name, public_url };
+        Ok(Self { base, addr, settings: Settings { auth, cron_secret, confirm_wait, brand } })
+    }
+}
+
+/// None only after a mistake was noted.
+fn auth(vars: &mut Vars) -> Option<AuthSettings> {
+    let audience = vars.optional("AUTH_JWT_AUDIENCE");
+    let keys = match (vars.optional_secret("AUTH_JWT_SECRET"), vars.optional("AUTH_JWKS_URL")) {
+        (Some(secret), None) => {
+            if secret.expose_secret().len() < LEAST_SECRET_BYTES {
+                vars.mistake(format!("AUTH_JWT_SECRET is too short: at least {LEAST_SECRET_BYTES} bytes"));
+            }
+            KeySource::Secret(secret)
+        }
+        (None, Some(url)) => KeySource::Jwks(web_address(vars, "AUTH_JWKS_URL", &url)?),
+        (None, None) => {
+            vars.mistake("AUTH_JWT_SECRET or AUTH_JWKS_URL is not set: exactly one is needed");
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            vars.mistake("AUTH_JWT_SECRET and AUTH_JWKS_URL are both set: exactly one is needed");
+            return None;
+        }
+    };
+    Some(AuthSettings { keys, audience })
+}
+
+fn confirm_wait(vars: &mut Vars) -> Duration {
+    let what = "whole seconds, 0 to 60";
+    let secs = vars.parsed_or("CONFIRM_WAIT_SECS", 10_u64, what);
+    if secs > LONGEST_WAIT_SECS {
+        vars.mistake(format!("CONFIRM_WAIT_SECS is wrong: {what}"));
+    }
+    Duration::from_secs(secs)
+}
+
+/// None only after a mistake was noted.
+fn web_address(vars: &mut Vars, name: &str, text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    if url.is_none() {
+        vars.mistake(format!("{name} is wrong: an http or https address"));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RIGHT: [(&str, &str); 3] = [
+        ("DATABASE_URL", "postgres://db/x"),
+        ("CRON_SECRET", "cron"),
+        ("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    ];
+
+    fn read(given: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        Config::read(Vars::new(given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))))
+    }
+
+    #[test]
+    fn the_api_runs_without_any_variable_of_toss_of_sealing_or_of_mail() {
+        let config = read(&RIGHT).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.settings.confirm_wait, Duration::from_secs(10));
+        assert_eq!(config.settings.brand.name, "집체크");
+    }
+
+    #[test]
+    fn every_mistake_is_listed_by_the_name_of_its_variable() {
+        let Mistakes(lines) =
+            read(&[("API_ADDR", "8080"), ("CONFIRM_WAIT_SECS", "61"), ("PUBLIC_URL", "nowhere")])
+                .unwrap_err();
+        let named =
+            ["DATABASE_URL", "API_ADDR", "CRON_SECRET", "AUTH_JWT_SECRET", "CONFIRM_WAIT_SECS", "PUBLIC_URL"];
+        assert_eq!(lines.len(), named.len(), "{lines:?}");
+        for name in named {
+            assert!(lines.iter().any(|line| line.starts_with(name)), "{name}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_source_of_keys_is_taken_and_a_short_secret_is_not() {
+        let both = [&RIGHT[..], &[("AUTH_JWKS_URL", "https://login.example/keys")]].concat();
+        assert_eq!(read(&both).unwrap_err().0.len(), 1);
+        let jwks = [&RIGHT[..2], &[("AUTH_JWKS_URL", "https://login.example/keys")]].concat();
+        assert!(matches!(read(&jwks).unwrap().settings.auth.keys, KeySource::Jwks(_)));
+        let short = [&RIGHT[..2], &[("AUTH_JWT_SECRET", "short")]].concat();
+        assert!(read(&short).unwrap_err().0[0].starts_with("AUTH_JWT_SECRET"));
+    }
+}

@@ -1,0 +1,90 @@
+//! What surrounds every request: its span, log line and figures, its problem document, headers, and a time limit.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument, Span, field::Empty};
+
+use crate::{app::App, error::ApiError, language::Language, metrics, problem, trace_id::TraceId};
+
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+/// For everything but the wait for a payment: a database that hangs must not hold a caller for ever.
+const WORK_WITHIN: Duration = Duration::from_secs(20);
+
+/// Puts the edge around all routes of `router`, its fallback included.
+pub(crate) fn around(router: Router, app: Arc<App>) -> Router {
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, edge))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    ApiError::Internal(anyhow::anyhow!("a handler panicked: {words}")).into_response()
+}
+
+async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let trace_id = TraceId::of(request.headers());
+    let language = Language::of(request.headers());
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let is_api = request.uri().path().starts_with("/api/");
+    let span = tracing::info_span!(
+        "request", http.method = %method, http.route = route, trace.id = trace_id.as_str(), user.id = Empty
+    );
+    let within = WORK_WITHIN + app.confirm_wait;
+    async {
+        // Dropped in the middle, a request that was committing may be on record: it is safe to repeat.
+        let response = tokio::time::timeout(within, next.run(request)).await.unwrap_or_else(|_| {
+            ApiError::Unavailable(anyhow::anyhow!("no answer within {within:?}")).into_response()
+        });
+        let mut response = problem::write(response, language, &trace_id);
+        add_headers(&mut response, &trace_id, is_api);
+        report(&method, &route, response.status().as_u16(), started.elapsed());
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn add_headers(response: &mut Response, trace_id: &TraceId, is_api: bool) {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(trace_id.as_str()) {
+        headers.insert(X_TRACE_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if is_api {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+fn report(method: &Method, route: &str, status: u16, took: Duration) {
+    metrics::count_request(method.as_str(), route, status, took);
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    // Probes and scrapes come every few seconds and say nothing.
+    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        tracing::debug!(http.status = status, duration_ms, "answered");
+    } else {
+        tracing::info!(http.status = status, duration_ms, "answered");
+    }
+}
+
+/// Names the user in everything that is logged about this request from here on.
+pub(crate) fn note_user(user: uuid::Uuid) {
+    Span::current().record("user.id", tracing::field::display(user));
+}

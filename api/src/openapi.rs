@@ -1,0 +1,95 @@
+//! The OpenAPI document: every route with its answers, problems included.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        self, ContentBuilder, Ref, RefOr,
+        path::{Operation, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::{problem::Problem, routes};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Billing API",
+        version = "1",
+        description = "Recurring billing on Toss Payments. Amounts are whole won; dates are civil dates in Asia/Seoul; \
+                       every 4xx and 5xx is application/problem+json.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        routes::list_plans::list_plans,
+        routes::confirm_payment::confirm_payment,
+        routes::confirmation_status::confirmation_status,
+        routes::cancel_subscription::cancel_subscription,
+        routes::list_subscriptions::list_subscriptions,
+        routes::show_subscription::show_subscription,
+        routes::list_payments::list_payments,
+        routes::start_scan::start_scan,
+        routes::start_scan::start_scan_by_get,
+        routes::health::healthz,
+        routes::health::readyz,
+        routes::metrics::show_metrics,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Credentials, &Problems),
+)]
+struct Document;
+
+/// The document as it is served at `/openapi.json`.
+pub fn document() -> openapi::OpenApi {
+    Document::openapi()
+}
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let scheme = |format: Option<&str>, what: &str| {
+            let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what));
+            SecurityScheme::Http(format.into_iter().fold(http, HttpBuilder::bearer_format).build())
+        };
+        let customer =
+            scheme(Some("JWT"), "The login service's token; `sub` is the user id, `exp` is required");
+        components.add_security_scheme("customer", customer);
+        components.add_security_scheme("cron", scheme(None, "CRON_SECRET"));
+    }
+}
+
+/// Every failure has the same body, so no route says so by itself.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            for operation in operations(item) {
+                for (status, response) in &mut operation.responses.responses {
+                    if let RefOr::T(response) = response
+                        && (status.starts_with('4') || status.starts_with('5'))
+                    {
+                        let problem = Ref::from_schema_name("Problem");
+                        let content = ContentBuilder::new().schema(Some(problem)).build();
+                        response.content.insert("application/problem+json".to_owned(), RefOr::T(content));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    item.get.iter_mut().chain(item.post.iter_mut())
+}
+
+#[cfg(test)]
+mod tests {
+    /// A change of the contract shows up here as a changed file.
+    #[test]
+    fn the_document_is_what_was_agreed() {
+        insta::assert_json_snapshot!("openapi", super::document());
+    }
+}

@@ -1,0 +1,50 @@
+//! Every URL of the API.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{
+    app::App,
+    body, edge,
+    routes::{
+        cancel_subscription::cancel_subscription,
+        confirm_payment::confirm_payment,
+        confirmation_status::confirmation_status,
+        health::{healthz, readyz},
+        list_payments::list_payments,
+        list_plans::list_plans,
+        list_subscriptions::list_subscriptions,
+        metrics::show_metrics,
+        openapi::show_openapi,
+        show_subscription::show_subscription,
+        start_scan::{start_scan, start_scan_by_get},
+    },
+};
+
+/// All routes, with what surrounds each request.
+pub fn router(app: Arc<App>) -> Router {
+    let routes = Router::new()
+        .route("/api/plans", get(list_plans))
+        .route("/api/payments/confirm", post(confirm_payment))
+        .route("/api/payments/confirm/{orderId}", get(confirmation_status))
+        .route("/api/payments/billing/auto", post(start_scan))
+        .route("/api/cron/billing", get(start_scan_by_get))
+        .route("/api/subscriptions", get(list_subscriptions))
+        .route("/api/subscriptions/cancel", post(cancel_subscription))
+        .route("/api/subscriptions/{id}", get(show_subscription))
+        .route("/api/subscriptions/{id}/payments", get(list_payments))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(show_metrics))
+        .route("/openapi.json", get(show_openapi))
+        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+        .layer(DefaultBodyLimit::max(body::MOST_BYTES))
+        .with_state(Arc::clone(&app));
+    edge::around(routes, app)
+}

@@ -1,0 +1,13 @@
+//! One file per endpoint, named after what it does.
+
+pub(crate) mod cancel_subscription;
+pub(crate) mod confirm_payment;
+pub(crate) mod confirmation_status;
+pub(crate) mod health;
+pub(crate) mod list_payments;
+pub(crate) mod list_plans;
+pub(crate) mod list_subscriptions;
+pub(crate) mod metrics;
+pub(crate) mod openapi;
+pub(crate) mod show_subscription;
+pub(crate) mod start_scan;

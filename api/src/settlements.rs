@@ -1,0 +1,111 @@
+//! News of settled payments: one connection listens for the whole process, every waiting confirmation hears it.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use common::{domain::attempt::Attempt, store::SETTLED_CHANNEL};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, sleep},
+};
+
+use crate::app::App;
+
+/// The notice is only a hint: what it misses is found by looking.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// More news at once than this, and a waiter looks for itself.
+const BUFFERED: usize = 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Settlements {
+    own: PgPool,
+    news: broadcast::Sender<Arc<str>>,
+}
+
+/// One waiter's ear. What is announced after it was made is heard.
+pub(crate) struct Heard(broadcast::Receiver<Arc<str>>);
+
+impl Settlements {
+    pub(crate) fn new(pool: &PgPool) -> Self {
+        // A lazy connection outside the pool, so that busy requests cannot starve it.
+        let own = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(pool.connect_options().as_ref().clone());
+        Self { own, news: broadcast::channel(BUFFERED).0 }
+    }
+
+    pub(crate) fn subscribe(&self) -> Heard {
+        Heard(self.news.subscribe())
+    }
+
+    /// Listens for as long as the process lives, reconnecting with growing pauses.
+    pub(crate) async fn keep_listening(&self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut connected = false;
+            let Err(error) = self.listen(&mut connected).await;
+            if connected {
+                pause = FIRST_PAUSE;
+            }
+            tracing::warn!(%error, "not listening for settled payments: looking until reconnected");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn listen(&self, connected: &mut bool) -> Result<Infallible, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.own).await?;
+        listener.listen(SETTLED_CHANNEL).await?;
+        *connected = true;
+        loop {
+            if let Some(notice) = listener.try_recv().await? {
+                // Nobody waiting is no error.
+                drop(self.news.send(Arc::from(notice.payload())));
+            }
+        }
+    }
+}
+
+impl Heard {
+    async fn of(&mut self, order_id: &str) {
+        loop {
+            match self.0.recv().await {
+                Ok(settled) if *settled == *order_id => return,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return,
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Waits until the payment has settled, the patience for it is over, or the process stops; the payment as it is then.
+///
+/// It is on record already: if the database goes away meanwhile, the answer is still "being processed".
+pub(crate) async fn until_settled(app: &App, mut heard: Heard, mut attempt: Attempt) -> Attempt {
+    let deadline = Instant::now() + app.confirm_wait;
+    while attempt.is_unfinished() && Instant::now() < deadline {
+        tokio::select! {
+            () = heard.of(&attempt.order_id) => {}
+            () = sleep(LOOK_EVERY.min(deadline - Instant::now())) => {}
+            () = app.stopping.cancelled() => return attempt,
+        }
+        match look(app, &attempt).await {
+            Ok(Some(fresh)) => attempt = fresh,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a payment could not be looked at"),
+        }
+    }
+    attempt
+}
+
+async fn look(app: &App, attempt: &Attempt) -> Result<Option<Attempt>, common::store::StoreError> {
+    let mut conn = app.pool.acquire().await?;
+    common::store::payments::find(&mut conn, attempt.id).await
+}

@@ -1,0 +1,9 @@
+//! What callers see of plans, subscriptions and payments.
+
+mod payment;
+mod plan;
+mod subscription;
+
+pub(crate) use payment::PaymentView;
+pub(crate) use plan::PlanView;
+pub(crate) use subscription::{NextAction, SubscriptionView, next_action};

@@ -1,0 +1,71 @@
+//! A payment as its customer sees it.
+
+use chrono::{DateTime, Utc};
+use common::domain::attempt::{Attempt, PaymentStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentView {
+    id: Uuid,
+    #[schema(example = "ORDER_1729657033847")]
+    order_id: String,
+    /// Won.
+    #[schema(example = 94800)]
+    amount: i32,
+    /// Final: `completed`, `failed`, `refunded`, `partially_refunded`. Before: `pending`, `unknown`.
+    #[schema(example = "completed")]
+    status: &'static str,
+    /// As Toss calls it.
+    #[schema(example = "카드")]
+    payment_method: Option<String>,
+    paid_at: Option<DateTime<Utc>>,
+    /// Toss's receipt.
+    receipt_url: Option<String>,
+    /// Only when failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView>,
+    created_at: DateTime<Utc>,
+}
+
+/// Why a payment failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FailureView {
+    /// Toss's code, or `payment_canceled` for a payment that was withdrawn before the bank was asked.
+    #[schema(example = "REJECT_CARD_PAYMENT")]
+    code: String,
+    /// In Korean, for the customer.
+    message: String,
+}
+
+impl PaymentView {
+    pub(crate) fn of(attempt: Attempt, payment_method: Option<String>) -> Self {
+        Self {
+            id: attempt.id,
+            amount: attempt.amount.get(),
+            status: attempt.status.into(),
+            payment_method,
+            paid_at: attempt.paid_at,
+            failure: failure(&attempt),
+            receipt_url: attempt.receipt_url,
+            created_at: attempt.created_at,
+            order_id: attempt.order_id,
+        }
+    }
+}
+
+/// Only a decline has words of Toss's for the customer; other reasons on record are ours.
+fn failure(attempt: &Attempt) -> Option<FailureView> {
+    let is_decline = attempt.decline_kind.is_some();
+    (attempt.status == PaymentStatus::Failed).then(|| FailureView {
+        code: attempt.toss_code.clone().unwrap_or_else(|| "payment_canceled".to_owned()),
+        message: attempt
+            .toss_message
+            .clone()
+            .filter(|_| is_decline)
+            .unwrap_or_else(|| "결제가 취소되었습니다.".to_owned()),
+    })
+}
