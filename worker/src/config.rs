@@ -8,7 +8,9 @@ use common::{
     domain::dunning::Policy,
     mail::Brand,
     seal::Sealer,
+    store::gate::Instance,
 };
+use sha2::{Digest, Sha256};
 use toss::{Toss, TossConfig};
 use url::Url;
 
@@ -26,6 +28,7 @@ pub struct Config {
     pub schedule: Schedule,
     pub charge_time: NaiveTime,
     pub charge_concurrency: usize,
+    pub instance: Option<Instance>,
 }
 
 /// What `--help` says about the environment.
@@ -45,6 +48,7 @@ Environment:
   SCAN_CRON                     daily run: second minute hour day month weekday, Asia/Seoul [0 0 2 * * *]
   DUNNING_RETRY_DAYS            days between a decline and the next try [3,3]
   CHARGE_CONCURRENCY            charges at once, of this process [8]
+  INSTANCE_ID                   names this installation; required with live keys
   CLOCK                         system | test (test keys only) [system]
   LOG_FORMAT                    pretty | json [pretty]
   RUST_LOG                      [info]";
@@ -68,6 +72,7 @@ impl Config {
             vars.mistake("TOSS_MAX_RPS and CHARGE_CONCURRENCY are 1 or more");
         }
         let charge_time = schedule.as_ref().and_then(|it| it.charge_time().ok()).unwrap_or_default();
+        let instance = read_instance(&mut vars);
         let parts = (toss, sealer, brand, mailer, schedule);
         let (Some(toss), Some(sealer), Some(brand), Some(mailer), Some(schedule)) = vars.finish(parts)?
         else {
@@ -86,6 +91,7 @@ impl Config {
             schedule,
             charge_time,
             charge_concurrency,
+            instance,
         })
     }
 }
@@ -113,6 +119,18 @@ fn read_toss(vars: &mut Vars) -> Option<Toss> {
     let widget = vars.optional("TOSS_WIDGET_SECRET_KEY").unwrap_or_else(|| secret.clone());
     let built = Toss::new(TossConfig::new(url, secret.into(), widget.into()));
     built.map_err(|error| vars.mistake(format!("TOSS_BASE_URL or TOSS_SECRET_KEY is wrong: {error}"))).ok()
+}
+
+/// A database that was charged from is bound to this id and this merchant, so that a copy of it charges nobody.
+fn read_instance(vars: &mut Vars) -> Option<Instance> {
+    let secret = vars.optional("TOSS_SECRET_KEY").unwrap_or_default();
+    let id = vars.optional("INSTANCE_ID");
+    if id.is_none() && secret.starts_with("live_") {
+        vars.mistake("INSTANCE_ID is not set: with live keys, name this installation, e.g. production");
+    }
+    let merchant: String =
+        Sha256::digest(secret.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect();
+    id.map(|id| Instance { id, merchant })
 }
 
 fn read_brand(vars: &mut Vars) -> Option<Brand> {

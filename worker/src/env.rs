@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveTime;
-use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer};
+use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer, store::gate::Instance};
 use sqlx::PgPool;
 use toss::Toss;
 
@@ -24,6 +24,8 @@ pub struct Parts {
     /// The time of day of the daily run, in Seoul: retries come at that hour.
     pub charge_time: NaiveTime,
     pub mailer: Mailer,
+    /// This installation; none with test keys and no `INSTANCE_ID`.
+    pub instance: Option<Instance>,
 }
 
 impl Env {

@@ -69,6 +69,7 @@ fn environment(config: Config) -> anyhow::Result<Env> {
         dunning: config.dunning,
         charge_time: config.charge_time,
         mailer: config.mailer,
+        instance: config.instance,
     }))
 }
 

@@ -1,6 +1,7 @@
 //! The rules of recurring billing, free of I/O: every decision is one exhaustive match that can be read and tested alone.
 
 pub mod attempt;
+pub mod breaker;
 pub mod calendar;
 pub mod charge;
 pub mod dunning;

@@ -54,6 +54,8 @@ pub struct NotAttempted {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
+    /// Nothing sensible was heard at all: says that the gateway does not work.
+    pub is_technical: bool,
     pub code: Option<String>,
     pub message: String,
     pub trace_id: Option<String>,

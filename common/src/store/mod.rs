@@ -3,6 +3,7 @@
 pub mod dunning;
 pub mod emails;
 pub mod events;
+pub mod gate;
 pub mod invoices;
 pub mod operators;
 pub mod payment_methods;

@@ -242,6 +242,7 @@ fn environment(pool: &PgPool, sandbox: &Sandbox, clock: &TestClock, mails: &Temp
         brand: Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() },
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
+        instance: None,
         mailer: Mailer::new(&mail_url, "집체크 <billing@example.com>").unwrap(),
     })
 }

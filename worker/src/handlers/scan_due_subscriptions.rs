@@ -18,7 +18,7 @@ use common::{
 };
 use uuid::Uuid;
 
-use crate::{crash, env::Env};
+use crate::{crash, env::Env, money};
 
 const BATCH: i64 = 5_000;
 
@@ -28,6 +28,9 @@ pub(crate) async fn scan_due_subscriptions(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
+    if let Some(finish) = money::gate::pauses_scan(&env).await? {
+        return Ok(Ran::Finish(finish));
+    }
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let (mut last, mut seen, mut enqueued) = (Uuid::nil(), 0_usize, 0_usize);
     loop {

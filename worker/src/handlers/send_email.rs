@@ -6,17 +6,22 @@ use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     jobs::SendEmail,
     store::{
+        self,
         emails::{self, EmailEnd, QueuedEmail},
         subscriptions,
     },
 };
 use sqlx::PgConnection;
 
-use crate::{crash, env::Env, mailer::MailError};
+use crate::{crash, env::Env, mailer::MailError, money};
 
 pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
+    let stand = store::gate::read(&mut conn).await?;
+    if let Some(finish) = money::gate::disarmed(&env, &stand, now) {
+        return Ok(Ran::Finish(finish));
+    }
     let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
     };

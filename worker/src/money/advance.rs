@@ -22,7 +22,7 @@ use common::{
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{ask, decline, facts::Locked, letters::plan_name, record};
+use super::{ask, decline, facts::Locked, gate, letters::plan_name, record};
 use crate::{crash, env::Env};
 
 type Tx = Transaction<'static, Postgres>;
@@ -39,6 +39,9 @@ pub(crate) async fn advance(
     subscription_id: Uuid,
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
+    if let Some(finish) = gate::closed(env).await? {
+        return Ok(Ran::Finish(finish));
+    }
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(locked) = Locked::read(&mut tx, subscription_id, invoice_id).await? else {
@@ -158,6 +161,7 @@ async fn look_up(
 
 fn resending() -> Doubt {
     Doubt {
+        is_technical: false,
         code: None,
         message: "the gateway knows no such order: the same order and key are sent again".into(),
         trace_id: None,

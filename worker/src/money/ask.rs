@@ -158,7 +158,22 @@ pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
 }
 
 pub(super) fn doubt(why: Why) -> Doubt {
+    let is_technical = match why.kind {
+        WhyKind::Timeout
+        | WhyKind::CutLine
+        | WhyKind::ServerError
+        | WhyKind::Undecodable
+        | WhyKind::Provider
+        | WhyKind::NotHeard(_) => true,
+        WhyKind::InFlight
+        | WhyKind::AlreadyDone
+        | WhyKind::TooSoon
+        | WhyKind::UnlistedCode
+        | WhyKind::Mismatch
+        | WhyKind::StillOpen => false,
+    };
     Doubt {
+        is_technical,
         code: why.code.map(|code| code.as_str().to_owned()),
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,

@@ -19,7 +19,7 @@ use common::{
 };
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{facts::Locked, letters, record::RecordError};
+use super::{facts::Locked, gate, letters, record::RecordError};
 use crate::env::Env;
 
 /// A step of the ladder that has just gone without money, however it went.
@@ -56,6 +56,7 @@ pub(super) async fn apply(
         reason: Some((toss::korean_reason(code), *kind == DeclineKind::Hard)),
     };
     let finish = take(env, conn, locked, step, now).await?;
+    gate::stop_if_absurd(conn, now).await?;
     store::announce_settled(conn, &attempt.order_id).await?;
     Ok(finish)
 }

@@ -5,6 +5,7 @@ mod alarm;
 mod ask;
 mod decline;
 mod facts;
+pub(crate) mod gate;
 mod letters;
 mod paid;
 mod record;

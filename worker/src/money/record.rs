@@ -16,7 +16,7 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use super::{alarm, decline, facts::Locked, paid};
+use super::{alarm, decline, facts::Locked, gate, paid};
 use crate::{crash, env::Env};
 
 /// Why an outcome could not be recorded.
@@ -62,6 +62,10 @@ pub(super) async fn outcome(
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(60)
         .with_jitter();
+    let heard = || gate::heard(env, &outcome);
+    if let Err(error) = heard.retry(patience).when(StoreError::is_unavailable).await {
+        tracing::warn!(%error, "what the answer says about the gateway was not kept");
+    }
     let once = || write(env, lease, attempt, &outcome);
     let ran = once.retry(patience).when(RecordError::database_is_away).await?;
     crash::point("after_outcome");
@@ -108,6 +112,7 @@ async fn apply(
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
             let doubt = Doubt {
+                is_technical: false,
                 code: None,
                 message: "the gateway does not know the order (yet)".into(),
                 trace_id: None,

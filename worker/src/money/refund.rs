@@ -18,12 +18,15 @@ use sqlx::PgConnection;
 use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey};
 use uuid::Uuid;
 
-use super::{alarm, letters, record::RecordError};
+use super::{alarm, gate, letters, record::RecordError};
 use crate::{crash, env::Env};
 
 /// Moves one refund on by at most one call.
 #[tracing::instrument(name = "money.refund", skip_all, fields(refund.id = %refund_id, payment.id))]
 pub(crate) async fn advance_refund(env: &Env, lease: &Lease, refund_id: Uuid) -> Result<Ran, JobError> {
+    if let Some(finish) = gate::closed(env).await? {
+        return Ok(Ran::Finish(finish));
+    }
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(refund) = refunds::lock(&mut tx, refund_id).await? else {
