@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// The switch over all charges
     #[command(subcommand)]
     Charging(Charging),
+    /// Which installation may charge from this database
+    #[command(subcommand)]
+    Instance(Instance),
     /// Ask for the daily scan, or see what it would charge
     #[command(after_help = "Examples:\n  billing scan\n  billing scan --date 2027-01-31 --dry-run")]
     Scan {
@@ -190,6 +193,16 @@ pub(crate) enum Charging {
     /// How the switch stands, and who turned it
     #[command(after_help = "Example:\n  billing charging status")]
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Instance {
+    /// The installation it is bound to
+    #[command(after_help = "Example:\n  billing instance show")]
+    Show,
+    /// Re-arm a copied or moved database: the next worker with an `INSTANCE_ID` takes it
+    #[command(after_help = "Example:\n  billing instance release")]
+    Release,
 }
 
 #[derive(Debug, Subcommand)]

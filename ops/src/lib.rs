@@ -7,6 +7,7 @@ pub mod actor;
 pub mod charging;
 pub mod clock;
 pub mod error;
+pub mod instance;
 pub mod invoices;
 pub mod jobs;
 pub mod migrate;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use ops::{
-    OpsError, charging, clock, invoices,
+    OpsError, charging, clock, instance, invoices,
     jobs::{self, JobsWanted},
     migrate, moment, operator,
     plans::{self, PlanChange},
@@ -38,6 +38,8 @@ impl Session {
             cli::Command::Jobs(command) => self.jobs(conn, command).await,
             cli::Command::Subscription(command) => self.subscription(conn, command).await,
             cli::Command::Charging(command) => self.charging(conn, command).await,
+            cli::Command::Instance(cli::Instance::Show) => self.text(&instance::show(conn).await?),
+            cli::Command::Instance(cli::Instance::Release) => self.text(&instance::release(conn).await?),
             cli::Command::Scan { date, dry_run } => {
                 let now = moment::now(conn).await?;
                 if dry_run {

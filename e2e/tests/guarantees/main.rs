@@ -10,6 +10,8 @@ mod dunning;
 #[cfg(test)]
 mod first_payment;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod job_table;
 #[cfg(test)]
 mod lost_answers;

@@ -1,0 +1,93 @@
+//! What stops charges that should not be made: a broken gateway, an absurd rate of declines, a copied database.
+
+use common::{
+    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+    store::{
+        gate::{self, Instance},
+        settings,
+    },
+};
+use sandbox::{Effect, Fault, LedgerQuery, Operation};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::world::World;
+
+async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.push(world.subscriber_called(&format!("ORDER_{n:04}"), Cycle::Monthly).await);
+    }
+    ids
+}
+
+fn asked(world: &World, operation: Operation) -> u64 {
+    world.sandbox.ledger(&LedgerQuery::default()).asked(operation)
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let ids = subscribers(&world, 20).await;
+    world.live_until("2026-12-21").await;
+    let fault = Fault::next(Operation::Charge, Effect::Status429).times(1_000_000);
+    let broken = world.sandbox.fault(fault).unwrap();
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+
+    assert_eq!(asked(&world, Operation::Charge), 10);
+    for id in &ids {
+        assert_eq!(world.story(*id).await.status(), SubscriptionStatus::Active);
+    }
+    assert!(!world.subjects().contains(&"집체크 구독 결제 실패".to_owned()));
+
+    assert!(world.sandbox.remove_fault(broken));
+    world.live(1).await;
+    for id in &ids {
+        assert_eq!(world.net(*id).await, 2 * 9_900);
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn when_nearly_everybody_is_declined_charging_stops_until_an_operator_has_looked(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let ids = subscribers(&world, 40).await;
+    for id in &ids {
+        world.card_now(*id, "REJECT_CARD_PAYMENT").await;
+    }
+    world.live_until("2026-12-22").await;
+
+    assert_eq!(asked(&world, Operation::Charge), 30);
+    let mut tx = world.pool.begin().await.unwrap();
+    let switch = settings::charging_switch(&mut tx).await.unwrap();
+    assert!(!switch.enabled);
+    assert_eq!(switch.why.as_deref(), Some("30 of 30 charges were declined within a day"));
+
+    for id in &ids {
+        world.card_now(*id, "pays").await;
+    }
+    settings::switch_charging(&mut tx, true, "operator", "the contract is back", world.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    world.live(4).await;
+    for id in &ids {
+        assert_eq!(world.net(*id).await, 2 * 9_900);
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_it(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let production = Instance { id: "production".to_owned(), merchant: "another".to_owned() };
+    let mut conn = world.pool.acquire().await.unwrap();
+    gate::bind(&mut conn, &production).await.unwrap();
+    let told = world.letters().len();
+
+    world.live_until("2026-12-24").await;
+    assert_eq!(asked(&world, Operation::Charge), 0);
+    assert_eq!(world.letters().len(), told);
+
+    gate::unbind(&mut conn).await.unwrap();
+    world.live(1).await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

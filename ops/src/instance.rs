@@ -1,0 +1,41 @@
+//! Which installation the database is bound to. A copy of it neither charges nor mails until an operator releases it.
+
+use std::fmt;
+
+use common::store::gate;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::{OpsError, table::plain};
+
+/// The installation that may charge and mail from this database.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Binding {
+    /// `INSTANCE_ID` of the bound installation; none while no worker with one has charged.
+    pub instance: Option<String>,
+    /// Fingerprint of the merchant's secret key.
+    pub merchant: Option<String>,
+}
+
+pub async fn show(conn: &mut PgConnection) -> Result<Binding, OpsError> {
+    let (instance, merchant) = gate::read(conn).await?.bound_to.map(|it| (it.id, it.merchant)).unzip();
+    Ok(Binding { instance, merchant })
+}
+
+/// Re-arms a copied database: it belongs to the installation whose worker asks next.
+pub async fn release(conn: &mut PgConnection) -> Result<Binding, OpsError> {
+    gate::unbind(conn).await?;
+    show(conn).await
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.instance, &self.merchant) {
+            (Some(instance), Some(merchant)) => {
+                writeln!(f, "bound to {} (merchant {})", plain(instance), plain(merchant))
+            }
+            _ => writeln!(f, "bound to no installation: the next worker with an INSTANCE_ID takes it"),
+        }
+    }
+}
