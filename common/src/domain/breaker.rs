@@ -1,0 +1,89 @@
+//! The circuit breaker before the gateway: after failures in a row nobody asks for a while, then one job probes.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::outcome::Outcome;
+
+/// Technical failures in a row that open the breaker.
+pub const FAILURES_TO_OPEN: i32 = 10;
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// How long a probe may take before another job may try.
+pub const PROBE_TAKES: TimeDelta = TimeDelta::seconds(75);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Breaker {
+    pub failures: i32,
+    pub open_until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    Free,
+    /// The pause is over: one job may ask, the others wait until it has its answer.
+    OneProbe,
+    ClosedUntil(DateTime<Utc>),
+}
+
+impl Breaker {
+    pub fn passage(self, now: DateTime<Utc>) -> Passage {
+        match self.open_until {
+            None => Passage::Free,
+            Some(until) if now < until => Passage::ClosedUntil(until),
+            Some(_) => Passage::OneProbe,
+        }
+    }
+
+    /// The breaker after one more technical failure: each further one doubles the pause, up to ten minutes.
+    #[must_use]
+    pub fn after_failure(self, now: DateTime<Utc>) -> Self {
+        let failures = self.failures.saturating_add(1);
+        let beyond = failures.saturating_sub(FAILURES_TO_OPEN);
+        let open_until = if beyond < 0 {
+            None
+        } else {
+            let doubled =
+                FIRST_PAUSE.checked_mul(1_i32.checked_shl(beyond.clamp(0, 10).unsigned_abs()).unwrap_or(1));
+            Some(now + doubled.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE))
+        };
+        Self { failures, open_until }
+    }
+}
+
+/// Whether an outcome shows that the gateway works. None: it says nothing about that.
+pub fn gateway_works(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => Some(true),
+        Outcome::NotAttempted(_) => Some(false),
+        Outcome::Unknown(doubt) if doubt.is_technical => Some(false),
+        Outcome::Unknown(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(failures: i32) -> Breaker {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        (0..failures).fold(Breaker::default(), |breaker, _| breaker.after_failure(now))
+    }
+
+    #[test]
+    fn nine_failures_are_bad_luck_and_the_tenth_opens_for_half_a_minute() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        assert_eq!(after(9).passage(now), Passage::Free);
+        let until = now + TimeDelta::seconds(30);
+        assert_eq!(after(10).passage(now), Passage::ClosedUntil(until));
+        assert_eq!(after(10).passage(until), Passage::OneProbe);
+    }
+
+    #[test]
+    fn every_failed_probe_doubles_the_pause_up_to_ten_minutes() {
+        let pause = |failures| after(failures).open_until.unwrap() - DateTime::<Utc>::UNIX_EPOCH;
+        assert_eq!(pause(11), TimeDelta::minutes(1));
+        assert_eq!(pause(13), TimeDelta::minutes(4));
+        assert_eq!(pause(20), TimeDelta::minutes(10));
+        assert_eq!(pause(2_000), TimeDelta::minutes(10));
+    }
+}

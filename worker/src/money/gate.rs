@@ -1,0 +1,121 @@
+//! Whether a job may ask the gateway now, and what its answer says about the gateway: binding, breaker, absurd declines.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    domain::{
+        breaker::{self, PROBE_TAKES, Passage},
+        outcome::Outcome,
+    },
+    queue::{Finish, JobError},
+    store::{StoreError, gate, settings},
+};
+use sqlx::PgConnection;
+
+use super::alarm;
+use crate::env::Env;
+
+/// A copied database asks again this much later whether an operator has re-armed it.
+const DISARMED_FOR: TimeDelta = TimeDelta::minutes(10);
+/// From this many first tries on, a share of declines can be judged.
+const TRIES_TO_JUDGE: i64 = 30;
+
+/// Why the job has to come back later, if it has to.
+pub(crate) async fn closed(env: &Env) -> Result<Option<Finish>, JobError> {
+    let now = env.clock.now();
+    let mut conn = env.pool.acquire().await?;
+    let mut stand = gate::read(&mut conn).await?;
+    if let (None, Some(instance)) = (&stand.bound_to, &env.instance) {
+        stand.bound_to = gate::bind(&mut conn, instance).await?;
+    }
+    if let Some(finish) = disarmed(env, &stand, now) {
+        return Ok(Some(finish));
+    }
+    let wait = match stand.breaker.passage(now) {
+        Passage::Free => None,
+        Passage::ClosedUntil(until) => Some(until),
+        Passage::OneProbe => {
+            let again_at = now + PROBE_TAKES;
+            let ours = gate::take_probe(&mut conn, now, again_at).await?;
+            (!ours).then_some(again_at)
+        }
+    };
+    Ok(wait.map(|until| Finish::Snooze {
+        reason: "Toss does not work at present: nothing is asked, no try is spent".into(),
+        // Not all at once when it opens.
+        run_at: until + TimeDelta::milliseconds(rand::random_range(0..5_000)),
+    }))
+}
+
+/// While Toss does not work there is no use in making charge jobs. Takes no probe: a scan asks nothing.
+pub(crate) async fn pauses_scan(env: &Env) -> Result<Option<Finish>, JobError> {
+    let now = env.clock.now();
+    let mut conn = env.pool.acquire().await?;
+    let stand = gate::read(&mut conn).await?;
+    if let Some(finish) = disarmed(env, &stand, now) {
+        return Ok(Some(finish));
+    }
+    Ok(match stand.breaker.passage(now) {
+        Passage::Free | Passage::OneProbe => None,
+        Passage::ClosedUntil(run_at) => {
+            Some(Finish::Snooze { reason: "Toss does not work at present: the scan waits".into(), run_at })
+        }
+    })
+}
+
+/// A database that is bound to another installation neither charges nor mails.
+pub(crate) fn disarmed(env: &Env, stand: &gate::Gate, now: DateTime<Utc>) -> Option<Finish> {
+    if stand.bound_to.is_none() || stand.bound_to == env.instance {
+        return None;
+    }
+    alarm::raise("bound_to_another_instance");
+    tracing::error!("this database is bound to another installation: `billing instance release` re-arms it");
+    let reason = "this database is bound to another installation; an operator has to re-arm it".into();
+    Some(Finish::Snooze { reason, run_at: now + DISARMED_FOR })
+}
+
+/// Remembers what an answer, or the lack of one, says about the gateway.
+pub(super) async fn heard(env: &Env, outcome: &Outcome) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    match breaker::gateway_works(outcome) {
+        None => {}
+        Some(true) => {
+            let mut conn = env.pool.acquire().await?;
+            if gate::gateway_works(&mut conn).await? {
+                metrics::gauge!("billing_breaker_open").set(0.0);
+            }
+        }
+        Some(false) => {
+            let mut tx = env.pool.begin().await?;
+            let after = gate::gateway_failed(&mut tx, &why(outcome), now).await?;
+            tx.commit().await?;
+            if let Some(until) = after.open_until {
+                metrics::gauge!("billing_breaker_open").set(1.0);
+                tracing::warn!(failures = after.failures, %until, "Toss does not work: the breaker is open");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn why(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotAttempted(why) => why.message.clone(),
+        Outcome::Unknown(doubt) => doubt.message.clone(),
+        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => String::new(),
+    }
+}
+
+/// Nearly everybody declined is our fault, not theirs: charging stops until an operator has looked.
+pub(super) async fn stop_if_absurd(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let charging = settings::charging_switch(conn).await?;
+    let since = charging.since.unwrap_or_default().max(now - TimeDelta::days(1));
+    let (declined, settled) = gate::first_tries_since(conn, since).await?;
+    let absurd = settled >= TRIES_TO_JUDGE && declined.saturating_mul(10) >= settled.saturating_mul(9);
+    if absurd && charging.enabled {
+        let why = format!("{declined} of {settled} charges were declined within a day");
+        settings::switch_charging(conn, false, "worker", &why, now).await?;
+        alarm::raise("absurd_failure_rate");
+        tracing::error!(declined, settled, "nearly every charge is declined: charging is stopped for all");
+    }
+    Ok(())
+}
