@@ -1,15 +1,13 @@
 //! Named points of the money path at which a test kills the process, as a power cut would. Compiled out of releases.
 
-/// Makes the points named in `FAILPOINTS` deadly, for the life of the process: first thing in `main`.
-pub fn arm() {
-    #[cfg(feature = "failpoints")]
-    std::mem::forget(fail::FailScenario::setup());
-}
-
 /// Dies here if `FAILPOINTS` says `<point>=return`.
+#[cfg(feature = "failpoints")]
 pub(crate) fn point(name: &str) {
     fail::fail_point!(name, |_| die());
 }
+
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn point(_: &str) {}
 
 /// `SIGKILL`: no unwinding, no destructors, no goodbye to the database.
 #[cfg(feature = "failpoints")]
