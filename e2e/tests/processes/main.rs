@@ -1,0 +1,30 @@
+//! Guarantees that need real processes: they are killed, stopped, doubled and cut off, and the money is counted.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod books;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod customer;
+#[cfg(test)]
+mod database_away;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
+mod mail;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod scan;
+#[cfg(test)]
+mod side_by_side;
+#[cfg(test)]
+mod smtp_server;
+#[cfg(test)]
+mod system;
+#[cfg(test)]
+mod wait;
