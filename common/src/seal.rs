@@ -1,19 +1,29 @@
-//! Billing keys at rest: sealed with AES-256-GCM-SIV under a named key, bound to the row they belong to.
+//! Billing keys at rest: sealed with AES-256-GCM-SIV under a named key, bound to the row they belong to, and found again
+//! by a keyed fingerprint.
 
 use aes_gcm_siv::{
     Aes256GcmSiv, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, Mac};
 use rand::TryRng;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use uuid::Uuid;
 
 const NONCE_BYTES: usize = 12;
 
 /// The keys of `BILLING_KEY_ENCRYPTION_KEYS`: the first seals, all open.
 pub struct Sealer {
-    keys: Vec<(String, Aes256GcmSiv)>,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: String,
+    cipher: Aes256GcmSiv,
+    /// Keyed by a key derived from the sealing key, so that neither use tells anything about the other.
+    fingerprint: Hmac<Sha256>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +40,7 @@ pub enum SealError {
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
 
@@ -40,20 +50,27 @@ impl Sealer {
         Ok(Self { keys })
     }
 
-    /// Seals a billing key for one subscription: `id:base64(nonce, ciphertext)`.
+    /// Seals a billing key for one subscription: `id:base64(nonce, ciphertext).fingerprint`.
     pub fn seal(&self, billing_key: &SecretString, subscription_id: Uuid) -> Result<String, SealError> {
-        let (id, cipher) = self.keys.first().ok_or(SealError::BadKeys)?;
+        let Key { id, cipher, fingerprint } = self.keys.first().ok_or(SealError::BadKeys)?;
         let mut nonce = [0u8; NONCE_BYTES];
         rand::rngs::SysRng.try_fill_bytes(&mut nonce).map_err(|_| SealError::DoesNotSeal)?;
         let aad = aad(subscription_id);
         let payload = Payload { msg: billing_key.expose_secret().as_bytes(), aad: aad.as_bytes() };
         let sealed = cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| SealError::DoesNotSeal)?;
-        Ok(format!("{id}:{}", STANDARD.encode([nonce.as_slice(), &sealed].concat())))
+        let body = STANDARD.encode([nonce.as_slice(), &sealed].concat());
+        Ok(format!("{id}:{body}.{}", taken(fingerprint, billing_key)))
+    }
+
+    /// What the sealed forms of this billing key end in, whichever of the keys sealed them.
+    pub fn fingerprints(&self, billing_key: &SecretString) -> Vec<String> {
+        self.keys.iter().map(|key| taken(&key.fingerprint, billing_key)).collect()
     }
 
     pub fn open(&self, sealed: &str, subscription_id: Uuid) -> Result<SecretString, SealError> {
         let (id, body) = sealed.split_once(':').ok_or(SealError::DoesNotOpen)?;
-        let (_, cipher) = self.keys.iter().find(|(known, _)| known == id).ok_or(SealError::UnknownKey)?;
+        let body = body.split_once('.').map_or(body, |(body, _fingerprint)| body);
+        let Key { cipher, .. } = self.keys.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
         let bytes = STANDARD.decode(body).map_err(|_| SealError::DoesNotOpen)?;
         let (nonce, msg) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::DoesNotOpen)?;
         let aad = aad(subscription_id);
@@ -64,11 +81,24 @@ impl Sealer {
     }
 }
 
-fn parse_key(entry: &str) -> Result<(String, Aes256GcmSiv), SealError> {
+fn parse_key(entry: &str) -> Result<Key, SealError> {
     let (id, key) = entry.trim().split_once(':').ok_or(SealError::BadKeys)?;
     let bytes = STANDARD.decode(key).map_err(|_| SealError::BadKeys)?;
     let cipher = Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| SealError::BadKeys)?;
-    if id.is_empty() { Err(SealError::BadKeys) } else { Ok((id.to_owned(), cipher)) }
+    let fingerprint = keyed(&keyed(&bytes)?.chain_update(FINGERPRINTS).finalize().into_bytes())?;
+    if id.is_empty() { Err(SealError::BadKeys) } else { Ok(Key { id: id.to_owned(), cipher, fingerprint }) }
+}
+
+/// What the derived key is for.
+const FINGERPRINTS: &[u8] = b"billing key fingerprints";
+
+fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, SealError> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(key).map_err(|_| SealError::BadKeys)
+}
+
+fn taken(fingerprint: &Hmac<Sha256>, billing_key: &SecretString) -> String {
+    let mac = fingerprint.clone().chain_update(billing_key.expose_secret().as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
 }
 
 /// Binds the ciphertext to its table, column and row: copied to another row it does not open.
@@ -105,6 +135,18 @@ mod tests {
         assert!(rotated.open(&old, Uuid::nil()).is_ok());
         assert!(rotated.seal(&secret, Uuid::nil()).unwrap().starts_with("k2:"));
         assert!(matches!(sealer(&[("k2", 2)]).open(&old, Uuid::nil()), Err(SealError::UnknownKey)));
+    }
+
+    #[test]
+    fn a_billing_key_is_found_by_its_fingerprint_after_a_rotation_and_by_nobody_without_the_key() {
+        let secret = SecretString::from("Z_t5vOvQxrj4499PeiJcjen28=");
+        let old = sealer(&[("k1", 1)]).seal(&secret, Uuid::nil()).unwrap();
+        let is_found = |ids: &[(&str, u8)], key: &SecretString| {
+            sealer(ids).fingerprints(key).iter().any(|fingerprint| old.ends_with(&format!(".{fingerprint}")))
+        };
+        assert!(is_found(&[("k2", 2), ("k1", 1)], &secret));
+        assert!(!is_found(&[("k2", 2)], &secret));
+        assert!(!is_found(&[("k1", 1)], &SecretString::from("another")));
     }
 
     #[test]
