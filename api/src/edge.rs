@@ -88,3 +88,38 @@ fn report(method: &Method, route: &str, status: u16, took: Duration) {
 pub(crate) fn note_user(user: uuid::Uuid) {
     Span::current().record("user.id", tracing::field::display(user));
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+    use common::{clock::Clock, config::Vars};
+    use sqlx::postgres::PgPoolOptions;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::Config;
+
+    async fn panics() -> &'static str {
+        panic!("a secret")
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_internal_problem_that_tells_nothing() {
+        let vars = [
+            ("DATABASE_URL", "postgres://db/x"),
+            ("CRON_SECRET", "cron"),
+            ("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ];
+        let config = Config::read(Vars::new(vars.map(|(k, v)| (k.to_owned(), v.to_owned())))).unwrap();
+        let pool = PgPoolOptions::new().connect_lazy("postgres://db/x").unwrap();
+        let app = App::new(pool, Clock::test(), config.settings).unwrap();
+        let router = around(Router::new().route("/api/panics", get(panics)), app);
+        let request = Request::builder().uri("/api/panics").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("\"code\":\"internal\"") && !body.contains("secret"), "{body}");
+    }
+}

@@ -29,6 +29,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let clock = test_clock.clone().map_or(Clock::System, Clock::Test);
     let presence = test_clock.map(|clock| Presence::new(pool.clone(), clock, "billing-api", new_key()));
+    if let Some(presence) = &presence
+        && let Err(error) = presence.follow().await
+    {
+        // Away for now: it is followed as soon as the database is back.
+        tracing::debug!(%error, "the test clock could not be read");
+    }
     let following = presence.clone().map(|presence| presence.spawn(|| async {}));
     let app = App::new(pool, clock, config.settings).context("AUTH_JWKS_URL")?;
     let listener =

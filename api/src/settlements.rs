@@ -109,3 +109,33 @@ async fn look(app: &App, attempt: &Attempt) -> Result<Option<Attempt>, common::s
     let mut conn = app.pool.acquire().await?;
     common::store::payments::find(&mut conn, attempt.id).await
 }
+
+#[cfg(test)]
+mod tests {
+    use common::store::announce_settled;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn who_waits_for_an_order_hears_of_it_and_of_no_other(pool: PgPool) {
+        let settlements = Arc::new(Settlements::new(&pool));
+        let (mut one, mut other) = (settlements.subscribe(), settlements.subscribe());
+        let listening = tokio::spawn({
+            let settlements = Arc::clone(&settlements);
+            async move { settlements.keep_listening().await }
+        });
+        let heard = async {
+            // Announced until the connection stands: what came before it is not heard.
+            loop {
+                announce_settled(&mut pool.acquire().await.unwrap(), "ORDER_1").await.unwrap();
+                if timeout(Duration::from_millis(50), one.of("ORDER_1")).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), heard).await.unwrap();
+        assert!(timeout(Duration::from_millis(50), other.of("ORDER_2")).await.is_err());
+        listening.abort();
+    }
+}

@@ -1,0 +1,208 @@
+//! Confirming: recorded once with its job, answered with what became of it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::header;
+use common::{
+    domain::calendar::{Cycle, seoul_date},
+    store::SETTLED_CHANNEL,
+};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use crate::{
+    support::{Api, Customer, order, order_with, settings},
+    worker,
+};
+
+const ORDER: &str = "ORDER_1729657033847";
+const STATUS: &str = "/api/payments/confirm/ORDER_1729657033847";
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_confirmation_is_on_record_with_its_job_before_it_is_answered(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    let answer = api.confirm(&customer, &order(ORDER)).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.body, json!({ "success": true, "status": "processing", "statusUrl": STATUS }));
+    assert_eq!(answer.headers[header::LOCATION], STATUS);
+    assert_eq!(answer.headers[header::RETRY_AFTER], "2");
+    assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+    // User, subscription, invoice, payment, job; no e-mail, no event.
+    assert_eq!(api.rows().await, [1, 1, 1, 1, 1, 0, 0]);
+    assert_eq!(api.get(&customer, STATUS).await.body, answer.body);
+    let (kind, key): (String, String) =
+        sqlx::query_as("select kind, (select customer_key from subscriptions) from jobs")
+            .fetch_one(&api.pool)
+            .await
+            .unwrap();
+    assert_eq!((kind, key), ("confirm-payment".to_owned(), customer.id.to_string()));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_paid_order_is_answered_as_the_guide_says_and_says_what_is_left_to_do(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::pay(&api.pool, ORDER, false).await;
+    let answer = api.confirm(&customer, &order(ORDER)).await;
+    assert_eq!(answer.status, 200);
+    let today = seoul_date(common::clock::Clock::Test(api.clock.clone()).now());
+    let next = Cycle::Yearly.period_start(today, 1).unwrap();
+    let subscription = &answer.body["subscription"];
+    assert!(subscription["id"].as_str().unwrap().starts_with("sub_"));
+    let expected = json!({
+        "id": subscription["id"], "plan": "personal", "billingCycle": "yearly", "nextBillingDate": next,
+        "status": "active", "amount": 94_800, "currentPeriodStart": today, "currentPeriodEnd": next,
+        "hasAccess": true, "card": null, "nextAction": "register_payment_method",
+    });
+    let whole = json!({ "success": true, "subscription": expected, "nextAction": "register_payment_method" });
+    assert_eq!(answer.body, whole);
+    assert_eq!(api.get(&customer, STATUS).await.body, whole);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_card_that_came_with_the_payment_leaves_nothing_to_do(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::pay(&api.pool, ORDER, true).await;
+    let answer = api.get(&customer, STATUS).await;
+    assert_eq!(answer.body["subscription"]["card"], json!({ "number": "43301234****123*" }));
+    assert_eq!(answer.body["nextAction"], Value::Null);
+    assert_eq!(answer.body["subscription"]["nextAction"], Value::Null);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_same_order_twenty_times_at_once_is_one_payment_and_the_same_answer(pool: PgPool) {
+    let api = Arc::new(Api::new(pool));
+    let twenty: Vec<_> = (0..20)
+        .map(|_| {
+            let api = Arc::clone(&api);
+            tokio::spawn(async move { api.confirm(&Customer::new(1), &order(ORDER)).await })
+        })
+        .collect();
+    for one in twenty {
+        let answer = one.await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body["statusUrl"]), (202, &json!(STATUS)));
+    }
+    assert_eq!(api.rows().await, [1, 1, 1, 1, 1, 0, 0]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_same_order_with_other_content_or_of_somebody_else_is_a_conflict_that_tells_nothing(
+    pool: PgPool,
+) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::pay(&api.pool, ORDER, false).await;
+    let before = api.rows().await;
+    for (field, value) in [
+        ("paymentKey", json!("another")),
+        ("plan", json!("pro")),
+        ("billingCycle", json!("monthly")),
+        ("amount", json!(1)),
+    ] {
+        api.confirm(&customer, &order_with(field, value)).await.assert_problem(409, "order_conflict");
+    }
+    let other = api.confirm(&Customer::new(2), &order(ORDER)).await;
+    other.assert_problem(409, "order_conflict");
+    assert_eq!(other.body["subscription"], Value::Null);
+    api.get(&Customer::new(2), STATUS).await.assert_problem(404, "not_found");
+    assert_eq!(api.rows().await, before);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_declined_order_is_402_with_tosss_code_and_words_and_stays_declined(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::decline(&api.pool, ORDER).await;
+    for answer in [api.confirm(&customer, &order(ORDER)).await, api.get(&customer, STATUS).await] {
+        answer.assert_problem(402, "payment_declined");
+        assert_eq!(answer.body["tossCode"], "REJECT_CARD_PAYMENT");
+        assert_eq!(answer.body["message"], "한도초과 혹은 잔액부족으로 결제에 실패했습니다.");
+    }
+    assert_eq!(api.rows().await, [1, 1, 1, 1, 1, 0, 0]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_order_withdrawn_before_the_bank_was_asked_is_no_decline(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::withdraw(&api.pool, ORDER).await;
+    let answer = api.get(&customer, STATUS).await;
+    answer.assert_problem(409, "payment_canceled");
+    assert_eq!(answer.body["tossCode"], Value::Null);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_confirmation_waits_for_its_payment_even_when_nobody_announces_it(pool: PgPool) {
+    let api = Arc::new(Api::with(pool, settings(Duration::from_secs(30))));
+    let waiting = {
+        let api = Arc::clone(&api);
+        tokio::spawn(async move { api.confirm(&Customer::new(1), &order(ORDER)).await })
+    };
+    until_recorded(&api.pool).await;
+    // No listener runs here: the router alone was built.
+    worker::pay(&api.pool, ORDER, false).await;
+    assert_eq!(waiting.await.unwrap().status, 200);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_settled_payment_is_announced_to_the_waiting_confirmation(pool: PgPool) {
+    let api = Api::with(pool, settings(Duration::from_secs(30)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(api::serve(api.app(), listener, async move { drop(stopped.await) }));
+    until_listening(&api.pool).await;
+    let waiting = tokio::time::timeout(Duration::from_secs(20), async {
+        let (customer, order) = (Customer::new(1), order(ORDER));
+        let settle = async {
+            until_recorded(&api.pool).await;
+            worker::pay(&api.pool, ORDER, false).await;
+        };
+        tokio::join!(api.confirm(&customer, &order), settle).0
+    });
+    assert_eq!(waiting.await.unwrap().status, 200);
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_process_that_stops_answers_who_waits_and_ends(pool: PgPool) {
+    let api = Arc::new(Api::with(pool, settings(Duration::from_mins(1))));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(api::serve(api.app(), listener, async move { drop(stopped.await) }));
+    let waiting = {
+        let api = Arc::clone(&api);
+        tokio::spawn(async move { api.confirm(&Customer::new(1), &order(ORDER)).await })
+    };
+    until_recorded(&api.pool).await;
+    stop.send(()).unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    assert_eq!(answer.status, 202);
+    serving.await.unwrap().unwrap();
+}
+
+async fn until_recorded(pool: &PgPool) {
+    until(pool, "select count(*) from payments", "the payment is not recorded").await;
+}
+
+async fn until_listening(pool: &PgPool) {
+    let sql = format!(
+        "select count(*) from pg_stat_activity where datname = current_database() and query = 'LISTEN \"{SETTLED_CHANNEL}\"'"
+    );
+    until(pool, &sql, "nobody listens").await;
+}
+
+async fn until(pool: &PgPool, count: &str, otherwise: &str) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let sql = sqlx::AssertSqlSafe(count.to_owned());
+        let rows: i64 = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
+        if rows > 0 {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{otherwise}");
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,65 @@
+//! While the database is away: 503 and when to come back; what was acknowledged is still there afterwards.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use serde_json::json;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+use crate::support::{Api, CRON_SECRET, Customer, order};
+
+/// A pool for a database to which nobody answers.
+fn nowhere() -> PgPool {
+    let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(300));
+    options.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap()
+}
+
+#[tokio::test]
+async fn every_route_that_needs_the_database_says_when_to_come_back() {
+    let (api, customer) = (Api::new(nowhere()), Customer::new(1));
+    let cancel = json!({ "subscriptionId": "sub_0192f0c15c0070008000000000000001", "reason": "" });
+    let scan = Request::builder().uri("/api/cron/billing");
+    let scan = scan.header(header::AUTHORIZATION, format!("Bearer {CRON_SECRET}"));
+    for answer in [
+        api.confirm(&customer, &order("ORDER_123456")).await,
+        api.get(&customer, "/api/payments/confirm/ORDER_123456").await,
+        api.post(&customer, "/api/subscriptions/cancel", &cancel).await,
+        api.get(&customer, "/api/subscriptions").await,
+        api.get(&customer, "/api/subscriptions/sub_0192f0c15c0070008000000000000001").await,
+        api.get(&customer, "/api/plans").await,
+        api.get(&customer, "/readyz").await,
+        api.send(scan.body(Body::empty()).unwrap()).await,
+    ] {
+        answer.assert_problem(503, "unavailable");
+        assert_eq!(answer.headers[header::RETRY_AFTER], "5");
+        assert!(!answer.body.to_string().contains("127.0.0.1"), "an inner address leaks: {}", answer.body);
+    }
+    let alive = customer.request(Method::GET, "/healthz").body(Body::empty()).unwrap();
+    assert_eq!(api.send(alive).await.status, 200);
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_even_then() {
+    let api = Api::new(nowhere());
+    let answer = api.post(&Customer::new(1), "/api/payments/confirm", &json!({})).await;
+    answer.assert_invalid("paymentKey");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn connections_that_break_lose_nothing_and_the_next_request_is_served(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    assert_eq!(api.confirm(&customer, &order("ORDER_123456")).await.status, 202);
+    let before = api.rows().await;
+    let killed = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid()";
+    let mut own = api.pool.acquire().await.unwrap().detach();
+    let _: i64 = sqlx::query_scalar(killed).fetch_one(&mut own).await.unwrap();
+    drop(own);
+    let answer = api.confirm(&customer, &order("ORDER_123456")).await;
+    assert!([202, 503].contains(&answer.status.as_u16()), "{}", answer.body);
+    assert_eq!(api.confirm(&customer, &order("ORDER_123456")).await.status, 202);
+    assert_eq!(api.rows().await, before);
+}

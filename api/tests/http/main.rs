@@ -1,0 +1,24 @@
+//! The API over HTTP, each test on a database of its own. The worker's part is played by what it would write.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod cancels;
+#[cfg(test)]
+mod confirms;
+#[cfg(test)]
+mod cron;
+#[cfg(test)]
+mod database_away;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod problems;
+#[cfg(test)]
+mod published_keys;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod worker;

@@ -1,0 +1,64 @@
+//! The worker's part: writes the outcome of a first payment as the worker would, and announces it.
+
+use common::{
+    domain::{
+        attempt::{Attempt, DeclineKind},
+        calendar::Period,
+        outcome::{Receipt, Refusal},
+    },
+    store::{announce_settled, invoices, payments, subscriptions},
+};
+use sqlx::PgPool;
+
+pub(crate) async fn pay(pool: &PgPool, order_id: &str, with_card: bool) {
+    let mut tx = pool.begin().await.unwrap();
+    let attempt = attempt(&mut tx, order_id).await;
+    let now = attempt.created_at;
+    payments::mark_sent(&mut tx, attempt.id, now).await.unwrap();
+    let receipt = Receipt {
+        payment_key: attempt.payment_key.clone().unwrap(),
+        paid_at: now,
+        method: "카드".to_owned(),
+        receipt_url: Some("https://dashboard.tosspayments.com/receipt/1".to_owned()),
+        secret: None,
+        trace_id: None,
+        sealed_billing_key: None,
+        card_number: None,
+    };
+    payments::complete(&mut tx, attempt.id, &receipt, now).await.unwrap();
+    invoices::mark_paid(&mut tx, attempt.invoice_id, now).await.unwrap();
+    let it = subscriptions::find(&mut tx, attempt.subscription_id).await.unwrap().unwrap();
+    let period = Period { no: 0, start: it.current_period_start, end: it.current_period_end };
+    subscriptions::begin_period(&mut tx, it.id, period, now).await.unwrap();
+    if with_card {
+        subscriptions::keep_card(&mut tx, it.id, "k1:sealed", Some("43301234****123*"), now).await.unwrap();
+    }
+    announce_settled(&mut tx, order_id).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+pub(crate) async fn decline(pool: &PgPool, order_id: &str) {
+    let mut tx = pool.begin().await.unwrap();
+    let attempt = attempt(&mut tx, order_id).await;
+    let refusal = Refusal {
+        kind: DeclineKind::Soft,
+        code: "REJECT_CARD_PAYMENT".to_owned(),
+        message: "한도초과 혹은 잔액부족으로 결제에 실패했습니다.".to_owned(),
+        trace_id: None,
+    };
+    payments::mark_sent(&mut tx, attempt.id, attempt.created_at).await.unwrap();
+    payments::decline(&mut tx, attempt.id, &refusal, attempt.created_at).await.unwrap();
+    announce_settled(&mut tx, order_id).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+pub(crate) async fn withdraw(pool: &PgPool, order_id: &str) {
+    let mut tx = pool.begin().await.unwrap();
+    let attempt = attempt(&mut tx, order_id).await;
+    payments::withdraw(&mut tx, attempt.id, "canceled before it was sent", attempt.created_at).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn attempt(conn: &mut sqlx::PgConnection, order_id: &str) -> Attempt {
+    payments::find_by_order(conn, order_id).await.unwrap().unwrap()
+}
