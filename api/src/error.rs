@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::{cancel::CancelError, confirm::ConfirmError},
+    commands::{cancel::CancelError, confirm::ConfirmError, resume::ResumeError},
+    domain::subscription::ResumeRefused,
     jobs::QueueError,
     outbox::OutboxError,
     store::{StoreError, database_is_away},
@@ -43,6 +44,12 @@ pub(crate) enum ApiError {
     OrderConflict,
     #[error("the subscription is canceled already")]
     AlreadyCanceled,
+    #[error("the subscription is not canceled")]
+    NotCanceled,
+    #[error("the paid period has ended")]
+    PeriodEnded,
+    #[error("a refund is under way")]
+    RefundInProgress,
     #[error("the payment was declined: {code}")]
     Declined { code: String, message: String },
     #[error("the payment was withdrawn")]
@@ -84,9 +91,12 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::OrderConflict | Self::AlreadyCanceled | Self::PaymentCanceled { .. } => {
-                StatusCode::CONFLICT
-            }
+            Self::OrderConflict
+            | Self::AlreadyCanceled
+            | Self::NotCanceled
+            | Self::PeriodEnded
+            | Self::RefundInProgress
+            | Self::PaymentCanceled { .. } => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } | Self::AmountMismatch => StatusCode::UNPROCESSABLE_ENTITY,
@@ -178,6 +188,18 @@ impl From<CancelError> for ApiError {
             CancelError::Store(error) | CancelError::Outbox(OutboxError::Store(error)) => error.into(),
             CancelError::Outbox(OutboxError::Queue(error)) => error.into(),
             CancelError::Render(error) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<ResumeError> for ApiError {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::NotFound => Self::NotFound,
+            ResumeError::Refused(ResumeRefused::NotCanceled) => Self::NotCanceled,
+            ResumeError::Refused(ResumeRefused::PeriodEnded) => Self::PeriodEnded,
+            ResumeError::Refused(ResumeRefused::RefundInProgress) => Self::RefundInProgress,
+            ResumeError::Store(error) => error.into(),
         }
     }
 }

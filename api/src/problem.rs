@@ -97,6 +97,9 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::AmountMismatch => "amount_mismatch",
         ApiError::OrderConflict => "order_conflict",
         ApiError::AlreadyCanceled => "already_canceled",
+        ApiError::NotCanceled => "not_canceled",
+        ApiError::PeriodEnded => "period_ended",
+        ApiError::RefundInProgress => "refund_in_progress",
         ApiError::Declined { .. } => "payment_declined",
         ApiError::PaymentCanceled { .. } => "payment_canceled",
         ApiError::TooManyRequests { .. } => "too_many_requests",
@@ -133,6 +136,14 @@ fn sentence(error: &ApiError) -> Text {
             "The same order was received before with other content.",
         ),
         ApiError::AlreadyCanceled => ("이미 취소된 구독입니다.", "The subscription is canceled already."),
+        ApiError::NotCanceled => ("취소된 구독이 아닙니다.", "The subscription is not canceled."),
+        ApiError::PeriodEnded => (
+            "이용 기간이 끝나 구독을 되돌릴 수 없습니다. 새로 구독해 주세요.",
+            "The paid period has ended: subscribe anew.",
+        ),
+        ApiError::RefundInProgress => {
+            ("환불이 진행 중입니다. 잠시 후 다시 시도해 주세요.", "A refund is under way. Try again shortly.")
+        }
         ApiError::Declined { .. } => ("결제가 거절되었습니다.", "The payment was declined."),
         ApiError::PaymentCanceled { .. } => (
             "결제가 취소되었습니다. 청구된 금액은 없습니다.",

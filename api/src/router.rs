@@ -22,6 +22,7 @@ use crate::{
         list_subscriptions::list_subscriptions,
         metrics::show_metrics,
         openapi::show_openapi,
+        resume_subscription::resume_subscription,
         show_subscription::show_subscription,
         start_scan::{start_scan, start_scan_by_get},
     },
@@ -39,6 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
+        .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))

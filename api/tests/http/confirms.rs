@@ -135,7 +135,7 @@ async fn an_order_withdrawn_before_the_bank_was_asked_is_no_decline(pool: PgPool
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_confirmation_waits_for_its_payment_even_when_nobody_announces_it(pool: PgPool) {
-    let api = Arc::new(Api::with(pool, settings(Duration::from_secs(30))));
+    let api = Arc::new(Api::with(pool, settings(Duration::from_mins(1))));
     let waiting = {
         let api = Arc::clone(&api);
         tokio::spawn(async move { api.confirm(&Customer::new(1), &order(ORDER)).await })
@@ -143,7 +143,8 @@ async fn a_confirmation_waits_for_its_payment_even_when_nobody_announces_it(pool
     until_recorded(&api.pool).await;
     // No listener runs here: the router alone was built.
     worker::pay(&api.pool, ORDER, false).await;
-    assert_eq!(waiting.await.unwrap().status, 200);
+    let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    assert_eq!(answer.status, 200);
 }
 
 #[sqlx::test(migrations = "../migrations")]
