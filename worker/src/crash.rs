@@ -1,5 +1,14 @@
 //! Named points of the money path at which a test kills the process, as a power cut would. Compiled out of releases.
 
+/// Makes the points named in `FAILPOINTS` deadly, for the life of the process: first thing in `main`.
+#[cfg(feature = "failpoints")]
+pub fn arm() {
+    std::mem::forget(fail::FailScenario::setup());
+}
+
+#[cfg(not(feature = "failpoints"))]
+pub fn arm() {}
+
 /// Dies here if `FAILPOINTS` says `<point>=return`.
 #[cfg(feature = "failpoints")]
 pub(crate) fn point(name: &str) {
