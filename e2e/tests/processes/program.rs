@@ -66,7 +66,7 @@ impl Program {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        command.env_clear().env("NO_COLOR", "1").envs(self.vars.iter().cloned()).args(&self.args);
+        command.env_clear().envs(self.vars.iter().cloned()).args(&self.args);
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
