@@ -11,3 +11,10 @@ insert into gateway_breaker (gateway) values ('toss');
 
 -- A scan that declines nearly everybody stops itself: how the first tries of the day went.
 create index idx_payments_first_tries on payments (settled_at) where kind = 'renewal' and attempt_no = 1;
+
+-- The next free turn to ask Toss, handed out to all workers. By the database's clock: it is about real requests.
+create table gateway_pace (
+    gateway   text        primary key,
+    next_turn timestamptz not null default clock_timestamp()
+);
+insert into gateway_pace (gateway) values ('toss');

@@ -39,10 +39,10 @@ Environment:
   TOSS_BASE_URL                 [https://api.tosspayments.com]
   TOSS_SECRET_KEY               API-individual secret key, for billing; required
   TOSS_WIDGET_SECRET_KEY        secret key of the payment widget, for confirmations [TOSS_SECRET_KEY]
-  TOSS_MAX_RPS                  calls to Toss per second, of this process [10]
+  TOSS_MAX_RPS                  calls to Toss per second, of all workers together [10]
   BILLING_KEY_ENCRYPTION_KEYS   id:base64[,id:base64…], 32 bytes each; the first seals, all open; required
   MAIL_URL                      smtp://…, smtps://… or file:///folder; required
-  MAIL_FROM                     sender, e.g. 집체크 <billing@example.com>; required
+  MAIL_FROM                     sender [BRAND_NAME <billing@the host of PUBLIC_URL>]
   BRAND_NAME                    [집체크]
   PUBLIC_URL                    the customers' site, for links in e-mails [http://127.0.0.1:8080]
   SCAN_CRON                     daily run: second minute hour day month weekday, Asia/Seoul [0 0 2 * * *]
@@ -62,7 +62,7 @@ impl Config {
         let keys = vars.required("BILLING_KEY_ENCRYPTION_KEYS", "id:base64 of 32 random bytes");
         let sealer = keep(&mut vars, "BILLING_KEY_ENCRYPTION_KEYS", &keys, Sealer::parse);
         let brand = read_brand(&mut vars);
-        let mailer = read_mailer(&mut vars);
+        let mailer = read_mailer(&mut vars, brand.as_ref());
         let dunning = read_dunning(&mut vars);
         let schedule = vars
             .parsed::<Schedule>("SCAN_CRON", "second minute hour day month weekday, e.g. 0 0 2 * * *")
@@ -128,8 +128,9 @@ fn read_instance(vars: &mut Vars) -> Option<Instance> {
     if id.is_none() && secret.starts_with("live_") {
         vars.mistake("INSTANCE_ID is not set: with live keys, name this installation, e.g. production");
     }
-    let merchant: String =
-        Sha256::digest(secret.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let digest = Sha256::digest(secret.as_bytes());
+    let merchant =
+        digest.first_chunk().map(|head| format!("{:016x}", u64::from_be_bytes(*head))).unwrap_or_default();
     id.map(|id| Instance { id, merchant })
 }
 
@@ -143,16 +144,19 @@ fn read_brand(vars: &mut Vars) -> Option<Brand> {
     Some(Brand { name, public_url })
 }
 
-fn read_mailer(vars: &mut Vars) -> Option<Mailer> {
+fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {
     let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
-    let from = vars.required("MAIL_FROM", "the sender, e.g. 집체크 <billing@example.com>");
     let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>)?;
-    if from.is_empty() {
-        return None;
-    }
+    let from = vars.optional("MAIL_FROM").or_else(|| brand.map(own_sender))?;
     Mailer::new(&url, &from)
         .map_err(|error| vars.mistake(format!("MAIL_URL or MAIL_FROM is wrong: {error}")))
         .ok()
+}
+
+/// `집체크 <billing@example.com>` for a site at example.com; a bare address is not a mail domain.
+fn own_sender(brand: &Brand) -> String {
+    let domain = brand.public_url.domain().unwrap_or("localhost");
+    format!("{} <billing@{domain}>", brand.name)
 }
 
 fn read_dunning(vars: &mut Vars) -> Policy {
@@ -174,9 +178,7 @@ mod tests {
     #[test]
     fn an_empty_environment_is_told_everything_that_is_missing() {
         let Err(Mistakes(lines)) = Config::read(Vars::new([])) else { panic!("an empty environment") };
-        for name in
-            ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL", "MAIL_FROM"]
-        {
+        for name in ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL"] {
             assert!(lines.iter().any(|line| line.starts_with(name)), "{name}: {lines:?}");
         }
     }

@@ -1,5 +1,7 @@
 //! What stands between a job and the gateway: the breaker, and whether this database belongs to this installation.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -104,6 +106,22 @@ pub async fn gateway_failed(
     .execute(conn)
     .await?;
     Ok(after)
+}
+
+/// Takes the next free turn to ask the gateway, `every` after the one before. Answers how long to wait for it.
+pub async fn take_turn(conn: &mut PgConnection, every: Duration) -> Result<Duration, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        update gateway_pace
+           set next_turn = greatest(next_turn, clock_timestamp()) + make_interval(secs => $1)
+         where gateway = 'toss'
+        returning extract(epoch from next_turn - clock_timestamp())::float8 - $1 as "wait!"
+        "#,
+        every.as_secs_f64(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Duration::try_from_secs_f64(row.wait).unwrap_or_default())
 }
 
 /// How the first charges of renewals have gone since `since`: (declined, all that are settled).

@@ -29,7 +29,6 @@ pub(super) async fn for_money(
     let Ok(key) = IdempotencyKey::new(attempt.idempotency_key.to_string()) else {
         return our_mistake("the idempotency key is not one");
     };
-    env.pace.turn().await;
     let answer = match attempt.kind {
         PaymentKind::First => {
             let Some(payment_key) = attempt.payment_key.clone() else {
@@ -57,7 +56,6 @@ pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attem
         PaymentKind::First => Account::Widget,
         PaymentKind::Renewal => Account::Billing,
     };
-    env.pace.turn().await;
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
         LookupOutcome::Found(payment) => {
             let found = outcome_of_lookup(&payment, &attempt.order_id, i64::from(attempt.amount.get()));

@@ -19,7 +19,7 @@ const DISARMED_FOR: TimeDelta = TimeDelta::minutes(10);
 /// From this many first tries on, a share of declines can be judged.
 const TRIES_TO_JUDGE: i64 = 30;
 
-/// Why the job has to come back later, if it has to.
+/// Why the job has to come back later, if it has to. If not, its turn to ask has come.
 pub(crate) async fn closed(env: &Env) -> Result<Option<Finish>, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
@@ -39,7 +39,12 @@ pub(crate) async fn closed(env: &Env) -> Result<Option<Finish>, JobError> {
             (!ours).then_some(again_at)
         }
     };
-    Ok(wait.map(|until| Finish::Snooze {
+    drop(conn);
+    let Some(until) = wait else {
+        env.pace.turn(&env.pool).await?;
+        return Ok(None);
+    };
+    Ok(Some(Finish::Snooze {
         reason: "Toss does not work at present: nothing is asked, no try is spent".into(),
         // Not all at once when it opens.
         run_at: until + TimeDelta::milliseconds(rand::random_range(0..5_000)),

@@ -70,7 +70,6 @@ async fn ask(env: &Env, payment: &Attempt, refund: &Refund, left: i64) -> Result
         // What we believe is left: if money went back behind our back, nothing is cancelled.
         refundable_amount: Some(left),
     };
-    env.pace.turn().await;
     let answer = env.toss.cancel(account, payment_key, &request, &key).await;
     Ok(if refund.first_sent_at.is_some() { answer.of_resend() } else { answer })
 }
