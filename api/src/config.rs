@@ -20,7 +20,7 @@ Variables:
   DATABASE_URL        postgres://user:password@host:5432/database (required)
   API_ADDR            where to listen (127.0.0.1:8080)
   CRON_SECRET         what the daily call to /api/cron/billing sends as its Bearer token (required)
-  AUTH_JWT_SECRET     checks customers' HS256 tokens, at least 32 bytes (this or AUTH_JWKS_URL)
+  AUTH_JWT_SECRET     checks customers' HS256 tokens, 32 bytes or more, never below 16 (this or AUTH_JWKS_URL)
   AUTH_JWKS_URL       where the login service publishes its keys, for RS256 and ES256 tokens
   AUTH_JWT_AUDIENCE   what a token's aud must name (not checked when unset)
   CONFIRM_WAIT_SECS   how long a confirmation waits for its payment to settle, 0 to 60 (10)
@@ -32,8 +32,9 @@ Variables:
 
 No variable of Toss, of sealing or of mail is read.";
 
-/// HS256 is as strong as its key, which should be as long as the hash (RFC 7518, section 3.2).
-const LEAST_SECRET_BYTES: usize = 32;
+/// HS256 is as strong as its key, which should have the 32 bytes of the hash (RFC 7518, section 3.2). Login services
+/// with shorter ones exist; below this, a secret can be guessed.
+const LEAST_SECRET_BYTES: usize = 16;
 const LONGEST_WAIT_SECS: u64 = 60;
 
 #[derive(Debug, Clone)]
