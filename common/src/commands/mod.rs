@@ -2,3 +2,5 @@
 
 pub mod cancel;
 pub mod confirm;
+pub mod refund;
+pub mod resume;

@@ -81,6 +81,53 @@ pub fn cancel(subscription: &Subscription) -> Result<(), CancelRefused> {
     }
 }
 
+/// What has become of the money that pays for the running period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeriodRefunds {
+    /// Nothing, or only a part of it, has gone back.
+    Kept,
+    /// It may be on its way back.
+    UnderWay,
+    /// All of it has gone back.
+    Whole,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeRefused {
+    #[error("the subscription is not canceled")]
+    NotCanceled,
+    #[error("nothing that is paid for is running any more")]
+    PeriodEnded,
+    #[error("money of the running period is on its way back")]
+    RefundInProgress,
+}
+
+/// Whether a cancel can still be taken back on this civil date in Seoul: only while the paid period runs.
+///
+/// One that never began, or was suspended or past due when it was canceled, has no paid period left.
+pub fn resume(
+    subscription: &Subscription,
+    refunds: PeriodRefunds,
+    today: NaiveDate,
+) -> Result<(), ResumeRefused> {
+    match subscription.status {
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Suspended => return Err(ResumeRefused::NotCanceled),
+        SubscriptionStatus::Canceled => {}
+    }
+    let is_running = subscription.activated_at.is_some()
+        && subscription.suspended_at.is_none()
+        && today < subscription.current_period_end;
+    match refunds {
+        _ if !is_running => Err(ResumeRefused::PeriodEnded),
+        PeriodRefunds::Kept => Ok(()),
+        PeriodRefunds::UnderWay => Err(ResumeRefused::RefundInProgress),
+        PeriodRefunds::Whole => Err(ResumeRefused::PeriodEnded),
+    }
+}
+
 impl Subscription {
     /// First day without access if it ends now, or since it was canceled: the paid period's end, or the day itself
     /// when nothing paid for was running.
@@ -167,5 +214,27 @@ pub(crate) mod tests {
     fn a_second_cancel_is_refused() {
         assert_eq!(cancel(&subscription(SubscriptionStatus::Active)), Ok(()));
         assert_eq!(cancel(&subscription(SubscriptionStatus::Canceled)), Err(CancelRefused::AlreadyCanceled));
+    }
+
+    #[test]
+    fn a_cancel_is_taken_back_only_while_what_is_paid_for_runs() {
+        use SubscriptionStatus as S;
+        let canceled = subscription(S::Canceled);
+        let on = |it: &Subscription, refunds, date: &str| resume(it, refunds, date.parse().unwrap());
+        assert_eq!(on(&canceled, PeriodRefunds::Kept, "2026-12-21"), Ok(()));
+        let ended = Err(ResumeRefused::PeriodEnded);
+        assert_eq!(on(&canceled, PeriodRefunds::Kept, "2026-12-22"), ended);
+        assert_eq!(on(&canceled, PeriodRefunds::Whole, "2026-12-21"), ended);
+        let under_way = on(&canceled, PeriodRefunds::UnderWay, "2026-12-21");
+        assert_eq!(under_way, Err(ResumeRefused::RefundInProgress));
+        let never_began = Subscription { activated_at: None, ..canceled.clone() };
+        let suspended = Subscription { suspended_at: Some(canceled.created_at), ..canceled };
+        for gone in [never_began, suspended] {
+            assert_eq!(on(&gone, PeriodRefunds::Kept, "2026-12-01"), ended);
+        }
+        for living in [S::Incomplete, S::Active, S::PastDue, S::Suspended] {
+            let refused = on(&subscription(living), PeriodRefunds::Kept, "2026-12-01");
+            assert_eq!(refused, Err(ResumeRefused::NotCanceled));
+        }
     }
 }

@@ -10,6 +10,7 @@ pub mod payment_methods;
 pub mod payments;
 pub mod plans;
 pub mod processes;
+pub mod refund_requests;
 pub mod refunds;
 pub mod scan;
 pub mod settings;

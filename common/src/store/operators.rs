@@ -25,3 +25,11 @@ pub async fn put(
     .await?;
     Ok(())
 }
+
+/// The e-mail address of the operator whose token has this hash.
+pub async fn email_of(conn: &mut PgConnection, token_hash: &[u8]) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query!("select email from operators where token_hash = $1", token_hash)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| row.email))
+}

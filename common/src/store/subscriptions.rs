@@ -274,6 +274,28 @@ pub async fn cancel(
     one_row("cancel", &done)
 }
 
+/// The cancel is taken back: the next charge is due when the paid period ends.
+pub async fn resume(
+    conn: &mut PgConnection,
+    id: Uuid,
+    period_end: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', canceled_at = null, cancel_reason = null, next_billing_date = $2, updated_at = $3
+         where id = $1 and status = 'canceled'
+        "#,
+        id,
+        seoul_midnight(period_end),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("resume", &done)
+}
+
 /// Stops or resumes automatic charges of one subscription; look-ups of what is in flight go on.
 pub async fn pause_charging(
     conn: &mut PgConnection,

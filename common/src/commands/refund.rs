@@ -1,0 +1,122 @@
+//! Giving money back: the wish and its job in one commit; the gateway is called later, by the job.
+//!
+//! A death before the commit leaves nothing; after it, the refund is on record and its job, or the sweep, makes it. The
+//! subscription's lock orders wishes among themselves and against the worker, and the schema has the last word on how
+//! much may go back.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        attempt::{Attempt, PaymentStatus},
+        money::Won,
+        refund::{Refund, RefundStatus},
+    },
+    id::{new_id, new_key},
+    jobs::{self, RefundPayment},
+    store::{
+        StoreError, payments,
+        refund_requests::{self, Requested},
+        refunds, subscriptions,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefundError {
+    #[error("there is no such payment")]
+    NotFound,
+    #[error("the payment has captured nothing that could go back")]
+    NotRefundable,
+    #[error("no more than {0} is left to go back")]
+    TooMuch(Won),
+    #[error("another refund of the payment is under way")]
+    InProgress,
+    #[error("the key was used before with other content")]
+    KeyTaken,
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
+}
+
+impl From<StoreError> for RefundError {
+    fn from(error: StoreError) -> Self {
+        match error.constraint() {
+            Some("refunds_one_unfinished_per_payment") => Self::InProgress,
+            Some("refunds_of_captured_money") => Self::NotRefundable,
+            Some("refunds_at_most_captured") => Self::TooMuch(Won::ZERO),
+            Some(_) | None => Self::Store(error),
+        }
+    }
+}
+
+/// What is to go back, and who says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    pub payment_id: Uuid,
+    /// None: all that is left.
+    pub amount: Option<Won>,
+    /// Told to the gateway and to the customer, 1–200 characters.
+    pub reason: &'a str,
+    /// The same wish twice is one refund. None: a wish of its own each time.
+    pub key: Option<&'a str>,
+    pub actor: &'a str,
+}
+
+/// Records the wish and its job, or finds what was recorded under its key before. The caller commits.
+pub async fn request_refund(
+    conn: &mut PgConnection,
+    wish: Wish<'_>,
+    now: DateTime<Utc>,
+) -> Result<Requested, RefundError> {
+    let found = payments::find(conn, wish.payment_id).await?.ok_or(RefundError::NotFound)?;
+    subscriptions::lock(conn, found.subscription_id).await?.ok_or(RefundError::NotFound)?;
+    // Ours cannot be confused with what the worker asks for by itself.
+    let request_key = wish.key.map_or_else(|| format!("once:{}", new_key()), |key| format!("key:{key}"));
+    if let Some(known) = refund_requests::of_key(conn, wish.payment_id, &request_key).await? {
+        let same = known.reason == wish.reason && wish.amount.is_none_or(|amount| amount == known.amount);
+        return if same { Ok(known) } else { Err(RefundError::KeyTaken) };
+    }
+    let payment = payments::find(conn, wish.payment_id).await?.ok_or(RefundError::NotFound)?;
+    let amount = amount_to_refund(conn, &payment, wish.amount).await?;
+    let refund = Refund {
+        id: new_id(now),
+        payment_id: payment.id,
+        amount,
+        reason: wish.reason.to_owned(),
+        requested_by: wish.actor.to_owned(),
+        idempotency_key: new_key(),
+        status: RefundStatus::Pending,
+        sent_at: None,
+        first_sent_at: None,
+        unknown_since: None,
+    };
+    refunds::insert(conn, &refund, &request_key, now).await?;
+    let job = RefundPayment { refund_id: refund.id, subscription_id: payment.subscription_id };
+    jobs::enqueue(conn, &job, now, now).await?;
+    tracing::info!(refund.id = %refund.id, payment.id = %payment.id, amount = amount.get(), actor = wish.actor, "refund asked for");
+    refund_requests::find(conn, refund.id).await?.ok_or(RefundError::NotFound)
+}
+
+async fn amount_to_refund(
+    conn: &mut PgConnection,
+    payment: &Attempt,
+    asked: Option<Won>,
+) -> Result<Won, RefundError> {
+    match payment.status {
+        PaymentStatus::Completed | PaymentStatus::PartiallyRefunded => {}
+        PaymentStatus::Pending | PaymentStatus::Unknown | PaymentStatus::Failed | PaymentStatus::Refunded => {
+            return Err(RefundError::NotRefundable);
+        }
+    }
+    let before = refund_requests::asked_of(conn, payment.id).await?;
+    if before.is_under_way {
+        return Err(RefundError::InProgress);
+    }
+    let left = payment.amount.less(before.amount).filter(|left| *left > Won::ZERO);
+    let left = left.ok_or(RefundError::NotRefundable)?;
+    let amount = asked.unwrap_or(left);
+    if amount > left { Err(RefundError::TooMuch(left)) } else { Ok(amount) }
+}

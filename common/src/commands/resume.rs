@@ -1,0 +1,58 @@
+//! Taking a cancel back: the subscription goes on as if it had not been canceled, as long as what is paid for still runs.
+//!
+//! Nothing is charged by it: the next charge stays on its date. One transaction under the subscription's lock, so a death
+//! leaves either the cancel or the resumed subscription with its entry in the diary.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        calendar::seoul_date,
+        subscription::{ResumeRefused, Subscription, resume},
+    },
+    id::subscription_ref,
+    store::{
+        StoreError,
+        events::{self, Entry},
+        refund_requests, subscriptions,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    #[error("there is no such subscription")]
+    NotFound,
+    #[error(transparent)]
+    Refused(#[from] ResumeRefused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who takes the cancel of which subscription back.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    pub subscription_id: Uuid,
+    /// Only this user's subscription is found; none for an operator.
+    pub user_id: Option<Uuid>,
+    pub actor: &'a str,
+}
+
+/// Resumes and answers the subscription as it is then.
+pub async fn resume_subscription(
+    conn: &mut PgConnection,
+    wish: Wish<'_>,
+    now: DateTime<Utc>,
+) -> Result<Subscription, ResumeError> {
+    let found = subscriptions::lock(conn, wish.subscription_id).await?;
+    let before =
+        found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(ResumeError::NotFound)?;
+    let refunds = refund_requests::of_period(conn, before.id, before.period_no).await?;
+    resume(&before, refunds, seoul_date(now))?;
+    subscriptions::resume(conn, before.id, before.current_period_end, now).await?;
+    let entry = Entry { actor: wish.actor, what: "subscription.resumed", why: "the cancel was taken back" };
+    events::append(conn, &before, entry, now).await?;
+    tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription resumed");
+    subscriptions::find(conn, before.id).await?.ok_or(ResumeError::NotFound)
+}
