@@ -1,21 +1,26 @@
-//! One step of one refund: commit that it is sent, ask the gateway, record what it said. Unknown is sent again under
-//! the same key, which the gateway answers from memory; after 14 days a person decides.
+//! One step of one refund: commit that it is sent, ask the gateway, record what it said. An unknown one is looked for
+//! among the payment's cancels, and only when it is not there sent again under the same key; after 14 days a person
+//! decides.
+//!
+//! What a death leaves behind, line by line: before the intent's commit, a refund that was not sent; from then until the
+//! outcome's commit, one that looks sent, so it is looked for first, and what is sent again carries the old key and the
+//! amount that must still be left: the gateway cannot make it twice. After that commit nothing is left to do.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, KEY_LIFETIME},
+        attempt::{Attempt, KEY_LIFETIME, PaymentKind},
         refund::{Refund, RefundStatus},
     },
     id::{new_key, subscription_ref},
     store::{
         events::{self, Entry},
-        payments, refunds, subscriptions,
+        payments, refund_requests, refunds, subscriptions,
     },
 };
 use sqlx::PgConnection;
-use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey};
+use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome};
 use uuid::Uuid;
 
 use super::{alarm, gate, letters, record::RecordError};
@@ -48,30 +53,87 @@ pub(crate) async fn advance_refund(env: &Env, lease: &Lease, refund_id: Uuid) ->
         return Ok(Ran::Finish(Finish::Fail(error.into())));
     }
     let back = refunds::completed_of(&mut tx, payment.id).await?;
+    let booked = refund_requests::transactions_of(&mut tx, payment.id).await?;
     refunds::mark_sent(&mut tx, refund.id, now).await?;
     tx.commit().await?;
     crash::point("after_refund_intent");
     let left = payment.amount.less(back).unwrap_or(common::domain::money::Won::ZERO);
-    let answer = ask(env, &payment, &refund, i64::from(left.get())).await?;
+    let call = Call { env, payment: &payment, refund: &refund, left: left.get().into(), booked: &booked };
+    let answer = call.answer().await?;
     crash::point("after_refund_call");
     record(env, lease, &refund, &payment, answer).await
 }
 
-async fn ask(env: &Env, payment: &Attempt, refund: &Refund, left: i64) -> Result<CancelOutcome, JobError> {
-    let key = IdempotencyKey::new(refund.idempotency_key.to_string())?;
-    let payment_key = payment.payment_key.as_deref().unwrap_or_default();
-    let account = match payment.kind {
-        common::domain::attempt::PaymentKind::First => Account::Widget,
-        common::domain::attempt::PaymentKind::Renewal => Account::Billing,
-    };
-    let request = CancelRequest {
-        reason: refund.reason.clone(),
-        amount: Some(i64::from(refund.amount.get())),
-        // What we believe is left: if money went back behind our back, nothing is cancelled.
-        refundable_amount: Some(left),
-    };
-    let answer = env.toss.cancel(account, payment_key, &request, &key).await;
-    Ok(if refund.first_sent_at.is_some() { answer.of_resend() } else { answer })
+/// All that asking about one refund takes.
+struct Call<'a> {
+    env: &'a Env,
+    payment: &'a Attempt,
+    refund: &'a Refund,
+    /// Won that we believe is left to cancel.
+    left: i64,
+    /// The gateway's names for the refunds of this payment that are in our books.
+    booked: &'a [String],
+}
+
+impl Call<'_> {
+    async fn answer(&self) -> Result<CancelOutcome, JobError> {
+        // Taken back as certainly not made, it is sent as if for the first time.
+        if self.refund.sent_at.is_none() {
+            return self.send().await;
+        }
+        if let Some(known) = self.look_for_it().await {
+            return Ok(known);
+        }
+        match self.send().await?.of_resend() {
+            // Perhaps refused only because the first sending has landed meanwhile.
+            CancelOutcome::Refused(refusal) => {
+                Ok(self.look_for_it().await.unwrap_or(CancelOutcome::Refused(refusal)))
+            }
+            other => Ok(other),
+        }
+    }
+
+    async fn send(&self) -> Result<CancelOutcome, JobError> {
+        let key = IdempotencyKey::new(self.refund.idempotency_key.to_string())?;
+        let request = CancelRequest {
+            reason: self.refund.reason.clone(),
+            amount: Some(self.refund.amount.get().into()),
+            // What we believe is left: if money went back behind our back, nothing is cancelled.
+            refundable_amount: Some(self.left),
+        };
+        Ok(self.env.toss.cancel(self.account(), self.payment_key(), &request, &key).await)
+    }
+
+    /// None: the payment has no such cancel.
+    async fn look_for_it(&self) -> Option<CancelOutcome> {
+        match self.env.toss.payment_by_key(self.account(), self.payment_key()).await {
+            LookupOutcome::Found(mut after) => {
+                let place = after.cancels.iter().position(|cancel| self.is_ours(cancel))?;
+                after.cancels.truncate(place.saturating_add(1));
+                Some(CancelOutcome::Canceled(after))
+            }
+            LookupOutcome::NotFound { .. } => None,
+            LookupOutcome::Unavailable(why) => Some(CancelOutcome::Unknown(why)),
+        }
+    }
+
+    fn is_ours(&self, cancel: &toss::Cancel) -> bool {
+        let is_booked = cancel.transaction_key.as_ref().is_some_and(|key| self.booked.contains(key));
+        !is_booked
+            && cancel.cancel_amount == i64::from(self.refund.amount.get())
+            && cancel.cancel_reason.as_ref().is_none_or(|reason| *reason == self.refund.reason)
+    }
+
+    fn account(&self) -> Account {
+        match self.payment.kind {
+            PaymentKind::First => Account::Widget,
+            PaymentKind::Renewal => Account::Billing,
+        }
+    }
+
+    fn payment_key(&self) -> &str {
+        self.payment.payment_key.as_deref().unwrap_or_default()
+    }
 }
 
 async fn record(
@@ -96,11 +158,13 @@ async fn record(
             let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };
             events::append(&mut tx, &subscription, entry, now).await?;
             letters::refunded(env, &mut tx, &subscription, refund, whole, now).await?;
+            common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
             Finish::Done(Some(format!("{} went back", refund.amount)))
         }
         CancelOutcome::Refused(refusal) => {
             let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
             refunds::fail(&mut tx, refund.id, code, message, refusal.trace_id.as_deref(), now).await?;
+            common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
             alarm::raise("refund_refused");
             tracing::error!(refund.id = %refund.id, toss.code = code, subscription.id = %subscription_ref(subscription.id), "a refund was refused");
             Finish::Fail(format!("refused: {code} {message}"))
