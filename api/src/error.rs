@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::{cancel::CancelError, confirm::ConfirmError, resume::ResumeError},
+    commands::{cancel::CancelError, confirm::ConfirmError, refund::RefundError, resume::ResumeError},
     domain::subscription::ResumeRefused,
     jobs::QueueError,
     outbox::OutboxError,
@@ -50,6 +50,12 @@ pub(crate) enum ApiError {
     PeriodEnded,
     #[error("a refund is under way")]
     RefundInProgress,
+    #[error("the payment has nothing to give back")]
+    NotRefundable,
+    #[error("the idempotency key was used before with other content")]
+    IdempotencyConflict,
+    #[error("the refund was refused: {code}")]
+    RefundRefused { code: String, message: String },
     #[error("the payment was declined: {code}")]
     Declined { code: String, message: String },
     #[error("the payment was withdrawn")]
@@ -96,6 +102,9 @@ impl ApiError {
             | Self::NotCanceled
             | Self::PeriodEnded
             | Self::RefundInProgress
+            | Self::NotRefundable
+            | Self::IdempotencyConflict
+            | Self::RefundRefused { .. }
             | Self::PaymentCanceled { .. } => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -200,6 +209,26 @@ impl From<ResumeError> for ApiError {
             ResumeError::Refused(ResumeRefused::PeriodEnded) => Self::PeriodEnded,
             ResumeError::Refused(ResumeRefused::RefundInProgress) => Self::RefundInProgress,
             ResumeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundError> for ApiError {
+    fn from(error: RefundError) -> Self {
+        match error {
+            RefundError::NotFound => Self::NotFound,
+            RefundError::NotRefundable => Self::NotRefundable,
+            RefundError::TooMuch(_) => {
+                let rule = Text {
+                    ko: "항목이 환불할 수 있는 금액보다 큽니다",
+                    en: "is more than what is left to give back",
+                };
+                Self::Invalid { field: "amount", rule }
+            }
+            RefundError::InProgress => Self::RefundInProgress,
+            RefundError::KeyTaken => Self::IdempotencyConflict,
+            RefundError::Store(error) => error.into(),
+            RefundError::Queue(error) => error.into(),
         }
     }
 }

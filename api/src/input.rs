@@ -1,5 +1,6 @@
 //! Checks single fields and names the one that is wrong. What passes fits the database and Toss.
 
+use axum::http::HeaderMap;
 use common::domain::{calendar::Cycle, money::Won};
 
 use crate::{body::Fields, error::ApiError, language::Text};
@@ -79,6 +80,22 @@ const REASON: Rule = Rule {
     words: Text { ko: "항목은 500자 이하여야 합니다", en: "must be at most 500 characters" },
 };
 
+/// Toss: `cancelReason`, at most 200 characters.
+const REFUND_REASON: Rule = Rule {
+    least: 1,
+    most: 200,
+    fits: |text| is_printable(text) && !text.trim().is_empty(),
+    words: Text { ko: "항목은 1~200자여야 합니다", en: "must be 1 to 200 printable characters" },
+};
+const IDEMPOTENCY_KEY: Rule = Rule {
+    least: 1,
+    most: 255,
+    fits: |text| text.bytes().all(|byte| byte.is_ascii_graphic()),
+    words: Text {
+        ko: "헤더는 영문 1~255자여야 합니다", en: "must be 1 to 255 visible ASCII characters"
+    },
+};
+
 pub(crate) fn payment_key(fields: &Fields) -> Result<String, ApiError> {
     required(fields, "paymentKey", &PAYMENT_KEY)
 }
@@ -128,6 +145,23 @@ pub(crate) fn amount(fields: &Fields) -> Result<Won, ApiError> {
     let raw = fields.raw("amount").ok_or(wrong(MISSING))?;
     let won = serde_json::from_str::<i64>(raw).ok().and_then(|won| Won::new(won).ok());
     won.filter(|won| *won > Won::ZERO).ok_or(wrong(NOT_WON))
+}
+
+/// All that is left when left out.
+pub(crate) fn refund_amount(fields: &Fields) -> Result<Option<Won>, ApiError> {
+    fields.raw("amount").map(|_| amount(fields)).transpose()
+}
+
+pub(crate) fn refund_reason(fields: &Fields) -> Result<String, ApiError> {
+    required(fields, "reason", &REFUND_REASON)
+}
+
+/// The header's value; none when it was not sent.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let fitting = value.to_str().ok().filter(|key| IDEMPOTENCY_KEY.allows(key));
+    let wrong = ApiError::Invalid { field: "Idempotency-Key", rule: IDEMPOTENCY_KEY.words };
+    fitting.map(Some).ok_or(wrong)
 }
 
 fn required(fields: &Fields, name: &'static str, rule: &Rule) -> Result<String, ApiError> {

@@ -29,6 +29,7 @@ use crate::{problem::Problem, routes};
         routes::list_subscriptions::list_subscriptions,
         routes::show_subscription::show_subscription,
         routes::list_payments::list_payments,
+        routes::refund_payment::refund_payment,
         routes::start_scan::start_scan,
         routes::start_scan::start_scan_by_get,
         routes::health::healthz,
@@ -57,6 +58,8 @@ impl Modify for Credentials {
         let customer =
             scheme(Some("JWT"), "The login service's token; `sub` is the user id, `exp` is required");
         components.add_security_scheme("customer", customer);
+        let operator = scheme(None, "An operator's token, `op_…`, as `billing operator add` printed it");
+        components.add_security_scheme("operator", operator);
         components.add_security_scheme("cron", scheme(None, "CRON_SECRET"));
     }
 }

@@ -75,7 +75,7 @@ impl Problem {
                 _ => None,
             },
             toss_code: match error {
-                ApiError::Declined { code, .. } => Some(code.clone()),
+                ApiError::Declined { code, .. } | ApiError::RefundRefused { code, .. } => Some(code.clone()),
                 ApiError::PaymentCanceled { code } => code.clone(),
                 _ => None,
             },
@@ -100,6 +100,9 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::NotCanceled => "not_canceled",
         ApiError::PeriodEnded => "period_ended",
         ApiError::RefundInProgress => "refund_in_progress",
+        ApiError::NotRefundable => "not_refundable",
+        ApiError::IdempotencyConflict => "idempotency_conflict",
+        ApiError::RefundRefused { .. } => "refund_refused",
         ApiError::Declined { .. } => "payment_declined",
         ApiError::PaymentCanceled { .. } => "payment_canceled",
         ApiError::TooManyRequests { .. } => "too_many_requests",
@@ -112,8 +115,13 @@ fn message(error: &ApiError, language: Language) -> String {
     match (error, language) {
         (ApiError::Invalid { field, rule }, _) => format!("{field} {}.", rule.get(language)),
         // Toss words its refusals for customers, in Korean.
-        (ApiError::Declined { message, .. }, Language::Korean) => message.clone(),
+        (ApiError::Declined { message, .. } | ApiError::RefundRefused { message, .. }, Language::Korean) => {
+            message.clone()
+        }
         (ApiError::Declined { code, .. }, Language::English) => format!("The payment was declined ({code})."),
+        (ApiError::RefundRefused { code, .. }, Language::English) => {
+            format!("The refund was refused ({code}).")
+        }
         (other, _) => sentence(other).get(language).to_owned(),
     }
 }
@@ -144,6 +152,14 @@ fn sentence(error: &ApiError) -> Text {
         ApiError::RefundInProgress => {
             ("환불이 진행 중입니다. 잠시 후 다시 시도해 주세요.", "A refund is under way. Try again shortly.")
         }
+        ApiError::NotRefundable => {
+            ("환불할 수 있는 금액이 없는 결제입니다.", "The payment has nothing to give back.")
+        }
+        ApiError::IdempotencyConflict => (
+            "같은 Idempotency-Key가 다른 내용으로 이미 사용되었습니다.",
+            "The same Idempotency-Key was used before with other content.",
+        ),
+        ApiError::RefundRefused { .. } => ("환불이 거절되었습니다.", "The refund was refused."),
         ApiError::Declined { .. } => ("결제가 거절되었습니다.", "The payment was declined."),
         ApiError::PaymentCanceled { .. } => (
             "결제가 취소되었습니다. 청구된 금액은 없습니다.",

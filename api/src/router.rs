@@ -22,6 +22,7 @@ use crate::{
         list_subscriptions::list_subscriptions,
         metrics::show_metrics,
         openapi::show_openapi,
+        refund_payment::refund_payment,
         resume_subscription::resume_subscription,
         show_subscription::show_subscription,
         start_scan::{start_scan, start_scan_by_get},
@@ -34,6 +35,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/plans", get(list_plans))
         .route("/api/payments/confirm", post(confirm_payment))
         .route("/api/payments/confirm/{orderId}", get(confirmation_status))
+        .route("/api/payments/{id}/refund", post(refund_payment))
         .route("/api/payments/billing/auto", post(start_scan))
         .route("/api/cron/billing", get(start_scan_by_get))
         .route("/api/subscriptions", get(list_subscriptions))

@@ -2,7 +2,13 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use common::{domain::attempt::Attempt, store::SETTLED_CHANNEL};
+use common::{
+    domain::attempt::Attempt,
+    store::{
+        SETTLED_CHANNEL,
+        refund_requests::{self, Requested},
+    },
+};
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgPoolOptions},
@@ -11,6 +17,7 @@ use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::{Instant, sleep},
 };
+use uuid::Uuid;
 
 use crate::app::App;
 
@@ -90,12 +97,7 @@ impl Heard {
 /// It is on record already: if the database goes away meanwhile, the answer is still "being processed".
 pub(crate) async fn until_settled(app: &App, mut heard: Heard, mut attempt: Attempt) -> Attempt {
     let deadline = Instant::now() + app.confirm_wait;
-    while attempt.is_unfinished() && Instant::now() < deadline {
-        tokio::select! {
-            () = heard.of(&attempt.order_id) => {}
-            () = sleep(LOOK_EVERY.min(deadline - Instant::now())) => {}
-            () = app.stopping.cancelled() => return attempt,
-        }
+    while attempt.is_unfinished() && is_worth_a_look(app, &mut heard, &attempt.order_id, deadline).await {
         match look(app, &attempt).await {
             Ok(Some(fresh)) => attempt = fresh,
             Ok(None) => {}
@@ -103,6 +105,37 @@ pub(crate) async fn until_settled(app: &App, mut heard: Heard, mut attempt: Atte
         }
     }
     attempt
+}
+
+/// The same for a refund, which is announced by its id.
+pub(crate) async fn until_refunded(app: &App, mut heard: Heard, mut refund: Requested) -> Requested {
+    let deadline = Instant::now() + app.confirm_wait;
+    let name = refund.id.to_string();
+    while refund.is_unfinished() && is_worth_a_look(app, &mut heard, &name, deadline).await {
+        match look_at_refund(app, refund.id).await {
+            Ok(Some(fresh)) => refund = fresh,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a refund could not be looked at"),
+        }
+    }
+    refund
+}
+
+/// Waits for news, or until it is time to look anyway. False: the patience is over, or the process stops.
+async fn is_worth_a_look(app: &App, heard: &mut Heard, name: &str, deadline: Instant) -> bool {
+    if Instant::now() >= deadline {
+        return false;
+    }
+    tokio::select! {
+        () = heard.of(name) => true,
+        () = sleep(LOOK_EVERY.min(deadline - Instant::now())) => true,
+        () = app.stopping.cancelled() => false,
+    }
+}
+
+async fn look_at_refund(app: &App, id: Uuid) -> Result<Option<Requested>, common::store::StoreError> {
+    let mut conn = app.pool.acquire().await?;
+    refund_requests::find(&mut conn, id).await
 }
 
 async fn look(app: &App, attempt: &Attempt) -> Result<Option<Attempt>, common::store::StoreError> {

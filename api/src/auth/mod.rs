@@ -1,12 +1,14 @@
-//! Who asks: customers by the login service's JWT, the daily cron by its secret.
+//! Who asks: customers by the login service's JWT, operators and the daily cron by secrets of their own.
 
 mod cron;
 mod customer;
 mod jwks;
+mod operator;
 mod token;
 
 pub(crate) use cron::CronCaller;
 pub(crate) use customer::Customer;
+pub(crate) use operator::Operator;
 pub(crate) use token::Auth;
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};

@@ -2,8 +2,10 @@
 
 mod payment;
 mod plan;
+mod refund;
 mod subscription;
 
 pub(crate) use payment::PaymentView;
 pub(crate) use plan::PlanView;
+pub(crate) use refund::RefundView;
 pub(crate) use subscription::{NextAction, SubscriptionView, next_action};

@@ -17,6 +17,8 @@ mod problems;
 #[cfg(test)]
 mod published_keys;
 #[cfg(test)]
+mod refunds;
+#[cfg(test)]
 mod resumes;
 #[cfg(test)]
 mod support;
