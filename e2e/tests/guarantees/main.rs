@@ -20,6 +20,10 @@ mod mailbox;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod refunds;
+#[cfg(test)]
 mod renewal;
+#[cfg(test)]
+mod resume;
 #[cfg(test)]
 mod world;

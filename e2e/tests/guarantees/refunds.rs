@@ -1,0 +1,136 @@
+//! 환불: all or a part, once whatever happens to the answers, never more than was captured.
+
+use chrono::TimeDelta;
+use common::commands::refund::{RefundError, Wish, request_refund};
+use common::domain::{calendar::Cycle, money::Won};
+use common::store::refund_requests::Requested;
+use sandbox::{Effect, Fault, Operation};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::world::World;
+
+const ACTOR: &str = "operator:kim@example.com";
+
+async fn refund(
+    world: &World,
+    id: Uuid,
+    amount: Option<i64>,
+    key: Option<&str>,
+) -> Result<Requested, RefundError> {
+    let payment_id = world.story(id).await.payments[0].id;
+    let amount = amount.map(|won| Won::new(won).unwrap());
+    let wish = Wish { payment_id, amount, reason: "고객 요청", key, actor: ACTOR };
+    let mut tx = world.pool.begin().await.unwrap();
+    let requested = request_refund(&mut tx, wish, world.now()).await?;
+    tx.commit().await.unwrap();
+    Ok(requested)
+}
+
+async fn minutes(world: &mut World, minutes: u32) {
+    for _ in 0..minutes {
+        world.advance(TimeDelta::minutes(1));
+        world.run_due_jobs().await;
+    }
+}
+
+fn refund_mails(world: &World) -> usize {
+    world.subjects().iter().filter(|subject| subject.contains("환불")).count()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn all_that_is_left_goes_back_and_the_customer_is_told(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    refund(&world, id, None, None).await.unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.net(id).await, 0);
+    let letter = world.letters().into_iter().find(|letter| letter.subject == "집체크 환불 완료").unwrap();
+    assert!(letter.text.contains("9,900원"), "{}", letter.text);
+    let actor: String =
+        sqlx::query_scalar("select actor from subscription_events where what = 'payment.refunded'")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(actor, ACTOR);
+    assert!(matches!(refund(&world, id, None, None).await, Err(RefundError::NotRefundable)));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn parts_go_back_until_nothing_is_left_and_never_more(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    refund(&world, id, Some(4_000), None).await.unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
+    let too_much = refund(&world, id, Some(5_901), None).await;
+    assert!(matches!(too_much, Err(RefundError::TooMuch(left)) if left.get() == 5_900), "{too_much:?}");
+    refund(&world, id, None, None).await.unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(refund_mails(&world), 2);
+    assert_eq!(world.net(id).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_same_key_again_is_the_same_refund_and_with_other_content_a_conflict(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let first = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
+    let again = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
+    assert_eq!(first, again);
+    let other = refund(&world, id, Some(5_000), Some("click-1")).await;
+    assert!(matches!(other, Err(RefundError::KeyTaken)), "{other:?}");
+    let second = refund(&world, id, Some(1_000), Some("click-2")).await;
+    assert!(matches!(second, Err(RefundError::InProgress)), "{second:?}");
+    world.run_due_jobs().await;
+    assert_eq!(refund(&world, id, Some(4_000), Some("click-1")).await.unwrap().id, first.id);
+    assert_eq!(world.net(id).await, 5_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_whose_answer_is_lost_is_made_once(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let lost =
+        [Effect::ApproveThenCut, Effect::Error500Approved, Effect::Error500NotApproved, Effect::Garbage];
+    for (n, effect) in lost.into_iter().enumerate() {
+        let id = world.subscriber_called(&format!("ORDER_{n}"), Cycle::Monthly).await;
+        world.sandbox.fault(Fault::next(Operation::Cancel, effect)).unwrap();
+        refund(&world, id, Some(4_000), None).await.unwrap();
+        world.run_due_jobs().await;
+        assert_eq!(world.story(id).await.statuses(), ["completed"], "fault {n}");
+        let meanwhile = refund(&world, id, None, None).await;
+        assert!(matches!(meanwhile, Err(RefundError::InProgress)), "fault {n}: {meanwhile:?}");
+        minutes(&mut world, 10).await;
+        assert_eq!(world.story(id).await.statuses(), ["partially_refunded"], "fault {n}");
+        assert_eq!(world.net(id).await, 5_900, "fault {n}");
+        assert_eq!(refund_mails(&world), n + 1);
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    refund(&world, id, None, None).await.unwrap();
+    sqlx::query("delete from jobs where kind = 'refund-payment'").execute(&world.pool).await.unwrap();
+    world.advance(TimeDelta::minutes(3));
+    world.settle().await;
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.net(id).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn money_that_went_back_behind_our_back_is_not_given_back_a_second_time(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let payment_key = world.story(id).await.payments[0].payment_key.clone().unwrap();
+    world.sandbox.cancel_in_dashboard(&payment_key, Some(5_000), "전화 요청").unwrap();
+    let asked = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
+    world.run_due_jobs().await;
+    let after = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
+    assert_eq!(after.id, asked.id);
+    assert_eq!(after.toss_code.as_deref(), Some("NOT_MATCHES_REFUNDABLE_AMOUNT"));
+    assert_eq!(world.net(id).await, 4_900);
+}
