@@ -21,8 +21,7 @@ async fn every_program_explains_itself() {
 #[tokio::test]
 async fn without_variables_every_program_lists_all_that_it_needs_and_exits_2() {
     let api = ["DATABASE_URL", "CRON_SECRET", "AUTH_JWT_SECRET"].as_slice();
-    let worker = ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL", "MAIL_FROM"]
-        .as_slice();
+    let worker = ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL"].as_slice();
     let needs = [
         (Program::named("billing-api"), api),
         (Program::named("billing-worker"), worker),
