@@ -1,6 +1,7 @@
 //! Customer e-mails as pure functions: facts in, subject, HTML and text out. Nothing here sends, stores or asks the time.
 
 mod card_needed;
+mod card_replacement;
 mod letter;
 mod links;
 mod one_line;
@@ -18,6 +19,7 @@ mod tests;
 use url::Url;
 
 pub use card_needed::{CardNeeded, card_needed};
+pub use card_replacement::{CardReplacement, card_replacement};
 pub use payment_failed::{PaymentFailed, payment_failed};
 pub use payment_refunded::{PaymentRefunded, payment_refunded};
 pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};

@@ -102,6 +102,18 @@ pub(super) fn without_card(customer_name: &str) -> CardNeeded<'_> {
     }
 }
 
+pub(super) fn with_doubtful_card(customer_name: &str) -> CardReplacement<'_> {
+    CardReplacement {
+        customer_name,
+        plan_name: "퍼스널",
+        cycle: Cycle::Monthly,
+        amount: won(9_900),
+        next_date: date("2026-12-22"),
+        card_number: Some("43300000****000*"),
+        subscription_ref: SUB,
+    }
+}
+
 pub(super) fn refunded(customer_name: &str) -> PaymentRefunded<'_> {
     PaymentRefunded {
         customer_name,
@@ -130,6 +142,7 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         ("subscription_canceled", subscription_canceled(brand, &canceled(name))),
         ("subscription_canceled_without_access", subscription_canceled(brand, &without_access)),
         ("card_needed", card_needed(brand, &without_card(name))),
+        ("card_replacement", card_replacement(brand, &with_doubtful_card(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),
     ]

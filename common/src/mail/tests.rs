@@ -42,6 +42,7 @@ fn subjects_are_those_of_the_guide_under_any_brand() {
             "우리집 구독 갱신 안내",
             "우리집 구독 취소 완료",
             "우리집 결제 카드 등록 안내",
+            "우리집 결제 카드 확인 안내",
             "우리집 환불 완료",
         ]
     );
