@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod presence;
 pub mod seal;
 pub mod store;
+pub mod webhook;
 
 /// The job table, for crates that know it through this one only.
 pub use queue;

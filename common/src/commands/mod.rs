@@ -2,5 +2,6 @@
 
 pub mod cancel;
 pub mod confirm;
+pub mod receive_webhook;
 pub mod refund;
 pub mod resume;

@@ -2,6 +2,8 @@
 
 mod charge_subscription;
 mod confirm_payment;
+mod handle_webhook;
+mod reconcile_payments;
 mod refund_payment;
 mod scan_due_subscriptions;
 mod send_email;
@@ -9,6 +11,8 @@ mod send_renewal_notices;
 
 pub use charge_subscription::ChargeSubscription;
 pub use confirm_payment::ConfirmPayment;
+pub use handle_webhook::HandleWebhook;
+pub use reconcile_payments::ReconcilePayments;
 pub use refund_payment::RefundPayment;
 pub use scan_due_subscriptions::ScanDueSubscriptions;
 pub use send_email::SendEmail;
@@ -38,13 +42,15 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Every kind the worker handles.
-pub const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 8] = [
     ConfirmPayment::KIND,
     ScanDueSubscriptions::KIND,
     ChargeSubscription::KIND,
     RefundPayment::KIND,
     SendRenewalNotices::KIND,
     SendEmail::KIND,
+    HandleWebhook::KIND,
+    ReconcilePayments::KIND,
 ];
 
 /// The row that `job` becomes.

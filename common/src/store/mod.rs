@@ -1,15 +1,20 @@
 //! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
 
+pub mod breaks;
+pub mod doubtful_cards;
 pub mod dunning;
 pub mod emails;
 pub mod events;
+pub mod found_refunds;
 pub mod gate;
 pub mod invoices;
 pub mod operators;
+pub mod payment_keys;
 pub mod payment_methods;
 pub mod payments;
 pub mod plans;
 pub mod processes;
+pub mod reconcile;
 pub mod refund_requests;
 pub mod refunds;
 pub mod scan;
@@ -18,6 +23,7 @@ pub mod story;
 pub mod subscriptions;
 pub mod sweep;
 pub mod users;
+pub mod webhooks;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{

@@ -207,7 +207,7 @@ pub async fn keep_card(
     let done = sqlx::query!(
         r#"
         update subscriptions
-           set billing_key = $2, card_number = $3, card_registered_at = $4, updated_at = $4
+           set billing_key = $2, card_number = $3, card_registered_at = $4, card_suspect_since = null, updated_at = $4
          where id = $1
         "#,
         id,

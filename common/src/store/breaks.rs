@@ -1,0 +1,222 @@
+//! What comparing the books found: a row per break and a row per run. Neither is ever deleted.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, one_row};
+use crate::{domain::reconcile::Break, id::new_id};
+
+/// A break as people read it. Amounts in won.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakLine {
+    pub id: Uuid,
+    /// The civil day in Seoul on which the money moved.
+    pub date: NaiveDate,
+    pub kind: String,
+    pub reference: String,
+    pub order_id: Option<String>,
+    pub payment_key: Option<String>,
+    pub transaction_key: Option<String>,
+    pub payment_id: Option<Uuid>,
+    pub refund_id: Option<Uuid>,
+    pub our_amount: Option<i64>,
+    pub their_amount: Option<i64>,
+    pub first_seen_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub resolved_at: Option<DateTime<Utc>>,
+    pub resolution: Option<String>,
+}
+
+/// A finished comparison of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    pub id: Uuid,
+    pub date: NaiveDate,
+    pub job_id: i64,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    /// Rows of the gateway.
+    pub captures: i32,
+    pub refunds: i32,
+    /// Rows of ours.
+    pub payments: i32,
+    pub our_refunds: i32,
+    pub breaks_open: i32,
+    pub breaks_new: i32,
+    pub breaks_ended: i32,
+}
+
+/// A break as it was written down: its row, and whether this run is the first to see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    pub id: Uuid,
+    pub is_new: bool,
+}
+
+/// Writes a break down as seen now, open again if it had been resolved.
+pub async fn record(
+    conn: &mut PgConnection,
+    date: NaiveDate,
+    found: &Break,
+    now: DateTime<Utc>,
+) -> Result<Recorded, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        insert into reconciliation_breaks
+            (id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
+             their_amount, first_seen_at, last_seen_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+        on conflict on constraint reconciliation_breaks_once do update
+           set last_seen_at = excluded.last_seen_at, resolved_at = null, resolution = null,
+               payment_id = excluded.payment_id, refund_id = excluded.refund_id,
+               our_amount = excluded.our_amount, their_amount = excluded.their_amount
+        returning id, first_seen_at = last_seen_at as "is_new!"
+        "#,
+        new_id(now),
+        date,
+        <&str>::from(found.kind),
+        found.reference,
+        found.order_id,
+        found.payment_key,
+        found.transaction_key,
+        found.payment_id,
+        found.refund_id,
+        found.our_amount,
+        found.their_amount,
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Recorded { id: row.id, is_new: row.is_new })
+}
+
+/// The cause of a break is gone, and how.
+pub async fn resolve(
+    conn: &mut PgConnection,
+    id: Uuid,
+    resolution: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update reconciliation_breaks set resolved_at = $2, resolution = $3 where id = $1 and resolved_at is null",
+        id,
+        now,
+        resolution,
+    )
+    .execute(conn)
+    .await?;
+    one_row("resolve a break", &done)
+}
+
+/// Resolves the breaks of a day that were last seen before `since`. Answers how many.
+pub async fn resolve_unseen(
+    conn: &mut PgConnection,
+    date: NaiveDate,
+    since: DateTime<Utc>,
+    resolution: &str,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update reconciliation_breaks set resolved_at = $3, resolution = $4
+         where date = $1 and resolved_at is null and last_seen_at < $2
+        "#,
+        date,
+        since,
+        now,
+        resolution,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// How many breaks of a day are open.
+pub async fn count_open(conn: &mut PgConnection, date: NaiveDate) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from reconciliation_breaks where date = $1 and resolved_at is null"#,
+        date
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
+}
+
+pub async fn insert_run(conn: &mut PgConnection, run: &Run) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into reconciliation_runs
+            (id, date, job_id, started_at, finished_at, captures, refunds, payments, our_refunds, breaks_open,
+             breaks_new, breaks_ended)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        "#,
+        run.id,
+        run.date,
+        run.job_id,
+        run.started_at,
+        run.finished_at,
+        run.captures,
+        run.refunds,
+        run.payments,
+        run.our_refunds,
+        run.breaks_open,
+        run.breaks_new,
+        run.breaks_ended,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The comparison that a job has finished.
+pub async fn run_of_job(conn: &mut PgConnection, job_id: i64) -> Result<Option<Run>, StoreError> {
+    let run = sqlx::query_as!(
+        Run,
+        r#"
+        select id, date, job_id, started_at, finished_at, captures, refunds, payments, our_refunds, breaks_open,
+               breaks_new, breaks_ended
+          from reconciliation_runs where job_id = $1 order by finished_at desc limit 1
+        "#,
+        job_id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(run)
+}
+
+/// The breaks of a day, resolved ones included, in the order in which they were found.
+pub async fn of_day(conn: &mut PgConnection, date: NaiveDate) -> Result<Vec<BreakLine>, StoreError> {
+    let lines = sqlx::query_as!(
+        BreakLine,
+        r#"
+        select id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
+               their_amount, first_seen_at, last_seen_at, resolved_at, resolution
+          from reconciliation_breaks where date = $1 order by first_seen_at, kind, reference
+        "#,
+        date
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(lines)
+}
+
+/// The breaks that wait for somebody, newest day first.
+pub async fn open(conn: &mut PgConnection, limit: i64) -> Result<Vec<BreakLine>, StoreError> {
+    let lines = sqlx::query_as!(
+        BreakLine,
+        r#"
+        select id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
+               their_amount, first_seen_at, last_seen_at, resolved_at, resolution
+          from reconciliation_breaks where resolved_at is null order by date desc, first_seen_at, kind, reference
+         limit $1
+        "#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(lines)
+}

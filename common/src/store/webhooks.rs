@@ -1,0 +1,125 @@
+//! Webhooks that came in: kept once, looked at by a job, ended with what was made of them.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, one_row};
+
+#[derive(Debug, Clone)]
+pub struct NewWebhook<'a> {
+    pub id: Uuid,
+    pub transmission_id: &'a str,
+    pub headers: Value,
+    pub body: &'a [u8],
+    pub event_type: Option<&'a str>,
+}
+
+/// One that has not been looked at yet.
+#[derive(Debug, Clone)]
+pub struct ReceivedWebhook {
+    pub id: Uuid,
+    pub received_at: DateTime<Utc>,
+    pub body: Vec<u8>,
+}
+
+/// What was made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum WebhookEnd {
+    /// What it hinted at is booked, or was before.
+    Handled,
+    /// Nothing of ours, forged, or of no interest.
+    Ignored,
+    /// A person has to look.
+    Failed,
+}
+
+/// Keeps a webhook unless its transmission is known. Answers whether it is new.
+pub async fn insert(
+    conn: &mut PgConnection,
+    new: &NewWebhook<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        r#"
+        insert into webhook_events_in (id, transmission_id, received_at, headers, body, event_type)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict on constraint webhook_events_in_transmission_id_key do nothing
+        "#,
+        new.id,
+        new.transmission_id,
+        now,
+        new.headers,
+        new.body,
+        new.event_type,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The webhook if nothing has been made of it yet.
+pub async fn find_received(conn: &mut PgConnection, id: Uuid) -> Result<Option<ReceivedWebhook>, StoreError> {
+    let row = sqlx::query_as!(
+        ReceivedWebhook,
+        "select id, received_at, body from webhook_events_in where id = $1 and state = 'received'",
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Ends it. `body` is what is kept of it from here on.
+pub async fn settle(
+    conn: &mut PgConnection,
+    id: Uuid,
+    end: WebhookEnd,
+    note: &str,
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update webhook_events_in set state = $2, note = $3, body = $4, handled_at = $5
+         where id = $1 and state = 'received'
+        "#,
+        id,
+        <&str>::from(end),
+        note,
+        body,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("settle a webhook", &done)
+}
+
+/// Received between `after` and `before`, and without a waiting or running job.
+pub async fn stranded(
+    conn: &mut PgConnection,
+    after: DateTime<Utc>,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        select webhook.id from webhook_events_in webhook
+         where webhook.state = 'received' and webhook.received_at >= $1 and webhook.received_at < $2
+           and not exists (
+               select from jobs
+                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
+                  and jobs.subject->>'webhook' = webhook.id::text)
+         order by webhook.received_at
+         limit $3
+        "#,
+        after,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
