@@ -7,7 +7,8 @@ use chrono_tz::{Asia::Seoul, Tz};
 use common::queue::{Enqueued, JobError};
 use common::{
     domain::calendar::seoul_midnight,
-    jobs::{self, ScanDueSubscriptions, SendRenewalNotices},
+    jobs::{self, ReconcilePayments, ScanDueSubscriptions, SendRenewalNotices},
+    store::reconcile,
 };
 use croner::{
     Cron,
@@ -16,6 +17,9 @@ use croner::{
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::env::Env;
+
+/// How far back the books are compared that were missed, or that still differ.
+const RECONCILE_DAYS_BACK: i32 = 31;
 
 /// `SCAN_CRON`: second, minute, hour, day, month, weekday, in Seoul.
 #[derive(Debug, Clone)]
@@ -59,6 +63,12 @@ pub async fn catch_up(env: &Env, schedule: &Schedule) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     let scan = jobs::enqueue(&mut tx, &ScanDueSubscriptions { date }, now, now).await?;
     let notices = jobs::enqueue(&mut tx, &SendRenewalNotices { date }, now, now).await?;
+    if let Some(yesterday) = date.pred_opt() {
+        for day in reconcile::days_to_compare(&mut tx, yesterday, RECONCILE_DAYS_BACK).await? {
+            let job = ReconcilePayments { date: day, daily_run: Some(date) };
+            jobs::enqueue(&mut tx, &job, now, now).await?;
+        }
+    }
     tx.commit().await?;
     if matches!(scan, Enqueued::New(_)) {
         tracing::info!(%date, scan.job = scan.id(), notices.job = notices.id(), "daily runs enqueued");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
-    SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, HandleWebhook, Job, KINDS, ReconcilePayments, RefundPayment,
+    ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
 use common::queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
 
@@ -49,6 +49,12 @@ async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {
             handlers::send_renewal_notices(serde_json::from_value(claimed.args)?, lease, data).await
         }
         SendEmail::KIND => handlers::send_email(serde_json::from_value(claimed.args)?, lease, data).await,
+        HandleWebhook::KIND => {
+            handlers::handle_webhook(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        ReconcilePayments::KIND => {
+            handlers::reconcile_payments(serde_json::from_value(claimed.args)?, lease, data).await
+        }
         other => Err(JobError::new(format!("no handler for {other}"))),
     }
 }

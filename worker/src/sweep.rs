@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use common::queue::JobError;
 use common::{
-    jobs::{self, ChargeSubscription, ConfirmPayment, RefundPayment, SendEmail},
-    store::sweep,
+    jobs::{self, ChargeSubscription, ConfirmPayment, HandleWebhook, RefundPayment, SendEmail},
+    store::{sweep, webhooks},
 };
 
 use crate::env::Env;
@@ -12,6 +12,8 @@ use crate::env::Env;
 /// What has not moved for this long, and has no job, has lost it.
 const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
 const BATCH: i64 = 1_000;
+/// A webhook that nobody could make anything of for this long is left to the operators.
+const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
 /// Looks once. Answers how many jobs it made.
 pub async fn sweep(env: &Env) -> Result<usize, JobError> {
@@ -36,6 +38,10 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     }
     for (refund_id, subscription_id) in sweep::stranded_refunds(&mut tx, before, BATCH).await? {
         jobs::enqueue(&mut tx, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for webhook_id in webhooks::stranded(&mut tx, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &HandleWebhook { webhook_id }, now, now).await?;
         made = made.saturating_add(1);
     }
     tx.commit().await?;

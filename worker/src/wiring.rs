@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, Job, KINDS, RefundPayment, ScanDueSubscriptions, SendEmail,
-    SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, HandleWebhook, Job, KINDS, ReconcilePayments, RefundPayment,
+    ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
 use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
@@ -34,6 +34,9 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         (money(ConfirmPayment::KIND).concurrency(16), money(ChargeSubscription::KIND).concurrency(charges));
     let refund = money(RefundPayment::KIND).concurrency(4);
     let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
+    // It books, but moves no money: cut off, it starts over.
+    let webhook = KindConfig::new(HandleWebhook::KIND).concurrency(4).on_stop(OnStop::HandBack);
+    let reconcile = daily(ReconcilePayments::KIND);
     let email = KindConfig::new(SendEmail::KIND)
         .concurrency(8)
         .timeout(Duration::from_mins(2))
@@ -56,4 +59,6 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         .register(worker!(ScanDueSubscriptions, scan, handlers::scan_due_subscriptions))
         .register(worker!(SendRenewalNotices, notices, handlers::send_renewal_notices))
         .register(worker!(SendEmail, email, handlers::send_email))
+        .register(worker!(HandleWebhook, webhook, handlers::handle_webhook))
+        .register(worker!(ReconcilePayments, reconcile, handlers::reconcile_payments))
 }

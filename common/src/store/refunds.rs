@@ -107,23 +107,27 @@ pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) ->
     one_row("mark a refund sent", &done)
 }
 
+/// It went back, at `refunded_at` by the gateway's clock where it said so.
 pub async fn complete(
     conn: &mut PgConnection,
     id: Uuid,
     transaction_key: Option<&str>,
+    refunded_at: Option<DateTime<Utc>>,
     trace_id: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
         update refunds
-           set status = 'completed', transaction_key = $2, toss_trace_id = coalesce($3, toss_trace_id), settled_at = $4
+           set status = 'completed', transaction_key = $2, refunded_at = $5,
+               toss_trace_id = coalesce($3, toss_trace_id), settled_at = $4
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
         transaction_key,
         trace_id,
         now,
+        refunded_at,
     )
     .execute(conn)
     .await?;

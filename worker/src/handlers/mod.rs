@@ -2,6 +2,8 @@
 
 mod charge_subscription;
 mod confirm_payment;
+mod handle_webhook;
+mod reconcile_payments;
 mod refund_payment;
 mod scan_due_subscriptions;
 mod send_email;
@@ -9,6 +11,8 @@ mod send_renewal_notices;
 
 pub(crate) use charge_subscription::charge_subscription;
 pub(crate) use confirm_payment::confirm_payment;
+pub(crate) use handle_webhook::handle_webhook;
+pub(crate) use reconcile_payments::reconcile_payments;
 pub(crate) use refund_payment::refund_payment;
 pub(crate) use scan_due_subscriptions::{invoices_for, scan_due_subscriptions};
 pub(crate) use send_email::send_email;

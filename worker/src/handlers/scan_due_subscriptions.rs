@@ -28,7 +28,7 @@ pub(crate) async fn scan_due_subscriptions(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    if let Some(finish) = money::gate::pauses_scan(&env).await? {
+    if let Some(finish) = money::gate::away(&env).await? {
         return Ok(Ran::Finish(finish));
     }
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);

@@ -11,11 +11,11 @@ use common::{
 };
 use secrecy::ExposeSecret;
 use toss::{
-    Account, BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, IdempotencyKey, LookupOutcome,
-    Payment, Reason, ReasonKind, Why, WhyKind, outcome_of_lookup,
+    BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, IdempotencyKey, LookupOutcome, Payment, Reason,
+    ReasonKind, Why, WhyKind, outcome_of_lookup,
 };
 
-use super::alarm;
+use super::{alarm, read_back::account_of};
 use crate::env::Env;
 
 /// Charges or confirms. `again`: the same order and key went out before, and the gateway did not know the order.
@@ -52,10 +52,7 @@ pub(super) async fn for_money(
 
 /// Asks what became of an attempt that was, or may have been, sent.
 pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Attempt) -> Outcome {
-    let account = match attempt.kind {
-        PaymentKind::First => Account::Widget,
-        PaymentKind::Renewal => Account::Billing,
-    };
+    let account = account_of(attempt.kind);
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
         LookupOutcome::Found(payment) => {
             let found = outcome_of_lookup(&payment, &attempt.order_id, i64::from(attempt.amount.get()));

@@ -51,8 +51,9 @@ pub(crate) async fn closed(env: &Env) -> Result<Option<Finish>, JobError> {
     }))
 }
 
-/// While Toss does not work there is no use in making charge jobs. Takes no probe: a scan asks nothing.
-pub(crate) async fn pauses_scan(env: &Env) -> Result<Option<Finish>, JobError> {
+/// While Toss does not work there is no use in making charge jobs, nor in comparing notes with it. Takes no probe, which is
+/// money's, and no turn.
+pub(crate) async fn away(env: &Env) -> Result<Option<Finish>, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
     let stand = gate::read(&mut conn).await?;
@@ -62,7 +63,7 @@ pub(crate) async fn pauses_scan(env: &Env) -> Result<Option<Finish>, JobError> {
     Ok(match stand.breaker.passage(now) {
         Passage::Free | Passage::OneProbe => None,
         Passage::ClosedUntil(run_at) => {
-            Some(Finish::Snooze { reason: "Toss does not work at present: the scan waits".into(), run_at })
+            Some(Finish::Snooze { reason: "Toss does not work at present: this waits".into(), run_at })
         }
     })
 }

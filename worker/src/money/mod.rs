@@ -2,15 +2,26 @@
 
 mod advance;
 mod alarm;
+mod announced;
 mod ask;
 mod decline;
+mod doubtful_card;
 mod facts;
+mod found_refunds;
 pub(crate) mod gate;
 mod letters;
 mod paid;
+mod read_back;
 mod record;
 mod refund;
+mod their_books;
 
 pub(crate) use advance::advance;
+pub(crate) use alarm::raise as raise_alarm;
+pub(crate) use announced::{Verdict, follow, is_forged, named_attempt};
+pub(crate) use doubtful_card::{Doubted, doubt_card};
+pub(crate) use found_refunds::{Booked, book_found_refunds};
 pub(crate) use letters::plan_name;
+pub(crate) use read_back::read_back;
 pub(crate) use refund::advance_refund;
+pub(crate) use their_books::{Unread, read_their_books};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::queue::Finish;
 use common::{
     domain::{
-        attempt::Attempt,
+        attempt::{Attempt, PaymentKind},
         charge::{AfterPaid, after_paid},
         outcome::Receipt,
         refund::{Refund, RefundStatus},
@@ -12,7 +12,7 @@ use common::{
     id::{new_id, new_key},
     jobs::{self, RefundPayment},
     store::{
-        self,
+        self, doubtful_cards,
         events::{self, Entry},
         invoices, payments, refunds, subscriptions,
     },
@@ -36,6 +36,9 @@ pub(super) async fn apply(
     if let Some(sealed) = &receipt.sealed_billing_key {
         let number = receipt.card_number.as_deref();
         subscriptions::keep_card(conn, subscription.id, sealed, number, now).await?;
+    }
+    if attempt.kind == PaymentKind::Renewal {
+        doubtful_cards::trust(conn, subscription.id, now).await?;
     }
     match after_paid(subscription.status) {
         AfterPaid::Activate => {

@@ -21,7 +21,7 @@ use crate::{crash, env::Env};
 
 /// Why an outcome could not be recorded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordError {
+pub(crate) enum RecordError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, KEY_LIFETIME, PaymentKind},
+        attempt::{Attempt, KEY_LIFETIME},
         refund::{Refund, RefundStatus},
     },
     id::{new_key, subscription_ref},
@@ -23,7 +23,7 @@ use sqlx::PgConnection;
 use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome};
 use uuid::Uuid;
 
-use super::{alarm, gate, letters, record::RecordError};
+use super::{alarm, gate, letters, read_back::account_of, record::RecordError};
 use crate::{crash, env::Env};
 
 /// Moves one refund on by at most one call.
@@ -125,10 +125,7 @@ impl Call<'_> {
     }
 
     fn account(&self) -> Account {
-        match self.payment.kind {
-            PaymentKind::First => Account::Widget,
-            PaymentKind::Renewal => Account::Billing,
-        }
+        account_of(self.payment.kind)
     }
 
     fn payment_key(&self) -> &str {
@@ -152,7 +149,9 @@ async fn record(
         CancelOutcome::Canceled(after) => {
             let made = after.cancels.last();
             let transaction = made.and_then(|cancel| cancel.transaction_key.as_deref());
-            refunds::complete(&mut tx, refund.id, transaction, after.trace_id.as_deref(), now).await?;
+            let made_at = made.and_then(|cancel| cancel.canceled_at).map(|at| at.to_utc());
+            refunds::complete(&mut tx, refund.id, transaction, made_at, after.trace_id.as_deref(), now)
+                .await?;
             let whole = refunds::completed_of(&mut tx, payment.id).await? >= payment.amount;
             payments::mark_refunded(&mut tx, payment.id, whole).await?;
             let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };

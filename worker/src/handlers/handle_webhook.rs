@@ -1,0 +1,126 @@
+//! Looks at what a webhook hints at: reads it back from Toss, and does what it finds there.
+
+use apalis::prelude::Data;
+use chrono::TimeDelta;
+use common::{
+    jobs::HandleWebhook,
+    queue::{Finish, JobError, Lease, Ran},
+    store::webhooks::{self, ReceivedWebhook, WebhookEnd},
+    webhook::{Hint, NamedPayment, hint, without_billing_keys},
+};
+use sqlx::{Postgres, Transaction};
+use toss::LookupOutcome;
+
+use crate::{
+    env::Env,
+    money::{self, Doubted, Verdict},
+};
+
+/// What could not be settled by then is left to a person; the daily comparison of the books goes on.
+const PATIENCE: TimeDelta = TimeDelta::hours(24);
+/// Toss did not answer the question.
+const ASK_AGAIN: TimeDelta = TimeDelta::minutes(1);
+
+#[tracing::instrument(name = "job.handle_webhook", skip_all, fields(webhook.id = %job.webhook_id))]
+pub(crate) async fn handle_webhook(
+    job: HandleWebhook,
+    lease: Lease,
+    env: Data<Env>,
+) -> Result<Ran, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let Some(event) = webhooks::find_received(&mut conn, job.webhook_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the webhook is settled".into())));
+    };
+    drop(conn);
+    match hint(&event.body) {
+        Hint::Payment(named) => about_payment(&env, &lease, &event, &named).await,
+        Hint::BillingKeyDeleted(billing_key) => {
+            let now = env.clock.now();
+            let mut tx = env.pool.begin().await?;
+            let verdict = match money::doubt_card(&env, &mut tx, &billing_key, now).await? {
+                Doubted::NoCard => Verdict::ignored("no card of ours is charged with this key"),
+                Doubted::Cards(count) => Verdict::End(
+                    WebhookEnd::Handled,
+                    format!("{count} marked for replacement; the next charge tells"),
+                ),
+            };
+            end(&env, &lease, tx, &event, verdict).await
+        }
+        Hint::Other(kind) => {
+            let verdict = Verdict::ignored(format!("{kind}: nothing that concerns billing"));
+            end(&env, &lease, env.pool.begin().await?, &event, verdict).await
+        }
+        Hint::Unreadable => {
+            let verdict = Verdict::ignored("the body is not a JSON object");
+            end(&env, &lease, env.pool.begin().await?, &event, verdict).await
+        }
+    }
+}
+
+async fn about_payment(
+    env: &Env,
+    lease: &Lease,
+    event: &ReceivedWebhook,
+    named: &NamedPayment,
+) -> Result<Ran, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let Some((attempt, kept)) = money::named_attempt(&mut conn, named).await? else {
+        let verdict = Verdict::ignored("no payment of ours goes by this order or key");
+        return end(env, lease, env.pool.begin().await?, event, verdict).await;
+    };
+    drop(conn);
+    if let Some(finish) = money::gate::away(env).await? {
+        return Ok(Ran::Finish(finish));
+    }
+    let shown = match money::read_back(env, &attempt).await? {
+        LookupOutcome::Found(shown) => shown,
+        LookupOutcome::NotFound { .. } => {
+            let verdict = Verdict::ignored("Toss knows no such payment");
+            return end(env, lease, env.pool.begin().await?, event, verdict).await;
+        }
+        LookupOutcome::Unavailable(why) => {
+            tracing::info!(why = why.message, "the payment could not be read back");
+            let verdict = Verdict::Later("Toss could not be asked", ASK_AGAIN);
+            return end(env, lease, env.pool.begin().await?, event, verdict).await;
+        }
+    };
+    let mut tx = env.pool.begin().await?;
+    let verdict = if money::is_forged(named, &shown, kept.as_ref()) {
+        money::raise_alarm("forged_webhook");
+        tracing::error!(order.id = attempt.order_id, "a webhook carries another secret than its payment");
+        Verdict::ignored("forged: it carries another secret than its payment")
+    } else {
+        money::follow(env, &mut tx, &attempt, &shown, env.clock.now()).await?
+    };
+    end(env, lease, tx, event, verdict).await
+}
+
+/// The end of the event, of its job, and whatever was booked for it: one commit.
+async fn end(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Transaction<'static, Postgres>,
+    event: &ReceivedWebhook,
+    verdict: Verdict,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let verdict = match verdict {
+        Verdict::Later(reason, _) if now - event.received_at >= PATIENCE => {
+            Verdict::End(WebhookEnd::Failed, format!("{reason}, for a day now"))
+        }
+        other => other,
+    };
+    let finish = match verdict {
+        Verdict::Later(reason, wait) => Finish::Snooze { reason: reason.into(), run_at: now + wait },
+        Verdict::End(ended, note) => {
+            let body = without_billing_keys(&event.body);
+            webhooks::settle(&mut tx, event.id, ended, &note, &body, now).await?;
+            match ended {
+                WebhookEnd::Handled => Finish::Done(Some(note)),
+                WebhookEnd::Ignored => Finish::Discard(note),
+                WebhookEnd::Failed => Finish::Fail(note),
+            }
+        }
+    };
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
