@@ -46,13 +46,11 @@ pub fn found<'a>(cancels: &'a [GatewayCancel], booked: &[BookedRefund], captured
             RefundStatus::Failed => {}
             RefundStatus::Completed => {
                 back = back.saturating_add(refund.amount.get().into());
-                match &refund.transaction_key {
-                    None => nameless.push(refund.amount),
-                    Some(_) => {
-                        let is_shown =
-                            |cancel: &GatewayCancel| cancel.transaction_key == refund.transaction_key;
-                        unsettled |= !cancels.iter().any(is_shown);
-                    }
+                let is_shown = |cancel: &GatewayCancel| cancel.transaction_key == refund.transaction_key;
+                if refund.transaction_key.is_none() {
+                    nameless.push(refund.amount);
+                } else if !cancels.iter().any(is_shown) {
+                    unsettled = true;
                 }
             }
         }
