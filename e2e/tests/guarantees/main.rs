@@ -20,10 +20,14 @@ mod mailbox;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod reconciliation;
+#[cfg(test)]
 mod refunds;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod webhooks;
 #[cfg(test)]
 mod world;
