@@ -1,0 +1,200 @@
+//! The queue as it is used: enqueued in batches, run through apalis, one transaction per job or none of its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use apalis::prelude::{Data, Monitor, WorkerBuilder};
+use chrono::{DateTime, Utc};
+use common::{
+    clock::Clock,
+    queue::{Finish, JobError, KindConfig, Lease, NewJob, Queue, QueueConfig, Ran, enqueue, enqueue_many},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    figure::{Figure, Unit},
+    latency::Samples,
+    postgres::Limits,
+};
+
+const KIND: &str = "bench";
+const ENQUEUED: u32 = 100_000;
+const BATCH: usize = 5_000;
+const IN_A_TRANSACTION: u32 = 15_000;
+const IN_A_TRANSACTION_AT_ONCE: usize = 32;
+const IDLE_JOBS: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(10);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Work {
+    /// Done is written together with others'.
+    Nothing,
+    /// Done is written in a transaction of its own, as an effect would be.
+    OwnTransaction,
+    /// Says when it has started.
+    Tell,
+}
+
+#[derive(Clone)]
+struct Env {
+    pool: PgPool,
+    left: Arc<AtomicU32>,
+    all_done: Arc<tokio::sync::Notify>,
+    started: mpsc::UnboundedSender<Instant>,
+}
+
+fn now() -> DateTime<Utc> {
+    Clock::System.now()
+}
+
+async fn handle(work: Work, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
+    let ran = match work {
+        Work::Nothing => Finish::Done(None).into(),
+        Work::OwnTransaction => {
+            let tx = env.pool.begin().await?;
+            lease.commit(tx, Finish::Done(None), now()).await?.into()
+        }
+        Work::Tell => {
+            let _ = env.started.send(Instant::now());
+            Finish::Done(None).into()
+        }
+    };
+    if env.left.fetch_sub(1, Relaxed) == 1 {
+        env.all_done.notify_one();
+    }
+    Ok(ran)
+}
+
+/// One process's part in the queue, as in the worker.
+struct Worker {
+    env: Env,
+    starts: mpsc::UnboundedReceiver<Instant>,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Worker {
+    /// Expects this many jobs and no more.
+    async fn start(pool: &PgPool, concurrency: usize, jobs: u32) -> anyhow::Result<Self> {
+        let connections = u32::try_from(concurrency.min(IN_A_TRANSACTION_AT_ONCE))?.saturating_add(8);
+        let options = pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().max_connections(connections).connect_with(options).await?;
+        let config = QueueConfig::new("bench", Arc::new(now), Arc::new(|| 0.5));
+        let queue = Queue::start(pool.clone(), config)?;
+        let (started, starts) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let left = Arc::new(AtomicU32::new(jobs));
+        let env = Env { pool, left, all_done: Arc::default(), started };
+        let (runs, given) = (queue.clone(), env.clone());
+        let ended = tokio::spawn(async move {
+            let monitor = Monitor::new().register(move |_| {
+                let backend = queue.backend::<Work>(KindConfig::new(KIND).concurrency(concurrency));
+                WorkerBuilder::new(KIND).backend(backend).data(given.clone()).build(handle)
+            });
+            let signal = async {
+                let _ = stopped.await;
+            };
+            let stopped = runs.run(monitor, signal, STOP_WITHIN).await?;
+            ensure!(stopped.still_running.is_empty(), "jobs were still running at the end");
+            Ok(())
+        });
+        Ok(Self { env, starts, stop, ended })
+    }
+
+    /// Ends when every outcome is written.
+    async fn end(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        self.ended.await??;
+        self.env.pool.close().await;
+        Ok(())
+    }
+}
+
+/// All figures of the queue, in the order in which they are shown.
+pub(super) async fn measure(pool: &PgPool, limits: &Limits) -> anyhow::Result<Vec<Figure>> {
+    let enqueued = put(pool, Work::Nothing, ENQUEUED).await?;
+    let mut figures =
+        vec![Figure::seconds("enqueue 100,000 jobs, 5,000 at a time", enqueued).against(&limits.insert)];
+    for (concurrency, jobs) in [(50, ENQUEUED), (200, ENQUEUED)] {
+        clear(pool).await?;
+        put(pool, Work::Nothing, jobs).await?;
+        let took = run(pool, concurrency, jobs).await?;
+        let what = format!("run jobs, batched, {concurrency} at once");
+        figures.push(Figure::rate(&what, jobs, took).against(&limits.batched));
+    }
+    clear(pool).await?;
+    put(pool, Work::OwnTransaction, IN_A_TRANSACTION).await?;
+    let took = run(pool, IN_A_TRANSACTION_AT_ONCE, IN_A_TRANSACTION).await?;
+    let what = "run jobs, one transaction each, 32 at once";
+    figures.push(Figure::rate(what, IN_A_TRANSACTION, took).against(&limits.one_by_one));
+    clear(pool).await?;
+    let waits = idle(pool).await?;
+    for (percent, limit) in [(50, &limits.notify_p50), (99, &limits.notify_p99)] {
+        let what = format!("idle: enqueue → start, p{percent}");
+        figures.push(Figure::of(&what, Unit::Milliseconds, waits.percentile_ms(percent)).against(limit));
+    }
+    clear(pool).await?;
+    Ok(figures)
+}
+
+async fn put(pool: &PgPool, work: Work, count: u32) -> anyhow::Result<Duration> {
+    let job = NewJob::new(KIND, serde_json::to_value(work)?, now()).subject(json!({ "bench": 1 }));
+    let batch = vec![job; BATCH];
+    let begun = Instant::now();
+    let mut left = usize::try_from(count)?;
+    while let Some(jobs) = batch.get(..left.min(BATCH)).filter(|jobs| !jobs.is_empty()) {
+        let mut tx = pool.begin().await?;
+        enqueue_many(&mut tx, jobs, now()).await?;
+        tx.commit().await?;
+        left = left.saturating_sub(jobs.len());
+    }
+    Ok(begun.elapsed())
+}
+
+async fn clear(pool: &PgPool) -> anyhow::Result<()> {
+    sqlx::query("truncate jobs").execute(pool).await?;
+    Ok(())
+}
+
+/// From the start of a worker until every outcome is on disk.
+async fn run(pool: &PgPool, concurrency: usize, jobs: u32) -> anyhow::Result<Duration> {
+    sqlx::query("vacuum analyze jobs").execute(pool).await?;
+    let begun = Instant::now();
+    let worker = Worker::start(pool, concurrency, jobs).await?;
+    worker.env.all_done.notified().await;
+    worker.end().await?;
+    let took = begun.elapsed();
+    let done: i64 =
+        sqlx::query_scalar("select count(*) from jobs where state = 'done'").fetch_one(pool).await?;
+    ensure!(done == i64::from(jobs), "{done} of {jobs} jobs are done");
+    Ok(took)
+}
+
+/// From sending the INSERT of one job to its handler's first line, with nothing else to do.
+async fn idle(pool: &PgPool) -> anyhow::Result<Samples> {
+    let mut worker = Worker::start(pool, 10, IDLE_JOBS).await?;
+    let job = NewJob::new(KIND, serde_json::to_value(Work::Tell)?, now());
+    let mut samples = Samples::default();
+    let mut conn = pool.acquire().await?;
+    for _ in 0..IDLE_JOBS {
+        tokio::time::sleep(PAUSE).await;
+        let begun = Instant::now();
+        enqueue(&mut conn, &job, now()).await?;
+        if let Some(started) = worker.starts.recv().await {
+            samples.add(started.duration_since(begun));
+        }
+    }
+    worker.end().await?;
+    Ok(samples)
+}

@@ -1,0 +1,40 @@
+//! A database of its own for a run, made anew on a server that is there.
+
+use anyhow::Context;
+use common::store;
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use url::Url;
+
+/// A migrated database and the URL under which other processes find it.
+pub struct Database {
+    pub pool: PgPool,
+    pub url: Url,
+}
+
+impl Database {
+    /// Drops what an earlier run left under this name.
+    pub async fn recreate(server: &Url, name: &str, connections: u32) -> anyhow::Result<Self> {
+        let mut conn = PgConnection::connect(server.as_str()).await.context("DATABASE_URL")?;
+        for statement in
+            [format!("drop database if exists {name} with (force)"), format!("create database {name}")]
+        {
+            let done = sqlx::query(AssertSqlSafe(statement)).execute(&mut conn).await;
+            done.context("the user of DATABASE_URL must be allowed to create databases")?;
+        }
+        let mut url = server.clone();
+        url.set_path(name);
+        let pool = store::pool(&SecretString::from(url.as_str()), connections)?;
+        store::migrate(&pool).await?;
+        Ok(Self { pool, url })
+    }
+
+    /// Closes the pool and drops the database.
+    pub async fn remove(self, server: &Url) -> anyhow::Result<()> {
+        self.pool.close().await;
+        let name = self.url.path().trim_start_matches('/').to_owned();
+        let mut conn = PgConnection::connect(server.as_str()).await?;
+        sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut conn).await?;
+        Ok(())
+    }
+}
