@@ -1,6 +1,9 @@
-//! The project's own commands: `cargo xtask up`, `test` and `prepare`.
+//! The project's own commands: `cargo xtask up`, `test`, `bench`, `chaos` and `prepare`.
 
+mod bench;
+mod chaos;
 mod checks;
+mod driver;
 mod postgres;
 mod process;
 mod project;
@@ -27,6 +30,10 @@ enum Command {
     Up,
     /// Run every check that CI runs
     Test,
+    /// Measure what the system does per second, beside what PostgreSQL itself does
+    Bench(bench::Options),
+    /// Kill everything while the bank lies, then compare the books; with --seeds, simulate that deterministically
+    Chaos(chaos::Options),
     /// Write the metadata of the SQL queries (.sqlx) anew
     Prepare,
 }
@@ -48,6 +55,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Up => up::up(&project, &stop),
         Command::Test => checks::test(&project, &stop),
+        Command::Bench(options) => bench::bench(options, &project, &stop),
+        Command::Chaos(options) => chaos::chaos(options, &project, &stop),
         Command::Prepare => checks::prepare(&project, &stop),
     }
 }

@@ -43,8 +43,17 @@ impl Project {
 
     /// A binary that `cargo build` made in the development profile.
     pub(crate) fn binary(&self, name: &str) -> anyhow::Result<PathBuf> {
+        Ok(self.target()?.join("debug").join(name))
+    }
+
+    /// A binary that `cargo build --release` made.
+    pub(crate) fn release_binary(&self, name: &str) -> anyhow::Result<PathBuf> {
+        Ok(self.target()?.join("release").join(name))
+    }
+
+    fn target(&self) -> anyhow::Result<&Path> {
         let target = self.metadata.get("target_directory").and_then(Value::as_str);
-        Ok(Path::new(target.context("cargo metadata names no target directory")?).join("debug").join(name))
+        target.map(Path::new).context("cargo metadata names no target directory")
     }
 
     /// Keeps a second run of the same kind from sharing its cluster and ports with this one.

@@ -1,5 +1,6 @@
 //! A private PostgreSQL cluster: made once, started on a free port of 127.0.0.1, stopped when dropped.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -18,11 +19,13 @@ use crate::project::Project;
 /// The role that owns the database: ordinary, but for creating the databases of tests.
 const ROLE: &str = "billing";
 
-/// What a cluster is for; the two never share data.
+/// What a cluster is for; no two share data.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Development,
     Tests,
+    Bench,
+    Chaos,
 }
 
 impl Purpose {
@@ -30,13 +33,16 @@ impl Purpose {
         match self {
             Self::Development => "pg",
             Self::Tests => "test-pg",
+            Self::Bench => "bench-pg",
+            Self::Chaos => "chaos-pg",
         }
     }
 
-    /// Tests may lose everything in a crash of the machine, and open many connections at once.
+    /// Tests may lose everything in a crash of the machine, and open many connections at once. What is measured or
+    /// crashed is as safe as in production.
     fn settings(self) -> &'static str {
         match self {
-            Self::Development => "-c max_connections=200",
+            Self::Development | Self::Bench | Self::Chaos => "-c max_connections=200",
             Self::Tests => {
                 "-c max_connections=300 -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
             }
@@ -84,6 +90,22 @@ impl Cluster {
         }
     }
 
+    /// What another program needs to crash and restart this server: arguments of e2e's `chaos`.
+    pub(crate) fn control(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        for (name, path) in [
+            ("--pg-ctl", self.installation.program("pg_ctl")),
+            ("--pg-data", self.root.join("data")),
+            ("--pg-log", self.root.join("log")),
+        ] {
+            arguments.extend([name.into(), path.into()]);
+        }
+        if let Some(owner) = &self.owner {
+            arguments.extend(["--pg-owner".into(), owner.ids().into()]);
+        }
+        arguments
+    }
+
     pub(crate) fn url(&self) -> anyhow::Result<DatabaseUrl> {
         let password = self.read("password")?;
         DatabaseUrl::parse(&format!("postgres://{ROLE}:{}@127.0.0.1:{}/{ROLE}", password.trim(), self.port))
@@ -91,7 +113,7 @@ impl Cluster {
 
     /// Makes the cluster under another name first: a run that is killed half way leaves none that looks whole.
     fn initialize(&self) -> anyhow::Result<()> {
-        println!("Creating a PostgreSQL {} cluster in {}", self.version(), self.root.display());
+        eprintln!("Creating a PostgreSQL {} cluster in {}", self.version(), self.root.display());
         let unfinished = self.root.join("data.new");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
@@ -210,7 +232,7 @@ fn make_root(project: &Project, purpose: Purpose, owner: Option<&Owner>) -> anyh
         Some(owner) if !owner.can_enter(&dev) => {
             let name = project.root.display().to_string().trim_matches('/').replace('/', "-");
             let elsewhere = Path::new("/var/lib/billing-dev").join(name);
-            println!(
+            eprintln!(
                 "User {} cannot enter {}: the cluster is kept in {}",
                 owner.name(),
                 dev.display(),

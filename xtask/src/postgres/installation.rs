@@ -96,7 +96,7 @@ fn install(package: &str, otherwise: &str) -> anyhow::Result<()> {
     if !is_root || !has_apt {
         bail!("PostgreSQL was not found: install it (Debian: `sudo apt-get install {package}`), {otherwise}");
     }
-    println!("PostgreSQL was not found: installing Debian's package {package}");
+    eprintln!("PostgreSQL was not found: installing Debian's package {package}");
     for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
         let status = Command::new("apt-get")
             .args(arguments)

@@ -1,4 +1,5 @@
-//! Where PostgreSQL comes from: `DATABASE_URL`, else a private cluster, else the package manager first.
+//! Where PostgreSQL comes from: `DATABASE_URL`, else a private cluster, else the package manager first. What is told
+//! about it goes to the error output: the other one may be wanted for figures.
 
 mod cluster;
 mod installation;
@@ -9,7 +10,7 @@ mod url;
 
 use crate::project::Project;
 
-pub(crate) use cluster::Purpose;
+pub(crate) use cluster::{Cluster, Purpose};
 pub(crate) use psql::{run_file, run_statement};
 pub(crate) use random::{base64_key, hex_secret};
 pub(crate) use url::DatabaseUrl;
@@ -18,7 +19,7 @@ pub(crate) use url::DatabaseUrl;
 pub(crate) struct Postgres {
     pub(crate) url: DatabaseUrl,
     /// Held for its end: a private server stops with this.
-    _cluster: Option<cluster::Cluster>,
+    _cluster: Option<Cluster>,
 }
 
 impl Postgres {
@@ -26,12 +27,12 @@ impl Postgres {
     pub(crate) fn open(project: &Project, purpose: Purpose) -> anyhow::Result<Self> {
         if let Some(given) = std::env::var("DATABASE_URL").ok().filter(|given| !given.is_empty()) {
             let url = DatabaseUrl::parse(&given)?;
-            println!("PostgreSQL: {} (from DATABASE_URL)", url.without_password());
+            eprintln!("PostgreSQL: {} (from DATABASE_URL)", url.without_password());
             return Ok(Self { url, _cluster: None });
         }
-        let cluster = cluster::Cluster::start(project, purpose)?;
+        let cluster = Cluster::start(project, purpose)?;
         let url = cluster.url()?;
-        println!(
+        eprintln!(
             "PostgreSQL {}: {} (private, {})",
             cluster.version(),
             url.without_password(),

@@ -33,6 +33,11 @@ impl Owner {
         self.name
     }
 
+    /// `uid:gid`.
+    pub(crate) fn ids(&self) -> String {
+        format!("{}:{}", self.uid, self.gid)
+    }
+
     /// Makes `command` run as this user, in a folder that this user can be in.
     pub(crate) fn assume(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);

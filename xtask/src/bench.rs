@@ -1,0 +1,29 @@
+//! `cargo xtask bench`: figures of the release build, beside those of PostgreSQL itself on the same machine.
+
+use std::process::Command;
+
+use clap::Args;
+
+use crate::driver;
+use crate::postgres::{Postgres, Purpose};
+use crate::process;
+use crate::project::Project;
+use crate::stop::Stop;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Print the figures as JSON only
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn bench(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let _only_one = project.lock("bench")?;
+    let postgres = Postgres::open(project, Purpose::Bench)?;
+    let mut bench = Command::new(driver::build("bench", &["worker", "sandbox"], project, stop)?);
+    bench.arg("--folder").arg(project.dev()?.join("bench")).env("DATABASE_URL", postgres.url.secret());
+    if options.json {
+        bench.arg("--json");
+    }
+    process::run(&mut bench, stop)
+}
