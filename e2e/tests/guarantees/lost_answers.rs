@@ -32,8 +32,8 @@ async fn a_charge_whose_answer_is_lost_is_looked_up_and_never_made_twice(pool: P
         [Effect::ApproveThenCut, Effect::Error500Approved, Effect::Garbage, hang].into_iter().enumerate()
     {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
-        sqlx::query!("truncate users cascade").execute(&pool).await.unwrap();
-        sqlx::query!("truncate jobs").execute(&pool).await.unwrap();
+        sqlx::query("truncate users cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate jobs").execute(&pool).await.unwrap();
         let id = renewal_with(&mut world, effect).await;
         assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"], "fault {n}");
         minutes(&mut world, 5).await;

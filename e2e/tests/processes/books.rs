@@ -46,14 +46,12 @@ impl System {
     /// For a test with one subscription: the letters are everybody's.
     pub(crate) async fn books(&self, id: Uuid) -> Books {
         let ledger = self.ledger(id).await;
-        let payments = sqlx::query_scalar!(
-            "select status from payments where subscription_id = $1 order by created_at",
-            id
-        );
-        let invoices = sqlx::query_scalar!(
-            "select status from invoices where subscription_id = $1 order by period_no",
-            id
-        );
+        let payments =
+            sqlx::query_scalar("select status from payments where subscription_id = $1 order by created_at")
+                .bind(id);
+        let invoices =
+            sqlx::query_scalar("select status from invoices where subscription_id = $1 order by period_no")
+                .bind(id);
         Books {
             captures: ledger.charges,
             refunds: ledger.cancels,

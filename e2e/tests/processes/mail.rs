@@ -14,17 +14,19 @@ fn worker(system: &System, mail: &MailServer) -> Program {
 
 /// Status and error of the only e-mail.
 async fn row(system: &System) -> (String, Option<String>) {
-    let row = sqlx::query!("select status, last_error from emails").fetch_one(&system.pool).await.unwrap();
-    (row.status, row.last_error)
+    sqlx::query_as("select status, last_error from emails").fetch_one(&system.pool).await.unwrap()
 }
 
 /// Why the e-mail's job waits, if it does.
 async fn waits_because(system: &System) -> Option<String> {
-    let waiting = sqlx::query_scalar!(
+    let waiting: Option<Option<String>> = sqlx::query_scalar(
         "select note from jobs where kind = 'send-email' and state = 'available' and run_at > $1",
-        system.now()
-    );
-    waiting.fetch_optional(&system.pool).await.unwrap().flatten()
+    )
+    .bind(system.now())
+    .fetch_optional(&system.pool)
+    .await
+    .unwrap();
+    waiting.flatten()
 }
 
 async fn assert_paid_once(system: &System, id: uuid::Uuid) {

@@ -11,7 +11,7 @@ use crate::{system::System, wait::until};
 
 /// Subscriptions to the personal plan, all due on 22 December 2026.
 async fn subscriptions(pool: &PgPool, count: i32) {
-    sqlx::query!(
+    sqlx::query(
         "with customers as (
              insert into users (id, created_at, updated_at)
              select gen_random_uuid(), now(), now() from generate_series(1, $1::int) returning id
@@ -23,8 +23,8 @@ async fn subscriptions(pool: &PgPool, count: i32) {
                 'user@example.com', '홍길동', '2026-11-22', '2026-11-22',
                 '2026-12-22', '2026-12-22T00:00:00+09:00', now(), now()
            from customers",
-        count
     )
+    .bind(count)
     .execute(pool)
     .await
     .unwrap();
@@ -32,23 +32,22 @@ async fn subscriptions(pool: &PgPool, count: i32) {
 
 /// Invoices, charge jobs, and subscriptions that have exactly one invoice with exactly one charge job.
 async fn counted(pool: &PgPool) -> (i64, i64, i64) {
-    let row = sqlx::query!(
-        r#"with pairs as (
+    sqlx::query_as(
+        "with pairs as (
                select count(distinct invoices.id) as invoices, count(jobs.id) as jobs
                  from subscriptions
                  left join invoices on invoices.subscription_id = subscriptions.id
                  left join jobs on jobs.kind = 'charge-subscription' and jobs.subject->>'invoice' = invoices.id::text
                 group by subscriptions.id
            )
-           select (select count(*) from invoices) as "invoices!",
-                  (select count(*) from jobs where kind = 'charge-subscription') as "jobs!",
-                  count(*) filter (where invoices = 1 and jobs = 1) as "paired!"
-             from pairs"#
+           select (select count(*) from invoices),
+                  (select count(*) from jobs where kind = 'charge-subscription'),
+                  count(*) filter (where invoices = 1 and jobs = 1)
+             from pairs",
     )
     .fetch_one(pool)
     .await
-    .unwrap();
-    (row.invoices, row.jobs, row.paired)
+    .unwrap()
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -72,7 +71,8 @@ async fn a_scan_killed_twice_half_way_gives_each_of_12_000_subscriptions_one_inv
     }
     let worker = worker.start();
     until("the end of the scan", async || {
-        let scan = sqlx::query_scalar!("select state from jobs where kind = 'scan-due-subscriptions'");
+        let scan =
+            sqlx::query_scalar::<_, String>("select state from jobs where kind = 'scan-due-subscriptions'");
         (scan.fetch_one(&system.pool).await.unwrap() == "done").then_some(())
     })
     .await;
