@@ -39,15 +39,17 @@ impl FromRequest<Arc<App>> for Fields {
         if !is_json(request.headers()) {
             return Err(ApiError::NotJson);
         }
-        let body = tokio::time::timeout(ARRIVES_WITHIN, Bytes::from_request(request, app)).await;
-        let body = body.map_err(|_| ApiError::TooSlow)?.map_err(|refused| {
-            match refused.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-                _ => ApiError::Malformed,
-            }
-        })?;
-        Self::parse(&body)
+        Self::parse(&arrived(request, app).await?)
     }
+}
+
+/// The whole body, whatever it is, within the route's limit and in good time.
+pub(crate) async fn arrived(request: Request, app: &Arc<App>) -> Result<Bytes, ApiError> {
+    let body = tokio::time::timeout(ARRIVES_WITHIN, Bytes::from_request(request, app)).await;
+    body.map_err(|_| ApiError::TooSlow)?.map_err(|refused| match refused.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        _ => ApiError::Malformed,
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

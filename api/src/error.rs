@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::{cancel::CancelError, confirm::ConfirmError, refund::RefundError, resume::ResumeError},
+    commands::{
+        cancel::CancelError, confirm::ConfirmError, receive_webhook::ReceiveError, refund::RefundError,
+        resume::ResumeError,
+    },
     domain::subscription::ResumeRefused,
     jobs::QueueError,
     outbox::OutboxError,
@@ -197,6 +200,15 @@ impl From<CancelError> for ApiError {
             CancelError::Store(error) | CancelError::Outbox(OutboxError::Store(error)) => error.into(),
             CancelError::Outbox(OutboxError::Queue(error)) => error.into(),
             CancelError::Render(error) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<ReceiveError> for ApiError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Store(error) => error.into(),
+            ReceiveError::Queue(error) => error.into(),
         }
     }
 }

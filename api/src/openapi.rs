@@ -32,6 +32,7 @@ use crate::{problem::Problem, routes};
         routes::refund_payment::refund_payment,
         routes::start_scan::start_scan,
         routes::start_scan::start_scan_by_get,
+        routes::receive_webhook::receive_webhook,
         routes::health::healthz,
         routes::health::readyz,
         routes::metrics::show_metrics,

@@ -22,6 +22,7 @@ use crate::{
         list_subscriptions::list_subscriptions,
         metrics::show_metrics,
         openapi::show_openapi,
+        receive_webhook::{self, receive_webhook},
         refund_payment::refund_payment,
         resume_subscription::resume_subscription,
         show_subscription::show_subscription,
@@ -43,6 +44,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/{id}", get(show_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
+        .route(
+            "/api/webhooks/toss",
+            post(receive_webhook).layer(DefaultBodyLimit::max(receive_webhook::MOST_BYTES)),
+        )
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))

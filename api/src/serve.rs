@@ -1,6 +1,6 @@
 //! Serves until asked to stop, then finishes the requests in hand.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -28,7 +28,8 @@ pub async fn serve(
         }
     });
     let asked = stopping.clone();
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+    let router = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
         asked.cancel();
     });

@@ -9,6 +9,7 @@ pub(crate) mod list_plans;
 pub(crate) mod list_subscriptions;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
+pub(crate) mod receive_webhook;
 pub(crate) mod refund_payment;
 pub(crate) mod resume_subscription;
 pub(crate) mod show_subscription;

@@ -23,7 +23,9 @@ async fn every_route_that_needs_the_database_says_when_to_come_back() {
     let cancel = json!({ "subscriptionId": "sub_0192f0c15c0070008000000000000001", "reason": "" });
     let scan = Request::builder().uri("/api/cron/billing");
     let scan = scan.header(header::AUTHORIZATION, format!("Bearer {CRON_SECRET}"));
+    let webhook = Request::builder().method(Method::POST).uri("/api/webhooks/toss");
     for answer in [
+        api.send(webhook.body(Body::from("{}")).unwrap()).await,
         api.confirm(&customer, &order("ORDER_123456")).await,
         api.get(&customer, "/api/payments/confirm/ORDER_123456").await,
         api.post(&customer, "/api/subscriptions/cancel", &cancel).await,

@@ -25,4 +25,6 @@ mod support;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod worker;

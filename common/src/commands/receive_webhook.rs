@@ -30,8 +30,9 @@ pub struct Arrival {
     /// `tosspayments-webhook-transmission-retried-count`
     pub retried_count: Option<String>,
     pub content_type: Option<String>,
-    /// The address it was sent from.
+    /// The address it was sent from, and whom a proxy says that it sent it for.
     pub sender: Option<String>,
+    pub forwarded_for: Option<String>,
     /// At most 64 KiB; whatever was sent.
     pub body: Vec<u8>,
 }
@@ -94,6 +95,7 @@ fn headers(arrival: &Arrival) -> Value {
         ("tosspayments-webhook-transmission-retried-count", &arrival.retried_count),
         ("content-type", &arrival.content_type),
         ("sender", &arrival.sender),
+        ("x-forwarded-for", &arrival.forwarded_for),
     ];
     let sent = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
     Value::Object(sent.collect::<Map<_, _>>())

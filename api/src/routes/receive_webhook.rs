@@ -1,0 +1,59 @@
+//! `POST /api/webhooks/toss`: keeps what Toss, or anybody, sends, and answers at once. Nothing in it is believed.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, StatusCode, header},
+};
+use common::commands::receive_webhook::{self as command, Arrival};
+
+use crate::{app::App, body, error::ApiError};
+
+/// Several times what a payment with all its cancels takes.
+pub(crate) const MOST_BYTES: usize = 64 * 1024;
+
+/// Takes any body. Toss counts exactly 200 as delivered and sends again otherwise, for almost four days.
+#[utoipa::path(
+    post, path = "/api/webhooks/toss", tag = "webhooks",
+    request_body(content = String, content_type = "application/json", description = "An event as Toss sends it"),
+    params(
+        ("tosspayments-webhook-transmission-id" = Option<String>, Header, description = "The same id is kept once"),
+    ),
+    responses(
+        (status = 200, description = "On record, now or before; acted on later, after reading the payment back"),
+        (status = 413, description = "More than 64 KiB"),
+        (status = 503, description = "The database is away; send it again"),
+    )
+)]
+pub(crate) async fn receive_webhook(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let sender = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.to_string());
+    let headers = request.headers().clone();
+    let body = body::arrived(request, &app).await?.to_vec();
+    let arrival = Arrival {
+        transmission_id: text(&headers, "tosspayments-webhook-transmission-id"),
+        transmission_time: text(&headers, "tosspayments-webhook-transmission-time"),
+        retried_count: text(&headers, "tosspayments-webhook-transmission-retried-count"),
+        content_type: text(&headers, header::CONTENT_TYPE.as_str()),
+        sender,
+        forwarded_for: text(&headers, "x-forwarded-for"),
+        body,
+    };
+    let mut tx = app.pool.begin().await?;
+    let received = command::receive_webhook(&mut tx, &arrival, app.clock.now()).await?;
+    tx.commit().await?;
+    tracing::info!(
+        webhook.id = received.map(tracing::field::display),
+        is_new = received.is_some(),
+        "webhook"
+    );
+    Ok(StatusCode::OK)
+}
+
+/// The header as it came, oddities replaced.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
