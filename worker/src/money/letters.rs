@@ -30,6 +30,7 @@ pub(super) async fn paid(
     env: &Env,
     conn: &mut PgConnection,
     subscription: &Subscription,
+    invoice: &Invoice,
     attempt: &Attempt,
     receipt: &Receipt,
     now: DateTime<Utc>,
@@ -52,7 +53,8 @@ pub(super) async fn paid(
             subscription_ref: &reference,
         },
     )?;
-    let period_no = subscription.period_no;
+    // The paid period, not the running one: a charge whose answer came late may pay for an older one.
+    let period_no = invoice.period.no;
     let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
     outbox::post(conn, subscription, fact, &letter, None, now).await?;
     if !has_card {

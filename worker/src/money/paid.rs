@@ -48,7 +48,7 @@ pub(super) async fn apply(
         AfterPaid::Renew if invoice.period.no <= subscription.period_no => {
             let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
             events::append(conn, subscription, entry, now).await?;
-            letters::paid(env, conn, subscription, attempt, receipt, now).await?;
+            letters::paid(env, conn, subscription, invoice, attempt, receipt, now).await?;
         }
         AfterPaid::Renew => {
             begin(env, conn, locked, attempt, receipt, "subscription.renewed", now).await?;
@@ -74,7 +74,7 @@ async fn begin(
     let entry = Entry { actor: "worker", what, why: "the period is paid" };
     events::append(conn, subscription, entry, now).await?;
     let renewed = subscriptions::find(conn, subscription.id).await?.ok_or(RecordError::Vanished)?;
-    letters::paid(env, conn, &renewed, attempt, receipt, now).await
+    letters::paid(env, conn, &renewed, invoice, attempt, receipt, now).await
 }
 
 /// The customer cancelled while the charge was in flight: all of it goes back, once.
