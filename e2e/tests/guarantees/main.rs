@@ -8,6 +8,8 @@ mod cancel;
 #[cfg(test)]
 mod dunning;
 #[cfg(test)]
+mod fences;
+#[cfg(test)]
 mod first_payment;
 #[cfg(test)]
 mod gate;

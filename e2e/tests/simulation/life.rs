@@ -1,0 +1,150 @@
+//! One seed: people subscribe, months pass, everything fails that can, then calm returns and the promises are checked.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::calendar::seoul_instant;
+
+use crate::{
+    bench::Bench,
+    checks,
+    dice::Dice,
+    gate::Held,
+    people::{Customer, Farewells},
+    settle::Seat,
+    story::Story,
+    watch,
+};
+
+/// What broke a promise.
+pub(crate) type Broken = String;
+
+pub(crate) struct Life<'a> {
+    pub(crate) bench: &'a mut Bench,
+    pub(crate) dice: Dice,
+    pub(crate) story: Story,
+    pub(crate) customers: Vec<Customer>,
+    pub(crate) farewells: Farewells,
+    pub(crate) seats: Vec<Seat>,
+    /// Requests of dead processes that are still on their way.
+    pub(crate) adrift: Vec<Held>,
+    /// Faults, deaths and people's whims; off once calm has returned.
+    pub(crate) rough: bool,
+    pub(crate) mail_deaths: usize,
+    pub(crate) broken: Vec<Broken>,
+}
+
+/// Runs one seed; answers what it broke.
+pub(crate) async fn live(bench: &mut Bench, seed: u64, story: &Story) -> Vec<Broken> {
+    bench.clean().await;
+    let mut dice = Dice::of(seed);
+    let workers = usize::try_from(dice.between(2, 4)).unwrap();
+    let seats = Seat::all(bench, workers);
+    let mut life = Life {
+        bench,
+        dice,
+        story: story.clone(),
+        customers: Vec::new(),
+        farewells: Farewells::default(),
+        seats,
+        adrift: Vec::new(),
+        rough: true,
+        mail_deaths: 0,
+        broken: Vec::new(),
+    };
+    life.rough_years().await;
+    if life.broken.is_empty() {
+        life.calm_days().await;
+    }
+    if life.broken.is_empty() {
+        life.broken = checks::all(&life).await;
+    }
+    life.broken
+}
+
+impl Life<'_> {
+    async fn rough_years(&mut self) {
+        self.choose_a_gateway();
+        let begin = "2026-11-22".parse().unwrap();
+        let begin = seoul_instant(begin, chrono::NaiveTime::from_hms_opt(10, 0, 0).unwrap());
+        let begin = begin + TimeDelta::days(self.dice.between(0, 400));
+        let months = self.dice.weighted(&[(5, 3), (4, 6), (2, 12), (1, 24)]);
+        let end = begin + TimeDelta::days(31 * months);
+        self.bench.set_clock(begin, &self.story);
+        let people = self.dice.between(3, 6);
+        self.story.tell(format!("{} workers, {people} customers, {months} months", self.seats.len() - 1));
+        for number in 0..people {
+            self.sign_up(number).await;
+            self.turn_by(TimeDelta::seconds(1)).await;
+        }
+        while self.bench.now() < end && self.broken.is_empty() {
+            self.settle().await;
+            watch::after_settling(self).await;
+            self.whims().await;
+            let to = self.next_moment(end).await;
+            self.turn_to(to).await;
+        }
+    }
+
+    /// Toss answers, cards pay, operators help: everything unfinished has three days to end.
+    async fn calm_days(&mut self) {
+        self.rough = false;
+        self.story.tell("calm");
+        self.calm_down().await;
+        let steps = [(6, TimeDelta::minutes(3)), (6, TimeDelta::minutes(15)), (30, TimeDelta::hours(1))];
+        for (times, step) in steps.into_iter().chain([(12, TimeDelta::hours(6))]) {
+            for _ in 0..times {
+                self.turn_by(step).await;
+                self.settle().await;
+                watch::after_settling(self).await;
+                if !self.broken.is_empty() {
+                    return;
+                }
+                self.help_parked_jobs().await;
+            }
+        }
+    }
+
+    pub(crate) async fn turn_by(&mut self, by: TimeDelta) {
+        let to = self.bench.now() + by;
+        self.turn_to(to).await;
+    }
+
+    /// No request stays on its way while the clock jumps.
+    pub(crate) async fn turn_to(&mut self, to: DateTime<Utc>) {
+        self.land_what_is_adrift().await;
+        self.bench.set_clock(to, &self.story);
+    }
+
+    /// Mostly to where something is due; sometimes anywhere; now and then after a long time in which nothing ran.
+    async fn next_moment(&mut self, end: DateTime<Utc>) -> DateTime<Utc> {
+        let now = self.bench.now();
+        let (unfinished, due) = self.agenda().await;
+        if unfinished && self.dice.percent(60.0) {
+            return now + TimeDelta::seconds(self.dice.between(20, 1_200));
+        }
+        let jump = self.dice.weighted(&[(60, 'd'), (20, 'h'), (12, 'n'), (6, 'w'), (2, 'o')]);
+        let to = match jump {
+            'd' => due.unwrap_or(end) + TimeDelta::seconds(self.dice.between(7_201, 30_000)),
+            'h' => now + TimeDelta::minutes(self.dice.between(30, 2_000)),
+            'n' => now + TimeDelta::hours(self.dice.between(24, 240)),
+            'w' => now + TimeDelta::days(self.dice.between(7, 21)),
+            _ => now + TimeDelta::days(40),
+        };
+        to.max(now + TimeDelta::seconds(20))
+    }
+
+    /// Whether an attempt is unfinished, and the next day on which the system should do something.
+    async fn agenda(&mut self) -> (bool, Option<DateTime<Utc>>) {
+        sqlx::query_as(
+            "select exists (select from payments where status in ('pending', 'unknown') and review_since is null),
+                    (select min(at) from (
+                        select next_billing_date - interval '3 days' from subscriptions where status = 'active'
+                        union all select next_billing_date from subscriptions where status in ('active', 'past_due')
+                        union all select next_attempt_at from invoices where status = 'open') as dates (at)
+                      where at > $1)",
+        )
+        .bind(self.bench.now())
+        .fetch_one(self.bench.desk())
+        .await
+        .unwrap()
+    }
+}

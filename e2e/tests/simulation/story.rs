@@ -1,0 +1,29 @@
+//! What happened, line by line, without anything that differs between two runs of one seed.
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Asia::Seoul;
+
+/// Clones share the lines, so that they survive a panic in the middle of a seed.
+#[derive(Clone, Default)]
+pub(crate) struct Story {
+    lines: Arc<Mutex<Vec<String>>>,
+    at: Arc<Mutex<DateTime<Utc>>>,
+}
+
+impl Story {
+    /// The instant that the clock was set to; it runs on from there, but the story does not say so.
+    pub(crate) fn at(&self, at: DateTime<Utc>) {
+        *self.at.lock().unwrap() = at;
+    }
+
+    pub(crate) fn tell(&self, line: impl AsRef<str>) {
+        let at = self.at.lock().unwrap().with_timezone(&Seoul).format("%Y-%m-%d %H:%M:%S");
+        self.lines.lock().unwrap().push(format!("{at} {}", line.as_ref()));
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
