@@ -61,6 +61,19 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compare Toss's books with ours, and show where they differ
+    #[command(after_help = "Examples:
+  billing reconcile
+  billing reconcile --date 2027-01-31 --json
+  billing reconcile --open")]
+    Reconcile {
+        /// Civil date in Seoul; default: yesterday, and today as far as it has come
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<NaiveDate>,
+        /// Compare nothing: list the open breaks of all days
+        #[arg(long, conflicts_with = "date")]
+        open: bool,
+    },
     /// Older unpaid periods after an outage, which wait for an operator
     #[command(subcommand)]
     Invoices(Invoices),

@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod moment;
 pub mod operator;
 pub mod plans;
+pub mod reconcile;
 pub mod scan;
 pub mod settings;
 pub mod subscription;

@@ -7,7 +7,7 @@ use ops::{
     jobs::{self, JobsWanted},
     migrate, moment, operator,
     plans::{self, PlanChange},
-    scan,
+    reconcile, scan,
     settings::Settings,
     subscription,
 };
@@ -47,6 +47,11 @@ impl Session {
                 } else {
                     self.text(&scan::run(conn, date, now).await?)
                 }
+            }
+            cli::Command::Reconcile { date: _, open: true } => self.text(&reconcile::open(conn).await?),
+            cli::Command::Reconcile { date, open: false } => {
+                let now = moment::now(conn).await?;
+                self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
             }
             cli::Command::Invoices(command) => self.invoices(conn, command).await,
             cli::Command::Clock(command) => self.clock(conn, command).await,

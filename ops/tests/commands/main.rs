@@ -13,6 +13,8 @@ mod plans;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod scan;
 #[cfg(test)]
 mod seed;

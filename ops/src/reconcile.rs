@@ -1,0 +1,142 @@
+//! `billing reconcile`: has a worker compare Toss's books with ours, waits for it, and shows where they differ.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use common::{
+    domain::{calendar::seoul_date, money::Won},
+    jobs::{self, ReconcilePayments},
+    queue,
+    store::breaks::{self, BreakLine, Run},
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use tokio::time::Instant;
+
+use crate::{
+    OpsError,
+    moment::seoul_or_dash,
+    table::{Table, plain},
+};
+
+/// How long a worker usually needs, several times over.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// More than anybody reads.
+const MOST_BREAKS: i64 = 10_000;
+
+/// Each day that was compared, and every break of it, resolved ones included.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reconciled {
+    pub runs: Vec<Run>,
+    pub breaks: Vec<BreakLine>,
+}
+
+/// The breaks of all days that wait for somebody, newest day first.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct OpenBreaks(pub Vec<BreakLine>);
+
+/// Compares `date` (civil date in Seoul), or else yesterday and today as far as it has come.
+///
+/// The worker asks Toss: this needs no secret of Toss's, but a worker that runs.
+pub async fn run(
+    conn: &mut PgConnection,
+    date: Option<NaiveDate>,
+    patience: Duration,
+    now: DateTime<Utc>,
+) -> Result<Reconciled, OpsError> {
+    let today = seoul_date(now);
+    let days: Vec<NaiveDate> = match date {
+        Some(date) if date > today => {
+            let why = format!("{date} is in the future (today in Seoul: {today})");
+            return Err(OpsError::Refused(why));
+        }
+        Some(date) => vec![date],
+        None => today.pred_opt().into_iter().chain([today]).collect(),
+    };
+    let mut asked = Vec::with_capacity(days.len());
+    let mut tx = conn.begin().await?;
+    for day in days {
+        let job = ReconcilePayments { date: day, daily_run: None };
+        asked.push(jobs::enqueue(&mut tx, &job, now, now).await?.id());
+    }
+    tx.commit().await?;
+    let deadline = Instant::now() + patience;
+    let mut reconciled = Reconciled { runs: Vec::new(), breaks: Vec::new() };
+    for job in asked {
+        let run = finished(conn, job, deadline).await?;
+        reconciled.breaks.extend(breaks::of_day(conn, run.date).await?);
+        reconciled.runs.push(run);
+    }
+    Ok(reconciled)
+}
+
+/// The breaks of all days. Compares nothing.
+pub async fn open(conn: &mut PgConnection) -> Result<OpenBreaks, OpsError> {
+    Ok(OpenBreaks(breaks::open(conn, MOST_BREAKS).await?))
+}
+
+/// What the job came to, once it has: its last try counts.
+async fn finished(conn: &mut PgConnection, job: i64, deadline: Instant) -> Result<Run, OpsError> {
+    loop {
+        let Some(last) = queue::show(conn, job).await?.pop() else {
+            return Err(OpsError::NotFound(format!("job {job} is gone")));
+        };
+        if let Some(run) = breaks::run_of_job(conn, last.id).await? {
+            return Ok(run);
+        }
+        let why = last.last_error.or(last.note).map(|why| format!(": {}", plain(&why))).unwrap_or_default();
+        let is_over = ["failed", "discarded", "parked"].contains(&last.state.as_str());
+        if is_over || Instant::now() >= deadline {
+            let (id, state) = (last.id, last.state);
+            return Err(OpsError::Refused(format!("not compared yet, job {id} is {state}{why}")));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn table(lines: &[BreakLine]) -> Table {
+    let mut table =
+        Table::new(&["DATE", "KIND", "ORDER", "OURS", "TOSS", "TRANSACTION", "RESOLVED (SEOUL)", "HOW"]);
+    for line in lines {
+        table.row([
+            line.date.to_string(),
+            line.kind.clone(),
+            line.order_id.clone().unwrap_or_default(),
+            won(line.our_amount),
+            won(line.their_amount),
+            line.transaction_key.clone().unwrap_or_else(|| "-".to_owned()),
+            seoul_or_dash(line.resolved_at),
+            line.resolution.clone().unwrap_or_else(|| "open".to_owned()),
+        ]);
+    }
+    table
+}
+
+fn won(amount: Option<i64>) -> String {
+    let Some(amount) = amount else { return "-".to_owned() };
+    Won::new(amount).map_or_else(|_| format!("{amount}원"), |amount| amount.to_string())
+}
+
+impl fmt::Display for Reconciled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.breaks.is_empty() {
+            writeln!(f, "{}", table(&self.breaks))?;
+        }
+        for run in &self.runs {
+            let Run { date, captures, refunds, payments, our_refunds, breaks_open, .. } = run;
+            let here = format!("{payments} captures and {our_refunds} refunds here");
+            let there = format!("{captures} and {refunds} at Toss");
+            writeln!(f, "{date}: {here}, {there}; {breaks_open} breaks open")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for OpenBreaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", table(&self.0))
+    }
+}

@@ -1,0 +1,100 @@
+//! Comparing the books by hand: a worker does it, the command waits, and shows what the worker found.
+
+use std::time::Duration;
+
+use common::{
+    domain::reconcile::{Break, BreakKind},
+    store::breaks::{self, Run},
+};
+use ops::{
+    jobs::{self, JobsWanted},
+    reconcile,
+};
+use sqlx::{PgConnection, PgPool};
+
+use crate::seed::start;
+
+const SOON: Duration = Duration::from_millis(300);
+
+async fn asked_for(conn: &mut PgConnection) -> Vec<(i64, String)> {
+    let wanted = JobsWanted { kind: Some("reconcile-payments".into()), ..JobsWanted::default() };
+    let jobs = jobs::list(conn, &wanted).await.unwrap().0;
+    jobs.into_iter().map(|job| (job.id, job.args["date"].as_str().unwrap().to_owned())).rev().collect()
+}
+
+/// What a worker leaves behind that has compared a day and found an unknown capture.
+async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
+    let found = Break {
+        kind: BreakKind::UnknownCapture,
+        reference: "txrd_1".into(),
+        order_id: Some("ORDER_1".into()),
+        payment_key: Some("tnhig2026".into()),
+        transaction_key: Some("txrd_1".into()),
+        payment_id: None,
+        refund_id: None,
+        our_amount: None,
+        their_amount: Some(9_900),
+    };
+    let date = date.parse().unwrap();
+    breaks::record(conn, date, &found, start()).await.unwrap();
+    let run = Run {
+        id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &job_id.to_be_bytes()),
+        date,
+        job_id,
+        started_at: start(),
+        finished_at: start(),
+        captures: 1,
+        refunds: 0,
+        payments: 0,
+        our_refunds: 0,
+        breaks_open: 1,
+        breaks_new: 1,
+        breaks_ended: 0,
+    };
+    breaks::insert_run(conn, &run).await.unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn it_shows_what_the_worker_has_found(pool: PgPool) {
+    let (mut conn, mut workers) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let date = Some("2026-11-21".parse().unwrap());
+    let asking = reconcile::run(&mut conn, date, Duration::from_secs(20), start());
+    let working = async {
+        loop {
+            if let Some((job, date)) = asked_for(&mut workers).await.pop() {
+                return worker_compares(&mut workers, job, &date).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (reconciled, ()) = tokio::join!(asking, working);
+    let reconciled = reconciled.unwrap();
+    assert_eq!((reconciled.runs.len(), reconciled.breaks.len()), (1, 1));
+    let text = reconciled.to_string();
+    for words in ["unknown_capture", "ORDER_1", "9,900원", "open", "2026-11-21: 0 captures", "1 breaks open"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let open = reconcile::open(&mut conn).await.unwrap();
+    assert_eq!(open.0, reconciled.breaks);
+    let json = serde_json::to_value(&reconciled).unwrap();
+    assert_eq!(json["breaks"][0]["theirAmount"], 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn without_a_date_it_asks_for_yesterday_and_today_and_without_a_worker_it_says_so(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let refused = reconcile::run(&mut conn, None, SOON, start()).await.unwrap_err();
+    assert!(refused.to_string().contains("not compared yet"), "{refused}");
+    let dates: Vec<_> = asked_for(&mut conn).await.into_iter().map(|(_, date)| date).collect();
+    assert_eq!(dates, ["2026-11-21", "2026-11-22"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_day_that_has_not_come_is_not_compared(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let tomorrow = Some("2026-11-23".parse().unwrap());
+    let refused = reconcile::run(&mut conn, tomorrow, SOON, start()).await.unwrap_err();
+    assert!(refused.to_string().contains("in the future"), "{refused}");
+    assert_eq!(asked_for(&mut conn).await, []);
+}
