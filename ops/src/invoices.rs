@@ -12,6 +12,7 @@ use common::{
     id::subscription_ref,
     jobs::{self, ChargeSubscription},
     store::{
+        dunning,
         events::{self, Entry},
         invoices, payments,
         story::{self, InvoiceLine},
@@ -85,7 +86,7 @@ pub async fn forgive(
     let mut tx = conn.begin().await?;
     let (subscription, invoice) = lock_held(&mut tx, id).await?;
     invoices::close(&mut tx, id, InvoiceStatus::Void, now).await?;
-    subscriptions::leave_past_due(&mut tx, subscription.id, now).await?;
+    dunning::leave_past_due(&mut tx, subscription.id, now).await?;
     let why = format!("{}: {reason}", in_words(&invoice));
     events::append(&mut tx, &subscription, Entry { actor, what: "invoice.forgiven", why: &why }, now).await?;
     tx.commit().await?;

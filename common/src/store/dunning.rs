@@ -1,4 +1,4 @@
-//! Which dunning policy an invoice is pinned to, and the steps of the ladder passed without asking the bank.
+//! The ladder on record: the policy an invoice is pinned to, the steps passed without asking the bank, the way out.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -73,6 +73,37 @@ pub async fn record_skip(
         invoice_id,
         i32::try_from(step).unwrap_or(i32::MAX),
         reason.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The invoice that was past due has been forgiven: the next scan charges the current period, unless another invoice
+/// is still unpaid.
+pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    end_dunning(conn, id, &["past_due"], now).await
+}
+
+pub(super) async fn end_dunning(
+    conn: &mut PgConnection,
+    id: Uuid,
+    statuses: &[&str],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', suspended_at = null, updated_at = $3,
+               next_billing_date = current_period_end::timestamp at time zone 'Asia/Seoul'
+         where id = $1 and status = any ($2)
+           and not exists (select from invoices
+                            where subscription_id = $1 and invoices.status in ('open', 'uncollectible')
+                              and held_since is null)
+        "#,
+        id,
+        &statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         now,
     )
     .execute(conn)

@@ -143,7 +143,7 @@ pub async fn begin_period(
     .fetch_one(&mut *conn)
     .await?;
     if older.is_older {
-        end_dunning(conn, id, &["past_due", "suspended"], now).await?;
+        super::dunning::end_dunning(conn, id, &["past_due", "suspended"], now).await?;
         return Ok(());
     }
     let done = sqlx::query!(
@@ -163,37 +163,6 @@ pub async fn begin_period(
     .execute(conn)
     .await?;
     one_row("begin a paid period", &done)
-}
-
-/// The invoice that was past due has been forgiven: the next scan charges the current period, unless another invoice
-/// is still unpaid.
-pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
-    end_dunning(conn, id, &["past_due"], now).await
-}
-
-async fn end_dunning(
-    conn: &mut PgConnection,
-    id: Uuid,
-    statuses: &[&str],
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"
-        update subscriptions
-           set status = 'active', suspended_at = null, updated_at = $3,
-               next_billing_date = current_period_end::timestamp at time zone 'Asia/Seoul'
-         where id = $1 and status = any ($2)
-           and not exists (select from invoices
-                            where subscription_id = $1 and invoices.status in ('open', 'uncollectible')
-                              and held_since is null)
-        "#,
-        id,
-        &statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Keeps a registered card: the sealed billing key and the masked number.

@@ -22,6 +22,8 @@ mod mailbox;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod postman;
+#[cfg(test)]
 mod reconciliation;
 #[cfg(test)]
 mod refunds;
