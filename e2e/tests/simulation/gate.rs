@@ -151,7 +151,8 @@ fn body(message: &[u8]) -> Value {
 
 fn parse(request: &[u8]) -> Asked {
     let line = String::from_utf8_lossy(request).lines().next().unwrap_or_default().to_owned();
-    let path: Vec<&str> = line.split(' ').nth(1).unwrap_or_default().split('/').skip(2).collect();
+    let path = line.split([' ', '?']).nth(1).unwrap_or_default();
+    let path: Vec<&str> = path.split('/').skip(2).collect();
     let body = body(request);
     let order = body["orderId"].as_str().unwrap_or_default().to_owned();
     let (operation, name) = match path.as_slice() {
@@ -160,7 +161,7 @@ fn parse(request: &[u8]) -> Asked {
         ["payments", key, "cancel"] => (Operation::Cancel, (*key).to_owned()),
         ["payments", key] => (Operation::Lookup, (*key).to_owned()),
         ["billing", _] => (Operation::Charge, order),
-        ["transactions", ..] => (Operation::Transactions, String::new()),
+        ["transactions"] => (Operation::Transactions, String::new()),
         other => panic!("a worker asked for {other:?}"),
     };
     Asked { operation, name, amount: body["amount"].as_i64() }

@@ -79,11 +79,11 @@ impl Process {
     /// or is done.
     pub(crate) async fn advance(&mut self, mut statements: u64, desk: &PgPool) -> Stand {
         loop {
-            if let Some(mut answer) = self.asking.take() {
-                if !self.is_answered(&mut answer, desk).await {
-                    self.asking = Some(answer);
-                    return Stand::Locked;
-                }
+            if let Some(mut answer) = self.asking.take()
+                && !self.is_answered(&mut answer, desk).await
+            {
+                self.asking = Some(answer);
+                return Stand::Locked;
             }
             if let Poll::Ready(end) = self.poll().await {
                 self.wire.hold(false);

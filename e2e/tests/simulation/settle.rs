@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longer than any seed takes: leases end here when the simulation says so.
-const LEASE: Duration = Duration::from_secs(3_600);
+const LEASE: Duration = Duration::from_hours(1);
 /// As in production: `queue::QueueConfig`.
 const MAX_CRASHES: i32 = 3;
 const MOVES: usize = 5_000;
@@ -116,9 +116,10 @@ impl Life<'_> {
     async fn step(&mut self, seat: usize) {
         let host = self.seats[seat].host;
         self.let_request_pass(host).await;
-        let statements = match self.rough {
-            true => self.dice.weighted(&[(5, 1_000), (1, 1), (1, 2), (1, 4), (1, 8)]),
-            false => 1_000,
+        let statements = if self.rough {
+            self.dice.weighted(&[(5, 1_000), (1, 1), (1, 2), (1, 4), (1, 8)])
+        } else {
+            1_000
         };
         let Some(at) = &mut self.seats[seat].at else { return };
         let stand = at.process.advance(statements, &self.bench.database.desk).await;

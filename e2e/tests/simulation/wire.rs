@@ -18,7 +18,6 @@ use tokio::{
 const NOTHING: &[u8] = b"Q\0\0\0\x05\0";
 
 struct Held {
-    what: String,
     /// True: on to the server. False: it is lost on its way.
     go: oneshot::Sender<bool>,
     answered: oneshot::Receiver<()>,
@@ -107,14 +106,8 @@ impl Wire {
         if does_something && self.holds.load(Ordering::SeqCst) {
             let (go, going) = oneshot::channel();
             let (tell, answered) = oneshot::channel();
-            let before = self.held.lock().unwrap().replace(Held {
-                go,
-                answered,
-                what: String::from_utf8_lossy(&asked).into_owned(),
-            });
-            if let Some(before) = before {
-                eprintln!("TWO: {:?} and {:?}", before.what, String::from_utf8_lossy(&asked));
-            }
+            let before = self.held.lock().unwrap().replace(Held { go, answered });
+            assert!(before.is_none(), "a process does one thing at a time");
             self.bell.notify_one();
             if !going.await.ok()? {
                 asked = NOTHING.to_vec();
