@@ -137,7 +137,7 @@ pub async fn refunds_of_orders(
 }
 
 /// The days that a daily run compares: `yesterday`, and of the `days_back` before it those since the first comparison
-/// that were missed or still have open breaks.
+/// that were missed, or compared only before they were over, or still have open breaks.
 pub async fn days_to_compare(
     conn: &mut PgConnection,
     yesterday: NaiveDate,
@@ -151,7 +151,10 @@ pub async fn days_to_compare(
         select days.date as "date!" from days
          where days.date = $1
             or (days.date >= (select min(date) from reconciliation_runs)
-                and not exists (select from reconciliation_runs run where run.date = days.date))
+                and not exists (
+                    select from reconciliation_runs run
+                     where run.date = days.date
+                       and run.started_at >= (days.date + 1)::timestamp at time zone 'Asia/Seoul'))
             or exists (select from reconciliation_breaks found
                         where found.date = days.date and found.resolved_at is null)
          order by 1

@@ -213,6 +213,17 @@ async fn days_that_were_missed_are_compared_when_the_system_is_back(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_day_that_an_operator_looked_at_before_it_was_over_is_compared_all_the_same(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.live(1).await;
+    reconcile(&world, world.today()).await;
+    capture_behind_our_back(&world, "ORDER_AFTERWARDS").await;
+    world.advance(TimeDelta::days(3));
+    world.settle().await;
+    assert_eq!(open_breaks(&world).await, ["unknown_capture"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn while_toss_does_not_answer_nothing_is_concluded(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.subscriber(Cycle::Monthly).await;
