@@ -1,11 +1,11 @@
-//! `cargo xtask chaos`: everything is killed, with real processes or, with `--seeds`, in the deterministic simulation.
+//! `cargo xtask chaos`: real processes under a lying bank are killed again and again, then the books are compared.
 
 use std::process::Command;
 
 use clap::Args;
 
 use crate::driver;
-use crate::postgres::{Cluster, Postgres, Purpose};
+use crate::postgres::{Cluster, Purpose};
 use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
@@ -24,18 +24,9 @@ pub(crate) struct Options {
     /// Print the figures as JSON only
     #[arg(long)]
     json: bool,
-    /// Run this many seeds of the deterministic simulation instead
-    #[arg(long, conflicts_with_all = ["subscriptions", "seconds", "workers", "json"])]
-    seeds: Option<u32>,
-    /// Run this one seed of the simulation again
-    #[arg(long, conflicts_with_all = ["subscriptions", "seconds", "workers", "json"])]
-    seed: Option<u64>,
 }
 
 pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
-    if options.seeds.is_some() || options.seed.is_some() {
-        return simulate(options, project, stop);
-    }
     let _only_one = project.lock("chaos")?;
     // Not the one of DATABASE_URL: this one is crashed again and again.
     let cluster = Cluster::start(project, Purpose::Chaos)?;
@@ -61,20 +52,4 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
         chaos.arg("--json");
     }
     process::run(&mut chaos, stop)
-}
-
-/// The same test as in `cargo xtask test`, with other seeds; a failing one is printed and replays exactly.
-fn simulate(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
-    let _only_one = project.lock("test")?;
-    let postgres = Postgres::open(project, Purpose::Tests)?;
-    let mut test = project.cargo();
-    test.args(["test", "--quiet", "-p", "e2e", "--test", "simulation", "--", "--nocapture"]);
-    test.env("DATABASE_URL", postgres.url.secret());
-    if let Some(seeds) = options.seeds {
-        test.env("SEEDS", seeds.to_string());
-    }
-    if let Some(seed) = options.seed {
-        test.env("SEED", seed.to_string());
-    }
-    process::run(&mut test, stop)
 }

@@ -32,7 +32,7 @@ enum Command {
     Test,
     /// Measure what the system does per second, beside what PostgreSQL itself does
     Bench(bench::Options),
-    /// Kill everything while the bank lies, then compare the books; with --seeds, simulate that deterministically
+    /// Kill everything while the bank lies, then compare the books
     Chaos(chaos::Options),
     /// Write the metadata of the SQL queries (.sqlx) anew
     Prepare,

@@ -1,25 +1,21 @@
 //! Brings webhooks as Toss does, forges some, and reads what the books say afterwards.
 
-use chrono::TimeDelta;
 use common::{
     commands::receive_webhook::{Arrival, receive_webhook},
     domain::{
-        calendar::Cycle,
         money::Won,
         refund::{Refund, RefundStatus},
-        subscription::SubscriptionStatus,
     },
     id::{new_id, new_key},
     jobs::{self, RefundPayment},
     store::refunds,
 };
-use sandbox::{Effect, Fault, Operation, Webhook};
+use sandbox::Webhook;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::world::{GOOD, World};
+use crate::world::World;
 
 /// Arrives as Toss sends it. Answers whether it is news.
 pub(crate) async fn arrive(world: &World, transmission_id: &str, body: &str) -> bool {

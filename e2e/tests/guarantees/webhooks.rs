@@ -1,23 +1,11 @@
 //! 웹훅: a hint, never proof. Twice, late, out of order and forged change nothing; what is true is booked once.
 
 use chrono::TimeDelta;
-use common::{
-    commands::receive_webhook::{Arrival, receive_webhook},
-    domain::{
-        calendar::Cycle,
-        money::Won,
-        refund::{Refund, RefundStatus},
-        subscription::SubscriptionStatus,
-    },
-    id::{new_id, new_key},
-    jobs::{self, RefundPayment},
-    store::refunds,
-};
-use sandbox::{Effect, Fault, Operation, Webhook};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sandbox::{Effect, Fault, Operation};
+use secrecy::ExposeSecret;
+use serde_json::json;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::{
     postman::{
