@@ -230,7 +230,7 @@ impl World {
 fn environment(pool: &PgPool, sandbox: &Sandbox, clock: &TestClock, mails: &TempDir) -> Env {
     let config = TossConfig::new(sandbox.url().parse().unwrap(), BILLING_SECRET.into(), WIDGET_SECRET.into());
     // Lost answers are lost soon here; everything else is as in production.
-    let patience = std::time::Duration::from_secs(2);
+    let patience = std::time::Duration::from_secs(6);
     let toss = Toss::with_short_answer_timeout_for_tests(config, patience).unwrap();
     let mail_url = url::Url::from_directory_path(mails.path()).unwrap();
     Env::new(Parts {
