@@ -54,7 +54,11 @@ pub(crate) async fn answer(app: &App, attempt: Attempt) -> Result<Response, ApiE
 }
 
 fn processing(order_id: &str) -> Result<Response, ApiError> {
-    let status_url = format!("/api/payments/confirm/{order_id}");
+    processing_at(format!("/api/payments/confirm/{order_id}"))
+}
+
+/// It is on record; where to ask again.
+pub(crate) fn processing_at(status_url: String) -> Result<Response, ApiError> {
     let location = HeaderValue::from_str(&status_url).map_err(|error| ApiError::Internal(error.into()))?;
     let headers = [(header::LOCATION, location), (header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_SECS))];
     let body = Json(Processing { success: true, status: "processing", status_url });

@@ -9,7 +9,7 @@ use axum::{
 use common::{
     commands::{
         cancel::CancelError, confirm::ConfirmError, receive_webhook::ReceiveError, refund::RefundError,
-        resume::ResumeError,
+        register_card::RegisterError, resume::ResumeError,
     },
     domain::subscription::ResumeRefused,
     jobs::QueueError,
@@ -59,6 +59,14 @@ pub(crate) enum ApiError {
     IdempotencyConflict,
     #[error("the refund was refused: {code}")]
     RefundRefused { code: String, message: String },
+    #[error("the first payment has not settled yet")]
+    NotActive,
+    #[error("another card is being registered")]
+    RegistrationInProgress,
+    #[error("the one-time key was used before")]
+    AuthKeyUsed,
+    #[error("the card was refused: {code}")]
+    CardRefused { code: String, message: String },
     #[error("the payment was declined: {code}")]
     Declined { code: String, message: String },
     #[error("the payment was withdrawn")]
@@ -96,7 +104,7 @@ impl ApiError {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Declined { .. } => StatusCode::PAYMENT_REQUIRED,
+            Self::Declined { .. } | Self::CardRefused { .. } => StatusCode::PAYMENT_REQUIRED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -105,6 +113,9 @@ impl ApiError {
             | Self::NotCanceled
             | Self::PeriodEnded
             | Self::RefundInProgress
+            | Self::NotActive
+            | Self::RegistrationInProgress
+            | Self::AuthKeyUsed
             | Self::NotRefundable
             | Self::IdempotencyConflict
             | Self::RefundRefused { .. }
@@ -241,6 +252,25 @@ impl From<RefundError> for ApiError {
             RefundError::KeyTaken => Self::IdempotencyConflict,
             RefundError::Store(error) => error.into(),
             RefundError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::NotFound => Self::NotFound,
+            RegisterError::OtherCustomer => {
+                let rule =
+                    Text { ko: "항목이 구독의 것과 다릅니다", en: "is not the subscription's" };
+                Self::Invalid { field: "customerKey", rule }
+            }
+            RegisterError::Canceled => Self::AlreadyCanceled,
+            RegisterError::NotActive => Self::NotActive,
+            RegisterError::InProgress => Self::RegistrationInProgress,
+            RegisterError::AuthKeyTaken => Self::AuthKeyUsed,
+            RegisterError::Store(error) => error.into(),
+            RegisterError::Queue(error) => error.into(),
         }
     }
 }

@@ -96,6 +96,13 @@ const IDEMPOTENCY_KEY: Rule = Rule {
     },
 };
 
+const AUTH_KEY: Rule = Rule {
+    least: 1,
+    most: 300,
+    fits: is_printable,
+    words: Text { ko: "항목은 1~300자여야 합니다", en: "must be 1 to 300 printable characters" },
+};
+
 pub(crate) fn payment_key(fields: &Fields) -> Result<String, ApiError> {
     required(fields, "paymentKey", &PAYMENT_KEY)
 }
@@ -127,6 +134,15 @@ pub(crate) fn billing_cycle(fields: &Fields) -> Result<Cycle, ApiError> {
 
 pub(crate) fn customer_key(fields: &Fields) -> Result<Option<String>, ApiError> {
     optional(fields, "customerKey", &CUSTOMER_KEY)
+}
+
+/// Of a card that is registered for a subscription: never left out.
+pub(crate) fn own_customer_key(fields: &Fields) -> Result<String, ApiError> {
+    required(fields, "customerKey", &CUSTOMER_KEY)
+}
+
+pub(crate) fn auth_key(fields: &Fields) -> Result<String, ApiError> {
+    required(fields, "authKey", &AUTH_KEY)
 }
 
 /// Any text: an id that cannot be one is simply not found.

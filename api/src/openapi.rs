@@ -25,6 +25,7 @@ use crate::{problem::Problem, routes};
         routes::confirm_payment::confirm_payment,
         routes::confirmation_status::confirmation_status,
         routes::cancel_subscription::cancel_subscription,
+        routes::register_card::register_card,
         routes::resume_subscription::resume_subscription,
         routes::list_subscriptions::list_subscriptions,
         routes::show_subscription::show_subscription,

@@ -75,7 +75,9 @@ impl Problem {
                 _ => None,
             },
             toss_code: match error {
-                ApiError::Declined { code, .. } | ApiError::RefundRefused { code, .. } => Some(code.clone()),
+                ApiError::Declined { code, .. }
+                | ApiError::CardRefused { code, .. }
+                | ApiError::RefundRefused { code, .. } => Some(code.clone()),
                 ApiError::PaymentCanceled { code } => code.clone(),
                 _ => None,
             },
@@ -103,6 +105,10 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::NotRefundable => "not_refundable",
         ApiError::IdempotencyConflict => "idempotency_conflict",
         ApiError::RefundRefused { .. } => "refund_refused",
+        ApiError::NotActive => "not_active",
+        ApiError::RegistrationInProgress => "registration_in_progress",
+        ApiError::AuthKeyUsed => "auth_key_used",
+        ApiError::CardRefused { .. } => "card_refused",
         ApiError::Declined { .. } => "payment_declined",
         ApiError::PaymentCanceled { .. } => "payment_canceled",
         ApiError::TooManyRequests { .. } => "too_many_requests",
@@ -115,10 +121,14 @@ fn message(error: &ApiError, language: Language) -> String {
     match (error, language) {
         (ApiError::Invalid { field, rule }, _) => format!("{field} {}.", rule.get(language)),
         // Toss words its refusals for customers, in Korean.
-        (ApiError::Declined { message, .. } | ApiError::RefundRefused { message, .. }, Language::Korean) => {
-            message.clone()
-        }
+        (
+            ApiError::Declined { message, .. }
+            | ApiError::CardRefused { message, .. }
+            | ApiError::RefundRefused { message, .. },
+            Language::Korean,
+        ) => message.clone(),
         (ApiError::Declined { code, .. }, Language::English) => format!("The payment was declined ({code})."),
+        (ApiError::CardRefused { code, .. }, Language::English) => format!("The card was refused ({code})."),
         (ApiError::RefundRefused { code, .. }, Language::English) => {
             format!("The refund was refused ({code}).")
         }
@@ -160,6 +170,18 @@ fn sentence(error: &ApiError) -> Text {
             "The same Idempotency-Key was used before with other content.",
         ),
         ApiError::RefundRefused { .. } => ("환불이 거절되었습니다.", "The refund was refused."),
+        ApiError::NotActive => (
+            "첫 결제가 아직 완료되지 않았습니다. 잠시 후 다시 시도해 주세요.",
+            "The first payment has not settled yet. Try again shortly.",
+        ),
+        ApiError::RegistrationInProgress => {
+            ("다른 카드를 등록하는 중입니다.", "Another card is being registered.")
+        }
+        ApiError::AuthKeyUsed => (
+            "이미 사용된 카드 등록 인증입니다. 다시 등록해 주세요.",
+            "The authKey was used before: register again.",
+        ),
+        ApiError::CardRefused { .. } => ("카드를 등록할 수 없습니다.", "The card was refused."),
         ApiError::Declined { .. } => ("결제가 거절되었습니다.", "The payment was declined."),
         ApiError::PaymentCanceled { .. } => (
             "결제가 취소되었습니다. 청구된 금액은 없습니다.",

@@ -24,6 +24,7 @@ use crate::{
         openapi::show_openapi,
         receive_webhook::{self, receive_webhook},
         refund_payment::refund_payment,
+        register_card::register_card,
         resume_subscription::resume_subscription,
         show_subscription::show_subscription,
         start_scan::{start_scan, start_scan_by_get},
@@ -43,6 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
+        .route("/api/subscriptions/{id}/payment-method", post(register_card))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route(
             "/api/webhooks/toss",

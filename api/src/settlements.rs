@@ -3,10 +3,11 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use common::{
-    domain::attempt::Attempt,
+    domain::{attempt::Attempt, registration::Registration},
     store::{
         SETTLED_CHANNEL,
         refund_requests::{self, Requested},
+        registrations,
     },
 };
 use sqlx::{
@@ -119,6 +120,25 @@ pub(crate) async fn until_refunded(app: &App, mut heard: Heard, mut refund: Requ
         }
     }
     refund
+}
+
+/// The same for a card, which is announced by its registration's id.
+pub(crate) async fn until_registered(app: &App, mut heard: Heard, mut card: Registration) -> Registration {
+    let deadline = Instant::now() + app.confirm_wait;
+    let name = card.id.to_string();
+    while card.is_unfinished() && is_worth_a_look(app, &mut heard, &name, deadline).await {
+        match look_at_card(app, card.id).await {
+            Ok(Some(fresh)) => card = fresh,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a registration could not be looked at"),
+        }
+    }
+    card
+}
+
+async fn look_at_card(app: &App, id: Uuid) -> Result<Option<Registration>, common::store::StoreError> {
+    let mut conn = app.pool.acquire().await?;
+    registrations::find(&mut conn, id).await
 }
 
 /// Waits for news, or until it is time to look anyway. False: the patience is over, or the process stops.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, HandleWebhook, Job, KINDS, ReconcilePayments, RefundPayment,
-    ScanDueSubscriptions, SendEmail, SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey, Job, KINDS,
+    ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
 use common::queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
 
@@ -41,6 +41,12 @@ async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {
         }
         RefundPayment::KIND => {
             handlers::refund_payment(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        IssueBillingKey::KIND => {
+            handlers::issue_billing_key(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        DeleteBillingKey::KIND => {
+            handlers::delete_billing_key(serde_json::from_value(claimed.args)?, lease, data).await
         }
         ScanDueSubscriptions::KIND => {
             handlers::scan_due_subscriptions(serde_json::from_value(claimed.args)?, lease, data).await

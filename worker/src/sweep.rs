@@ -3,8 +3,11 @@
 use chrono::TimeDelta;
 use common::queue::JobError;
 use common::{
-    jobs::{self, ChargeSubscription, ConfirmPayment, HandleWebhook, RefundPayment, SendEmail},
-    store::{sweep, webhooks},
+    jobs::{
+        self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey,
+        RefundPayment, SendEmail,
+    },
+    store::{registrations, retired_keys, sweep, webhooks},
 };
 
 use crate::env::Env;
@@ -38,6 +41,14 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     }
     for (refund_id, subscription_id) in sweep::stranded_refunds(&mut tx, before, BATCH).await? {
         jobs::enqueue(&mut tx, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for (registration_id, subscription_id) in registrations::stranded(&mut tx, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &IssueBillingKey { registration_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for (retired_key_id, subscription_id) in retired_keys::stranded(&mut tx, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
         made = made.saturating_add(1);
     }
     for webhook_id in webhooks::stranded(&mut tx, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {

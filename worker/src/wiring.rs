@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, HandleWebhook, Job, KINDS, ReconcilePayments, RefundPayment,
-    ScanDueSubscriptions, SendEmail, SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey, Job, KINDS,
+    ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
 use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
@@ -33,6 +33,8 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
     let (confirm, charge) =
         (money(ConfirmPayment::KIND).concurrency(16), money(ChargeSubscription::KIND).concurrency(charges));
     let refund = money(RefundPayment::KIND).concurrency(4);
+    let (issue, delete) =
+        (money(IssueBillingKey::KIND).concurrency(8), money(DeleteBillingKey::KIND).concurrency(2));
     let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
     // It books, but moves no money: cut off, it starts over.
     let webhook = KindConfig::new(HandleWebhook::KIND).concurrency(4).on_stop(OnStop::HandBack);
@@ -56,6 +58,8 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         .register(worker!(ConfirmPayment, confirm, handlers::confirm_payment))
         .register(worker!(ChargeSubscription, charge, handlers::charge_subscription))
         .register(worker!(RefundPayment, refund, handlers::refund_payment))
+        .register(worker!(IssueBillingKey, issue, handlers::issue_billing_key))
+        .register(worker!(DeleteBillingKey, delete, handlers::delete_billing_key))
         .register(worker!(ScanDueSubscriptions, scan, handlers::scan_due_subscriptions))
         .register(worker!(SendRenewalNotices, notices, handlers::send_renewal_notices))
         .register(worker!(SendEmail, email, handlers::send_email))

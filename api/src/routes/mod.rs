@@ -11,6 +11,7 @@ pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod receive_webhook;
 pub(crate) mod refund_payment;
+pub(crate) mod register_card;
 pub(crate) mod resume_subscription;
 pub(crate) mod show_subscription;
 pub(crate) mod start_scan;

@@ -13,6 +13,8 @@ mod database_away;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod new_cards;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod published_keys;

@@ -92,7 +92,7 @@ async fn close_invoices(
 fn may_be_on_its_way(open: &Attempt) -> bool {
     match open.kind {
         PaymentKind::First => true,
-        PaymentKind::Renewal => open.sent_at.is_some(),
+        PaymentKind::Renewal | PaymentKind::NewCard => open.sent_at.is_some(),
     }
 }
 

@@ -4,4 +4,5 @@ pub mod cancel;
 pub mod confirm;
 pub mod receive_webhook;
 pub mod refund;
+pub mod register_card;
 pub mod resume;

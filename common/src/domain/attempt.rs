@@ -35,6 +35,8 @@ pub enum PaymentKind {
     First,
     /// Charged by us with the billing key.
     Renewal,
+    /// Charged by us with the key of a new card, which it proves. No step of the ladder.
+    NewCard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -93,7 +95,7 @@ impl Attempt {
         };
         let pause = match self.kind {
             PaymentKind::First => RECONFIRM_AFTER,
-            PaymentKind::Renewal => RESEND_AFTER,
+            PaymentKind::Renewal | PaymentKind::NewCard => RESEND_AFTER,
         };
         self.lookups_missed >= MISSES_BEFORE_RESEND
             && now - sent >= pause

@@ -120,15 +120,18 @@ fn decide_due(facts: Facts<'_>) -> Decision {
 fn last_hard_decline(attempts: &[Attempt]) -> Option<DateTime<Utc>> {
     attempts
         .iter()
+        .filter(|attempt| attempt.kind != PaymentKind::NewCard)
         .filter(|attempt| attempt.decline_kind == Some(DeclineKind::Hard))
         .filter_map(|attempt| attempt.settled_at)
         .max()
 }
 
 /// Steps of the ladder that have gone without money: declines on record and steps passed. There is no counter.
+/// A decline of a new card, offered between two steps, is none: it brings no suspension nearer.
 pub fn steps_gone(attempts: &[Attempt], skips: usize) -> usize {
     let declines = attempts
         .iter()
+        .filter(|attempt| attempt.kind != PaymentKind::NewCard)
         .filter(|attempt| attempt.status == PaymentStatus::Failed && attempt.decline_kind.is_some())
         .count();
     declines.saturating_add(skips)
@@ -183,12 +186,16 @@ pub fn after_decline(
     Ok(match (kind, status) {
         (_, S::Canceled) | (PaymentKind::First, S::Active | S::PastDue | S::Suspended) => AfterDecline::Void,
         (_, S::Incomplete) => AfterDecline::NeverBegins,
-        (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) if is_older => AfterDecline::HoldAgain,
-        (PaymentKind::Renewal, S::Suspended) => AfterDecline::StaySuspended,
-        (PaymentKind::Renewal, S::Active | S::PastDue) => match policy.after(steps_gone, now, charge_time)? {
-            NextStep::RetryAt(at) => AfterDecline::RetryAt(at),
-            NextStep::Suspend => AfterDecline::Suspend,
-        },
+        (PaymentKind::Renewal | PaymentKind::NewCard, S::Active | S::PastDue | S::Suspended) if is_older => {
+            AfterDecline::HoldAgain
+        }
+        (PaymentKind::Renewal | PaymentKind::NewCard, S::Suspended) => AfterDecline::StaySuspended,
+        (PaymentKind::Renewal | PaymentKind::NewCard, S::Active | S::PastDue) => {
+            match policy.after(steps_gone, now, charge_time)? {
+                NextStep::RetryAt(at) => AfterDecline::RetryAt(at),
+                NextStep::Suspend => AfterDecline::Suspend,
+            }
+        }
     })
 }
 

@@ -12,4 +12,5 @@ pub mod outcome;
 pub mod plan;
 pub mod reconcile;
 pub mod refund;
+pub mod registration;
 pub mod subscription;

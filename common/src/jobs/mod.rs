@@ -2,7 +2,9 @@
 
 mod charge_subscription;
 mod confirm_payment;
+mod delete_billing_key;
 mod handle_webhook;
+mod issue_billing_key;
 mod reconcile_payments;
 mod refund_payment;
 mod scan_due_subscriptions;
@@ -11,7 +13,9 @@ mod send_renewal_notices;
 
 pub use charge_subscription::ChargeSubscription;
 pub use confirm_payment::ConfirmPayment;
+pub use delete_billing_key::DeleteBillingKey;
 pub use handle_webhook::HandleWebhook;
+pub use issue_billing_key::IssueBillingKey;
 pub use reconcile_payments::ReconcilePayments;
 pub use refund_payment::RefundPayment;
 pub use scan_due_subscriptions::ScanDueSubscriptions;
@@ -42,11 +46,13 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Every kind the worker handles.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 10] = [
     ConfirmPayment::KIND,
     ScanDueSubscriptions::KIND,
     ChargeSubscription::KIND,
     RefundPayment::KIND,
+    IssueBillingKey::KIND,
+    DeleteBillingKey::KIND,
     SendRenewalNotices::KIND,
     SendEmail::KIND,
     HandleWebhook::KIND,

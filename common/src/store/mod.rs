@@ -17,6 +17,8 @@ pub mod processes;
 pub mod reconcile;
 pub mod refund_requests;
 pub mod refunds;
+pub mod registrations;
+pub mod retired_keys;
 pub mod scan;
 pub mod settings;
 pub mod story;

@@ -6,6 +6,8 @@ mod anchor;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod card_window;
+#[cfg(test)]
 mod dunning;
 #[cfg(test)]
 mod fences;
@@ -19,6 +21,10 @@ mod job_table;
 mod lost_answers;
 #[cfg(test)]
 mod mailbox;
+#[cfg(test)]
+mod new_card;
+#[cfg(test)]
+mod new_card_races;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]

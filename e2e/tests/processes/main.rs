@@ -15,6 +15,8 @@ mod kills;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod new_card_kills;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod proxy;

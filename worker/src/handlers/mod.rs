@@ -2,7 +2,9 @@
 
 mod charge_subscription;
 mod confirm_payment;
+mod delete_billing_key;
 mod handle_webhook;
+mod issue_billing_key;
 mod reconcile_payments;
 mod refund_payment;
 mod scan_due_subscriptions;
@@ -11,7 +13,9 @@ mod send_renewal_notices;
 
 pub(crate) use charge_subscription::charge_subscription;
 pub(crate) use confirm_payment::confirm_payment;
+pub(crate) use delete_billing_key::delete_billing_key;
 pub(crate) use handle_webhook::handle_webhook;
+pub(crate) use issue_billing_key::issue_billing_key;
 pub(crate) use reconcile_payments::reconcile_payments;
 pub(crate) use refund_payment::refund_payment;
 pub(crate) use scan_due_subscriptions::{invoices_for, scan_due_subscriptions};

@@ -22,7 +22,7 @@ use common::{
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{ask, decline, facts::Locked, gate, letters::plan_name, record};
+use super::{ask, decline, facts::Locked, gate, letters::plan_name, new_card, record};
 use crate::{crash, env::Env};
 
 type Tx = Transaction<'static, Postgres>;
@@ -49,7 +49,7 @@ pub(crate) async fn advance(
     };
     match locked.decide(now) {
         Decision::Charge => {
-            let attempt = new_attempt(&locked, now);
+            let attempt = new_attempt(&locked, PaymentKind::Renewal, now);
             payments::insert(&mut tx, &attempt).await?;
             send(env, lease, tx, &locked.subscription, &attempt, false).await
         }
@@ -79,7 +79,7 @@ pub(crate) async fn advance(
     }
 }
 
-fn new_attempt(locked: &Locked, now: DateTime<Utc>) -> Attempt {
+pub(super) fn new_attempt(locked: &Locked, kind: PaymentKind, now: DateTime<Utc>) -> Attempt {
     let Locked { subscription, invoice, attempts, .. } = locked;
     let attempt_no = i32::try_from(attempts.len()).unwrap_or(i32::MAX).saturating_add(1);
     Attempt {
@@ -87,7 +87,7 @@ fn new_attempt(locked: &Locked, now: DateTime<Utc>) -> Attempt {
         user_id: subscription.user_id,
         subscription_id: subscription.id,
         invoice_id: invoice.id,
-        kind: PaymentKind::Renewal,
+        kind,
         attempt_no,
         order_id: renewal_order_id(subscription.id, invoice.period.no, attempt_no),
         payment_key: None,
@@ -110,7 +110,7 @@ fn new_attempt(locked: &Locked, now: DateTime<Utc>) -> Attempt {
 }
 
 /// Commits the intent, calls, records. From the commit on, nothing may drop this future.
-async fn send(
+pub(super) async fn send(
     env: &Env,
     lease: &Lease,
     mut tx: Tx,
@@ -120,9 +120,10 @@ async fn send(
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
     let plan = plan_name(&mut tx, &subscription.plan).await?;
+    let charged = new_card::charged_with(&mut tx, subscription, attempt).await?;
     tx.commit().await?;
     crash::point("after_intent");
-    let outcome = ask::for_money(env, subscription, attempt, &plan, again).await;
+    let outcome = ask::for_money(env, &charged, attempt, &plan, again).await;
     crash::point("after_call");
     record::outcome(env, lease, attempt, outcome).await
 }

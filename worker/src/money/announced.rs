@@ -176,7 +176,7 @@ async fn wake(conn: &mut PgConnection, attempt: &Attempt, now: DateTime<Utc>) ->
                 };
                 jobs::enqueue(conn, &job, now, now).await?;
             }
-            PaymentKind::Renewal => {
+            PaymentKind::Renewal | PaymentKind::NewCard => {
                 let Attempt { invoice_id, subscription_id, .. } = *attempt;
                 let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
                 jobs::enqueue(conn, &job, now, now).await?;

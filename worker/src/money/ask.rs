@@ -38,7 +38,7 @@ pub(super) async fn for_money(
             let order_id = attempt.order_id.clone();
             env.toss.confirm(&ConfirmRequest { payment_key, order_id, amount }, &key).await
         }
-        PaymentKind::Renewal => match open_key(env, subscription) {
+        PaymentKind::Renewal | PaymentKind::NewCard => match open_key(env, subscription) {
             Ok(billing_key) => {
                 let request = charge_request(subscription, attempt, plan_name);
                 env.toss.charge(&billing_key, &request, &key).await

@@ -19,7 +19,7 @@ use common::{
 };
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{facts::Locked, gate, letters, record::RecordError};
+use super::{facts::Locked, gate, letters, new_card, record::RecordError};
 use crate::env::Env;
 
 /// A step of the ladder that has just gone without money, however it went.
@@ -44,6 +44,9 @@ pub(super) async fn apply(
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
     payments::decline(conn, attempt.id, refusal, now).await?;
+    if attempt.kind == PaymentKind::NewCard {
+        return new_card::declined(conn, attempt, refusal, now).await;
+    }
     let policy = dunning::pin_policy(conn, locked.invoice.id, &env.dunning).await?;
     let gone = steps_gone(&locked.attempts, locked.skips).saturating_add(1);
     let Refusal { kind, code, message, trace_id } = refusal;

@@ -58,21 +58,33 @@ pub(super) async fn paid(
     let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
     outbox::post(conn, subscription, fact, &letter, None, now).await?;
     if !has_card {
-        let letter = mail::card_needed(
-            &env.brand,
-            &mail::CardNeeded {
-                customer_name: &subscription.customer_name,
-                plan_name: &plan,
-                cycle: subscription.cycle,
-                amount: subscription.amount,
-                next_date: next_on,
-                subscription_ref: &reference,
-            },
-        )?;
-        let fact = Fact { kind: "card_needed", period_no, step: "0" };
-        let before = Some(subscription.next_billing_date);
-        outbox::post(conn, subscription, fact, &letter, before, now).await?;
+        card_needed(env, conn, subscription, "0", now).await?;
     }
+    Ok(())
+}
+
+/// A card is needed before the next date. `step` tells the reasons in one period apart.
+pub(super) async fn card_needed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    step: &str,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let letter = mail::card_needed(
+        &env.brand,
+        &mail::CardNeeded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            next_date: seoul_date(subscription.next_billing_date),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "card_needed", period_no: subscription.period_no, step };
+    let before = Some(subscription.next_billing_date).filter(|at| *at > now);
+    outbox::post(conn, subscription, fact, &letter, before, now).await?;
     Ok(())
 }
 

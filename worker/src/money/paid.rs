@@ -19,7 +19,7 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use super::{facts::Locked, letters, record::RecordError};
+use super::{facts::Locked, letters, new_card, record::RecordError};
 use crate::env::Env;
 
 pub(super) async fn apply(
@@ -36,6 +36,9 @@ pub(super) async fn apply(
     if let Some(sealed) = &receipt.sealed_billing_key {
         let number = receipt.card_number.as_deref();
         subscriptions::keep_card(conn, subscription.id, sealed, number, now).await?;
+    }
+    if attempt.kind == PaymentKind::NewCard {
+        new_card::proven(conn, subscription, attempt, now).await?;
     }
     if attempt.kind == PaymentKind::Renewal {
         doubtful_cards::trust(conn, subscription.id, now).await?;

@@ -12,7 +12,7 @@ use crate::env::Env;
 pub(super) fn account_of(kind: PaymentKind) -> Account {
     match kind {
         PaymentKind::First => Account::Widget,
-        PaymentKind::Renewal => Account::Billing,
+        PaymentKind::Renewal | PaymentKind::NewCard => Account::Billing,
     }
 }
 

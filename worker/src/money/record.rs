@@ -160,8 +160,8 @@ async fn not_attempted(
     }
     let pause = match (why.needs_operator, attempt.kind) {
         (_, PaymentKind::First) => TimeDelta::seconds(20),
-        (true, PaymentKind::Renewal) => TimeDelta::hours(1),
-        (false, PaymentKind::Renewal) => later(attempt, now),
+        (true, PaymentKind::Renewal | PaymentKind::NewCard) => TimeDelta::hours(1),
+        (false, PaymentKind::Renewal | PaymentKind::NewCard) => later(attempt, now),
     };
     let reason = format!("not attempted, no try spent: {code} {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })

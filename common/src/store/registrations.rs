@@ -1,0 +1,268 @@
+//! Card registrations: recorded before the call, the key sealed after it, wiped when it is used or given up.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, known, one_row};
+use crate::domain::registration::Registration;
+
+struct Row {
+    id: Uuid,
+    subscription_id: Uuid,
+    auth_key: Option<String>,
+    customer_key: String,
+    idempotency_key: Uuid,
+    status: String,
+    sealed_billing_key: Option<String>,
+    card_number: Option<String>,
+    payment_id: Option<Uuid>,
+    sent_at: Option<DateTime<Utc>>,
+    first_sent_at: Option<DateTime<Utc>>,
+    toss_code: Option<String>,
+    toss_message: Option<String>,
+}
+
+impl TryFrom<Row> for Registration {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            subscription_id: row.subscription_id,
+            auth_key: row.auth_key,
+            customer_key: row.customer_key,
+            idempotency_key: row.idempotency_key,
+            status: known("card_registrations", "status", &row.status)?,
+            sealed_billing_key: row.sealed_billing_key,
+            card_number: row.card_number,
+            payment_id: row.payment_id,
+            sent_at: row.sent_at,
+            first_sent_at: row.first_sent_at,
+            toss_code: row.toss_code,
+            toss_message: row.toss_message,
+        })
+    }
+}
+
+/// Records that a card is to be registered. The schema refuses a second unfinished one for its subscription.
+pub async fn insert(
+    conn: &mut PgConnection,
+    new: &Registration,
+    user_id: Uuid,
+    auth_key_hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into card_registrations
+            (id, subscription_id, user_id, auth_key, auth_key_hash, customer_key, idempotency_key, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "#,
+        new.id,
+        new.subscription_id,
+        user_id,
+        new.auth_key,
+        auth_key_hash,
+        new.customer_key,
+        new.idempotency_key,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Reads a registration and holds its row. The subscription's row is locked before, always in that order.
+pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registration>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select id, subscription_id, auth_key, customer_key, idempotency_key, status, sealed_billing_key, card_number,
+               payment_id, sent_at, first_sent_at, toss_code, toss_message
+          from card_registrations where id = $1 for update
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Registration::try_from).transpose()
+}
+
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registration>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select id, subscription_id, auth_key, customer_key, idempotency_key, status, sealed_billing_key, card_number,
+               payment_id, sent_at, first_sent_at, toss_code, toss_message
+          from card_registrations where id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Registration::try_from).transpose()
+}
+
+/// The registration that this one-time key was given for before.
+pub async fn of_auth_key(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Registration>, StoreError> {
+    let row = sqlx::query!("select id from card_registrations where auth_key_hash = $1", hash)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match row {
+        Some(row) => find(conn, row.id).await,
+        None => Ok(None),
+    }
+}
+
+/// The registration whose key this attempt charges.
+pub async fn of_payment(
+    conn: &mut PgConnection,
+    payment_id: Uuid,
+) -> Result<Option<Registration>, StoreError> {
+    let row = sqlx::query!("select id from card_registrations where payment_id = $1", payment_id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match row {
+        Some(row) => lock(conn, row.id).await,
+        None => Ok(None),
+    }
+}
+
+/// The request is about to leave: from this commit on it may have arrived.
+pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update card_registrations set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2)
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark a registration sent", &done)
+}
+
+/// The gateway has issued a billing key: sealed, it is kept; the one-time key has done its work.
+pub async fn issued(
+    conn: &mut PgConnection,
+    id: Uuid,
+    sealed_billing_key: &str,
+    card_number: Option<&str>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update card_registrations
+           set status = 'issued', sealed_billing_key = $2, card_number = $3, auth_key = null
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        sealed_billing_key,
+        card_number,
+    )
+    .execute(conn)
+    .await?;
+    one_row("keep an issued key", &done)
+}
+
+/// Nobody knows whether it arrived; the same key is sent again.
+pub async fn unknown(conn: &mut PgConnection, id: Uuid, message: &str) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update card_registrations set status = 'unknown', toss_message = $2
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        message,
+    )
+    .execute(conn)
+    .await?;
+    one_row("keep an unknown registration", &done)
+}
+
+/// It certainly did not arrive: as good as new, under `fresh_key` if the old one is burnt.
+pub async fn not_attempted(
+    conn: &mut PgConnection,
+    id: Uuid,
+    message: &str,
+    fresh_key: Option<Uuid>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update card_registrations
+           set sent_at = null, idempotency_key = coalesce($2, idempotency_key), toss_message = $3
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        fresh_key,
+        message,
+    )
+    .execute(conn)
+    .await?;
+    one_row("take back a registration that was not made", &done)
+}
+
+/// What is open is charged with it, by this attempt.
+pub async fn prove(conn: &mut PgConnection, id: Uuid, payment_id: Uuid) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update card_registrations set status = 'proving', payment_id = $2 where id = $1 and status = 'issued'",
+        id,
+        payment_id,
+    )
+    .execute(conn)
+    .await?;
+    one_row("prove a new card", &done)
+}
+
+/// The end of a registration. Its keys are wiped: they are in use, handed over for deletion, or worth nothing.
+pub async fn settle(
+    conn: &mut PgConnection,
+    id: Uuid,
+    status: crate::domain::registration::RegistrationStatus,
+    refusal: Option<(&str, &str)>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let (code, message) = refusal.unzip();
+    let done = sqlx::query!(
+        r#"
+        update card_registrations
+           set status = $2, auth_key = null, sealed_billing_key = null, settled_at = $5,
+               toss_code = coalesce($3, toss_code), toss_message = coalesce($4, toss_message)
+         where id = $1 and settled_at is null
+        "#,
+        id,
+        <&str>::from(status),
+        code,
+        message,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("settle a registration", &done)
+}
+
+/// Unfinished since before `before` without a waiting or running job: id, subscription.
+pub async fn stranded(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select card.id, card.subscription_id from card_registrations card
+         where card.status in ('pending', 'unknown', 'issued', 'proving') and card.created_at < $1
+           and not exists (
+               select from jobs
+                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
+                  and jobs.subject->>'registration' = card.id::text)
+         order by card.created_at
+         limit $2
+        "#,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
+}

@@ -1,0 +1,115 @@
+//! 결제 카드 변경, while something else happens at the same moment: a second worker, a cancel, the gateway's own news.
+
+use common::domain::{calendar::Cycle, registration::RegistrationStatus, subscription::SubscriptionStatus};
+use common::jobs::{self, IssueBillingKey};
+use sandbox::{Effect, Fault, Operation};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+
+use crate::card_window::{
+    OTHER, auth_key, minutes, new_card, past_due, read, register, retired, waiting_for_deletion,
+};
+use crate::postman::{arrive, billing_key, end_of};
+use crate::world::World;
+
+#[sqlx::test(migrations = "../migrations")]
+async fn two_workers_with_one_registration_issue_one_key_and_charge_once(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = past_due(&mut world).await;
+    let card = register(&world, id, &auth_key(&world, id, OTHER).await).await.unwrap();
+    let mut conn = world.pool.acquire().await.unwrap();
+    let job = IssueBillingKey { registration_id: card.id, subscription_id: id };
+    jobs::enqueue(&mut conn, &job, world.now(), world.now()).await.unwrap();
+    for operation in [Operation::Issue, Operation::Charge] {
+        world.sandbox.fault(Fault::next(operation, Effect::Delay { ms: 300 })).unwrap();
+    }
+    tokio::join!(world.run_due_jobs(), world.run_due_jobs());
+    minutes(&mut world, 20).await;
+    assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
+    let story = world.story(id).await;
+    assert_eq!(story.statuses(), ["completed", "failed", "completed"]);
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_cancel_before_the_key_is_issued_deletes_it_and_charges_nothing(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = past_due(&mut world).await;
+    let card = register(&world, id, &auth_key(&world, id, OTHER).await).await.unwrap();
+    world.cancel(id).await;
+    world.run_due_jobs().await;
+    assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);
+    assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
+    assert_eq!(world.charges_asked(id).await, 1);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_cancel_before_the_proving_charge_was_sent_withdraws_it_and_deletes_the_key(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = past_due(&mut world).await;
+    let away = Effect::Error { code: "MAINTAINED_METHOD".to_owned(), status: Some(400), message: None };
+    world.sandbox.fault(Fault::next(Operation::Charge, away)).unwrap();
+    let card = new_card(&world, id, OTHER).await;
+    assert_eq!(card.status, RegistrationStatus::Proving);
+    world.cancel(id).await;
+    minutes(&mut world, 5).await;
+    assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);
+    assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "failed"]);
+    assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_charge_in_flight_with_the_old_card_is_settled_before_the_new_one_moves_money(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
+    world.live_until("2026-12-21").await;
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    let card = new_card(&world, id, OTHER).await;
+    minutes(&mut world, 10).await;
+    assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
+    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_news_that_the_replaced_key_is_deleted_asks_nobody_for_a_card(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let old = billing_key(&world, id).await;
+    new_card(&world, id, OTHER).await;
+    let news = world.sandbox.webhooks().pop().unwrap();
+    assert!(news.body.contains("BILLING_DELETED") && news.body.contains(old.expose_secret()));
+    arrive(&world, &news.transmission_id, &news.body).await;
+    world.run_due_jobs().await;
+    assert_eq!(end_of(&world, &news.transmission_id).await.0, "ignored");
+    assert_eq!(world.subjects(), ["집체크 구독 결제 완료"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let neighbour = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
+    let customer = world.story(id).await.subscription.customer_key;
+    let shared = world.env.sealer.seal(&billing_key(&world, id).await, neighbour).unwrap();
+    sqlx::query("update subscriptions set billing_key = $2, customer_key = $3 where id = $1")
+        .bind(neighbour)
+        .bind(shared)
+        .bind(customer)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    new_card(&world, id, OTHER).await;
+    assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
+    world.live_until("2026-12-23").await;
+    assert_eq!(world.story(neighbour).await.statuses(), ["completed", "completed"]);
+    // Both renewals and the first payment of the one; the other paid its first under its own name.
+    assert_eq!(world.net(id).await, 3 * 9_900);
+}

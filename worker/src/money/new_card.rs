@@ -1,0 +1,245 @@
+//! A new card, step by step: issue its key, seal it in a commit of its own, prove it where something is open, replace.
+//!
+//! What a death leaves behind, line by line: before the intent's commit, a registration that was not sent; until the
+//! key's commit, one that looks sent, and the same request under the same key brings the same answer (there is no other
+//! way to it); after the key's commit, an issued key, which is applied; while it is proven, an attempt like any other,
+//! which is looked up before anything else moves money. The old key stays in force until the commit that replaces it,
+//! and that commit hands the old one over for deletion.
+//!
+//! A decline of the new card leaves the old card and the ladder as they were: it is on record, but no step.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::{
+    domain::{
+        attempt::{Attempt, PaymentKind},
+        calendar::seoul_date,
+        invoice::{InvoiceStatus, due_periods},
+        outcome::Refusal,
+        registration::{Registration, RegistrationStatus, in_dunning},
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::{new_id, subscription_ref},
+    jobs::{self, DeleteBillingKey, IssueBillingKey},
+    store::{
+        self,
+        events::{self, Entry},
+        invoices, payments, registrations, retired_keys, settings, subscriptions,
+    },
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{advance, facts::Locked, gate, issue_key, record::RecordError};
+use crate::env::Env;
+
+/// Moves one registration on by at most one call for its key and one for money.
+#[tracing::instrument(name = "money.new_card", skip_all,
+    fields(subscription.id = %subscription_ref(job.subscription_id), registration.id = %job.registration_id))]
+pub(crate) async fn advance_registration(
+    env: &Env,
+    lease: &Lease,
+    job: &IssueBillingKey,
+) -> Result<Ran, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let found = registrations::find(&mut conn, job.registration_id).await?;
+    drop(conn);
+    let Some(found) = found else {
+        return Ok(Ran::Finish(Finish::Discard("the registration does not exist".into())));
+    };
+    match found.status {
+        RegistrationStatus::Applied | RegistrationStatus::Refused | RegistrationStatus::Dropped => {
+            Ok(Ran::Finish(Finish::Discard("the registration is settled".into())))
+        }
+        RegistrationStatus::Proving => go_on_proving(env, lease, &found).await,
+        RegistrationStatus::Pending | RegistrationStatus::Unknown => {
+            if let Some(finish) = gate::closed(env).await? {
+                return Ok(Ran::Finish(finish));
+            }
+            issue_key::issue(env, lease, &found).await
+        }
+        RegistrationStatus::Issued => {
+            if let Some(finish) = gate::closed(env).await? {
+                return Ok(Ran::Finish(finish));
+            }
+            apply(env, lease, &found).await
+        }
+    }
+}
+
+/// Under the subscription's lock: replaces the old card at once where nothing is open, else proves the new one first.
+pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let subscription = subscriptions::lock(&mut tx, found.subscription_id).await?;
+    let subscription = subscription.ok_or(RecordError::Vanished)?;
+    let Some(card) = registrations::lock(&mut tx, found.id).await? else {
+        return Err(JobError::new("the registration vanished"));
+    };
+    if card.status != RegistrationStatus::Issued {
+        return Ok(Ran::Finish(Finish::Done(Some("moved on by another worker".into()))));
+    }
+    if subscription.status == SubscriptionStatus::Canceled {
+        give_up(&mut tx, &card, RegistrationStatus::Dropped, None, now).await?;
+        let finish = Finish::Done(Some("the subscription was canceled; the new key is deleted".into()));
+        return Ok(Ran::Committed(lease.commit(tx, finish, now).await?));
+    }
+    for invoice in invoices::unsettled_of(&mut tx, subscription.id).await? {
+        if payments::of_invoice(&mut tx, invoice.id).await?.iter().any(Attempt::is_unfinished) {
+            let reason = "a charge is in flight: nothing else moves money".into();
+            return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }));
+        }
+    }
+    let Some(invoice_id) = owed(&mut tx, &subscription, now).await? else {
+        replace(&mut tx, &subscription, &card, now).await?;
+        let finish = Finish::Done(Some("the new card is in force".into()));
+        return Ok(Ran::Committed(lease.commit(tx, finish, now).await?));
+    };
+    if subscription.charging_paused_at.is_some() || !settings::charging_enabled(&mut tx).await? {
+        let reason = "charging is stopped by an operator".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(10) }));
+    }
+    let locked = Locked::read(&mut tx, subscription.id, invoice_id).await?.ok_or(RecordError::Vanished)?;
+    let attempt = advance::new_attempt(&locked, PaymentKind::NewCard, now);
+    payments::insert(&mut tx, &attempt).await?;
+    registrations::prove(&mut tx, card.id, attempt.id).await?;
+    advance::send(env, lease, tx, &locked.subscription, &attempt, false).await
+}
+
+/// What the new card has to pay at once. A suspended subscription owes the running period, counted from its anchor;
+/// older ones wait for an operator, as after an outage.
+async fn owed(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<Option<Uuid>, JobError> {
+    let today = seoul_date(now);
+    let unsettled = invoices::unsettled_of(conn, subscription.id).await?;
+    match subscription.status {
+        SubscriptionStatus::Incomplete | SubscriptionStatus::Active | SubscriptionStatus::Canceled => {
+            Ok(None)
+        }
+        SubscriptionStatus::PastDue => Ok(in_dunning(&unsettled, today).map(|invoice| invoice.id)),
+        SubscriptionStatus::Suspended => {
+            let Subscription { id, cycle, anchor_on, period_no, amount, .. } = subscription;
+            let Some(due) = due_periods(*cycle, *anchor_on, *period_no, today)? else { return Ok(None) };
+            let wanted = crate::handlers::invoices_for(*id, *amount, &due, now);
+            let made = invoices::insert_missing(conn, &wanted, now).await?;
+            let Some(current) = invoices::of_period(conn, *id, due.current.no).await? else {
+                return Ok(None);
+            };
+            if made.contains(&current) {
+                // Not to be charged by anything else while the subscription is suspended.
+                invoices::close(conn, current, InvoiceStatus::Uncollectible, now).await?;
+            }
+            Ok(Some(current))
+        }
+    }
+}
+
+async fn go_on_proving(env: &Env, lease: &Lease, found: &Registration) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    subscriptions::lock(&mut tx, found.subscription_id).await?;
+    let card = registrations::lock(&mut tx, found.id).await?.ok_or(RecordError::Vanished)?;
+    let (RegistrationStatus::Proving, Some(payment_id)) = (card.status, card.payment_id) else {
+        return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
+    };
+    let attempt = payments::find(&mut tx, payment_id).await?.ok_or(RecordError::Vanished)?;
+    if attempt.is_unfinished() {
+        drop(tx);
+        return advance::advance(env, lease, found.subscription_id, attempt.invoice_id).await;
+    }
+    // A cancel withdrew the attempt before it was sent.
+    give_up(&mut tx, &card, RegistrationStatus::Dropped, None, now).await?;
+    let finish = Finish::Done(Some("the charge was withdrawn; the new key is deleted".into()));
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+/// The subscription as the attempt charges it: with the key of the new card where the attempt proves one.
+pub(super) async fn charged_with(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Attempt,
+) -> Result<Subscription, store::StoreError> {
+    let mut charged = subscription.clone();
+    if attempt.kind == PaymentKind::NewCard {
+        let card = registrations::of_payment(conn, attempt.id).await?;
+        charged.sealed_billing_key = card.and_then(|card| card.sealed_billing_key);
+    }
+    Ok(charged)
+}
+
+/// The charge with the new card went through: it is the subscription's from here on, unless that was canceled meanwhile.
+pub(super) async fn proven(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Attempt,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let card = registrations::of_payment(conn, attempt.id).await?.ok_or(RecordError::Vanished)?;
+    if subscription.status == SubscriptionStatus::Canceled {
+        give_up(conn, &card, RegistrationStatus::Dropped, None, now).await
+    } else {
+        replace(conn, subscription, &card, now).await
+    }
+}
+
+/// The bank said no to the new card: the old one and the ladder stay as they were.
+pub(super) async fn declined(
+    conn: &mut PgConnection,
+    attempt: &Attempt,
+    refusal: &Refusal,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let card = registrations::of_payment(conn, attempt.id).await?.ok_or(RecordError::Vanished)?;
+    let why = Some((refusal.code.as_str(), refusal.message.as_str()));
+    give_up(conn, &card, RegistrationStatus::Refused, why, now).await?;
+    Ok(Finish::Fail(format!(
+        "the new card was declined, the old one stays: {} {}",
+        refusal.code, refusal.message
+    )))
+}
+
+async fn replace(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    card: &Registration,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let sealed = card.sealed_billing_key.as_deref().ok_or(RecordError::Vanished)?;
+    if let Some(old) = &subscription.sealed_billing_key {
+        retire(conn, subscription.id, old, now).await?;
+    }
+    subscriptions::keep_card(conn, subscription.id, sealed, card.card_number.as_deref(), now).await?;
+    registrations::settle(conn, card.id, RegistrationStatus::Applied, None, now).await?;
+    let entry = Entry { actor: "worker", what: "payment_method.replaced", why: "a new card was registered" };
+    events::append(conn, subscription, entry, now).await?;
+    Ok(store::announce_settled(conn, &card.id.to_string()).await?)
+}
+
+async fn give_up(
+    conn: &mut PgConnection,
+    card: &Registration,
+    status: RegistrationStatus,
+    why: Option<(&str, &str)>,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    if let Some(sealed) = &card.sealed_billing_key {
+        retire(conn, card.subscription_id, sealed, now).await?;
+    }
+    registrations::settle(conn, card.id, status, why, now).await?;
+    Ok(store::announce_settled(conn, &card.id.to_string()).await?)
+}
+
+async fn retire(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    sealed: &str,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let retired_key_id = new_id(now);
+    retired_keys::insert(conn, retired_key_id, subscription_id, sealed, now).await?;
+    jobs::enqueue(conn, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
+    Ok(())
+}
