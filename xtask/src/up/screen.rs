@@ -1,7 +1,7 @@
 //! What a person sees once everything runs: one screen, and nothing to look up.
 
 use super::settings::Settings;
-use super::{first_steps, operator, probe, token};
+use super::{first_steps, operator, token};
 use crate::postgres::DatabaseUrl;
 use crate::project::Project;
 
@@ -15,10 +15,6 @@ pub(crate) fn compose(
     let api = settings.base_url("API_ADDR")?;
     let worker = settings.base_url("WORKER_ADDR")?;
     let sandbox = settings.base_url("SANDBOX_ADDR")?;
-    let console = match probe::status(settings.address("API_ADDR")?, "/console") {
-        None | Some(404) => String::new(),
-        Some(_) => format!("   console {api}/console"),
-    };
     let dev = project.dev()?;
     let mail = settings.get("MAIL_URL")?;
     let mail = mail.strip_prefix("file://").unwrap_or("sent by the server in MAIL_URL");
@@ -31,7 +27,7 @@ pub(crate) fn compose(
         "
 Everything runs. Ctrl-C stops it all.
 
-  API       {api}   docs {api}/docs{console}
+  API       {api}   docs {api}/docs
   worker    {worker}/readyz   {worker}/metrics
   sandbox   {sandbox}
   database  {database}   (password in {dev}/env)
