@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// What is sold, and for how much
     #[command(subcommand)]
     Plans(Plans),
-    /// Who may use the console and refund
+    /// Who may refund
     #[command(subcommand)]
     Operator(Operator),
     /// The job table: list, show, retry, discard
@@ -65,7 +65,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   billing reconcile
   billing reconcile --date 2027-01-31 --json
-  billing reconcile --open")]
+  billing reconcile --open
+  billing reconcile --accept 01a204b5-3c45-70da-b6fa-ed7e91d0009e --reason 'sold in the shop, not here'")]
     Reconcile {
         /// Civil date in Seoul; default: yesterday, and today as far as it has come
         #[arg(long, value_name = "YYYY-MM-DD")]
@@ -73,6 +74,12 @@ pub(crate) enum Command {
         /// Compare nothing: list the open breaks of all days
         #[arg(long, conflicts_with = "date")]
         open: bool,
+        /// Compare nothing: leave an open break as it is, without further alarms, unless its amounts change
+        #[arg(long, value_name = "BREAK", conflicts_with_all = ["date", "open"], requires = "reason")]
+        accept: Option<Uuid>,
+        /// Why it may stay
+        #[arg(long, requires = "accept")]
+        reason: Option<String>,
     },
     /// Older unpaid periods after an outage, which wait for an operator
     #[command(subcommand)]

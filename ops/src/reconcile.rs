@@ -12,9 +12,11 @@ use common::{
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     OpsError,
+    error::given_reason,
     moment::seoul_or_dash,
     table::{Table, plain},
 };
@@ -78,6 +80,23 @@ pub async fn open(conn: &mut PgConnection) -> Result<OpenBreaks, OpsError> {
     Ok(OpenBreaks(breaks::open(conn, MOST_BREAKS).await?))
 }
 
+/// The break, with who accepts it.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Accepted(pub BreakLine);
+
+/// Somebody has looked into an open break and leaves it as it is: no alarm any more, unless its amounts change.
+pub async fn accept(
+    conn: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Accepted, OpsError> {
+    let accepted = breaks::accept(conn, id, actor, given_reason(reason)?, now).await?;
+    accepted.map(Accepted).ok_or_else(|| OpsError::NotFound(format!("no break {id} is open")))
+}
+
 /// What the job came to, once it has: its last try counts.
 async fn finished(conn: &mut PgConnection, job: i64, deadline: Instant) -> Result<Run, OpsError> {
     loop {
@@ -98,8 +117,17 @@ async fn finished(conn: &mut PgConnection, job: i64, deadline: Instant) -> Resul
 }
 
 fn table(lines: &[BreakLine]) -> Table {
-    let mut table =
-        Table::new(&["DATE", "KIND", "ORDER", "OURS", "TOSS", "TRANSACTION", "RESOLVED (SEOUL)", "HOW"]);
+    let mut table = Table::new(&[
+        "DATE",
+        "KIND",
+        "ORDER",
+        "OURS",
+        "TOSS",
+        "TRANSACTION",
+        "RESOLVED (SEOUL)",
+        "HOW",
+        "BREAK",
+    ]);
     for line in lines {
         table.row([
             line.date.to_string(),
@@ -109,10 +137,19 @@ fn table(lines: &[BreakLine]) -> Table {
             won(line.their_amount),
             line.transaction_key.clone().unwrap_or_else(|| "-".to_owned()),
             seoul_or_dash(line.resolved_at),
-            line.resolution.clone().unwrap_or_else(|| "open".to_owned()),
+            how(line),
+            line.id.to_string(),
         ]);
     }
     table
+}
+
+fn how(line: &BreakLine) -> String {
+    match (&line.resolution, &line.accepted_by, &line.acceptance) {
+        (Some(how), _, _) => how.clone(),
+        (None, Some(who), Some(why)) => format!("accepted by {who}: {}", plain(why)),
+        (None, _, _) => "open".to_owned(),
+    }
 }
 
 fn won(amount: Option<i64>) -> String {
@@ -132,6 +169,12 @@ impl fmt::Display for Reconciled {
             writeln!(f, "{date}: {here}, {there}; {breaks_open} breaks open")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", table(std::slice::from_ref(&self.0)))
     }
 }
 

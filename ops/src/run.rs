@@ -48,8 +48,12 @@ impl Session {
                     self.text(&scan::run(conn, date, now).await?)
                 }
             }
-            cli::Command::Reconcile { date: _, open: true } => self.text(&reconcile::open(conn).await?),
-            cli::Command::Reconcile { date, open: false } => {
+            cli::Command::Reconcile { accept: Some(id), reason, .. } => {
+                let (now, reason) = (moment::now(conn).await?, reason.unwrap_or_default());
+                self.text(&reconcile::accept(conn, id, &reason, &self.actor, now).await?)
+            }
+            cli::Command::Reconcile { open: true, .. } => self.text(&reconcile::open(conn).await?),
+            cli::Command::Reconcile { date, .. } => {
                 let now = moment::now(conn).await?;
                 self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
             }

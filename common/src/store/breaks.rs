@@ -28,6 +28,9 @@ pub struct BreakLine {
     pub last_seen_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub resolution: Option<String>,
+    /// Who accepts the break as it is, and why.
+    pub accepted_by: Option<String>,
+    pub acceptance: Option<String>,
 }
 
 /// A finished comparison of one day.
@@ -55,9 +58,11 @@ pub struct Run {
 pub struct Recorded {
     pub id: Uuid,
     pub is_new: bool,
+    /// A person knows of it.
+    pub is_accepted: bool,
 }
 
-/// Writes a break down as seen now, open again if it had been resolved.
+/// Writes a break down as seen now, open again if it had been resolved. Who accepted it accepted these amounts only.
 pub async fn record(
     conn: &mut PgConnection,
     date: NaiveDate,
@@ -66,15 +71,19 @@ pub async fn record(
 ) -> Result<Recorded, StoreError> {
     let row = sqlx::query!(
         r#"
-        insert into reconciliation_breaks
+        insert into reconciliation_breaks as seen
             (id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
              their_amount, first_seen_at, last_seen_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
         on conflict on constraint reconciliation_breaks_once do update
            set last_seen_at = excluded.last_seen_at, resolved_at = null, resolution = null,
                payment_id = excluded.payment_id, refund_id = excluded.refund_id,
-               our_amount = excluded.our_amount, their_amount = excluded.their_amount
-        returning id, first_seen_at = last_seen_at as "is_new!"
+               our_amount = excluded.our_amount, their_amount = excluded.their_amount,
+               (accepted_at, accepted_by, acceptance) = (
+                   select seen.accepted_at, seen.accepted_by, seen.acceptance
+                    where (seen.our_amount, seen.their_amount)
+                          is not distinct from (excluded.our_amount, excluded.their_amount))
+        returning id, first_seen_at = last_seen_at as "is_new!", accepted_at is not null as "is_accepted!"
         "#,
         new_id(now),
         date,
@@ -91,7 +100,33 @@ pub async fn record(
     )
     .fetch_one(conn)
     .await?;
-    Ok(Recorded { id: row.id, is_new: row.is_new })
+    Ok(Recorded { id: row.id, is_new: row.is_new, is_accepted: row.is_accepted })
+}
+
+/// A person accepts an open break as it is.
+pub async fn accept(
+    conn: &mut PgConnection,
+    id: Uuid,
+    by: &str,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<BreakLine>, StoreError> {
+    let line = sqlx::query_as!(
+        BreakLine,
+        r#"
+        update reconciliation_breaks set accepted_at = $2, accepted_by = $3, acceptance = $4
+         where id = $1 and resolved_at is null
+        returning id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
+                  their_amount, first_seen_at, last_seen_at, resolved_at, resolution, accepted_by, acceptance
+        "#,
+        id,
+        now,
+        by,
+        why,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(line)
 }
 
 /// The cause of a break is gone, and how.
@@ -135,10 +170,13 @@ pub async fn resolve_unseen(
     Ok(done.rows_affected())
 }
 
-/// How many breaks of a day are open.
+/// How many breaks of a day wait for somebody.
 pub async fn count_open(conn: &mut PgConnection, date: NaiveDate) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from reconciliation_breaks where date = $1 and resolved_at is null"#,
+        r#"
+        select count(*) as "count!" from reconciliation_breaks
+         where date = $1 and resolved_at is null and accepted_at is null
+        "#,
         date
     )
     .fetch_one(conn)
@@ -194,7 +232,7 @@ pub async fn of_day(conn: &mut PgConnection, date: NaiveDate) -> Result<Vec<Brea
         BreakLine,
         r#"
         select id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
-               their_amount, first_seen_at, last_seen_at, resolved_at, resolution
+               their_amount, first_seen_at, last_seen_at, resolved_at, resolution, accepted_by, acceptance
           from reconciliation_breaks where date = $1 order by first_seen_at, kind, reference
         "#,
         date
@@ -210,9 +248,9 @@ pub async fn open(conn: &mut PgConnection, limit: i64) -> Result<Vec<BreakLine>,
         BreakLine,
         r#"
         select id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
-               their_amount, first_seen_at, last_seen_at, resolved_at, resolution
-          from reconciliation_breaks where resolved_at is null order by date desc, first_seen_at, kind, reference
-         limit $1
+               their_amount, first_seen_at, last_seen_at, resolved_at, resolution, accepted_by, acceptance
+          from reconciliation_breaks where resolved_at is null and accepted_at is null
+         order by date desc, first_seen_at, kind, reference limit $1
         "#,
         limit
     )

@@ -260,3 +260,20 @@ async fn a_day_of_more_than_one_page_is_read_to_its_end(pool: PgPool) {
     assert_eq!((run.captures, run.breaks_new), (1_001, 1_001));
     assert_eq!(breaks_of(&world, world.today()).await.len(), 1_001);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_accepted_break_is_found_again_without_an_alarm(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.live(1).await;
+    capture_behind_our_back(&world, "ORDER_OF_THE_SHOP").await;
+    world.live(1).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let found = breaks::open(&mut conn, 10).await.unwrap().remove(0);
+    breaks::accept(&mut conn, found.id, "operator:lee", "sold in the shop", world.now()).await.unwrap();
+    drop(conn);
+    world.live(2).await;
+    let lines = breaks_of(&world, found.date).await;
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].last_seen_at > found.last_seen_at && lines[0].resolved_at.is_none());
+    assert_eq!(open_breaks(&world).await, Vec::<String>::new());
+}

@@ -22,9 +22,8 @@ async fn asked_for(conn: &mut PgConnection) -> Vec<(i64, String)> {
     jobs.into_iter().map(|job| (job.id, job.args["date"].as_str().unwrap().to_owned())).rev().collect()
 }
 
-/// What a worker leaves behind that has compared a day and found an unknown capture.
-async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
-    let found = Break {
+fn unknown_capture(amount: i64) -> Break {
+    Break {
         kind: BreakKind::UnknownCapture,
         reference: "txrd_1".into(),
         order_id: Some("ORDER_1".into()),
@@ -33,10 +32,14 @@ async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
         payment_id: None,
         refund_id: None,
         our_amount: None,
-        their_amount: Some(9_900),
-    };
+        their_amount: Some(amount),
+    }
+}
+
+/// What a worker leaves behind that has compared a day and found an unknown capture.
+async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
     let date = date.parse().unwrap();
-    breaks::record(conn, date, &found, start()).await.unwrap();
+    breaks::record(conn, date, &unknown_capture(9_900), start()).await.unwrap();
     let run = Run {
         id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &job_id.to_be_bytes()),
         date,
@@ -97,4 +100,28 @@ async fn a_day_that_has_not_come_is_not_compared(pool: PgPool) {
     let refused = reconcile::run(&mut conn, tomorrow, SOON, start()).await.unwrap_err();
     assert!(refused.to_string().contains("in the future"), "{refused}");
     assert_eq!(asked_for(&mut conn).await, []);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_break_that_somebody_accepts_waits_for_nobody_until_its_amounts_change(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    worker_compares(&mut conn, 1, "2026-11-21").await;
+    let id = reconcile::open(&mut conn).await.unwrap().0[0].id;
+
+    let unsaid = reconcile::accept(&mut conn, id, " ", "operator:lee", start()).await.unwrap_err();
+    assert!(unsaid.to_string().contains("reason"), "{unsaid}");
+    let accepted =
+        reconcile::accept(&mut conn, id, "sold in the shop", "operator:lee", start()).await.unwrap();
+    assert!(accepted.to_string().contains("accepted by operator:lee: sold in the shop"), "{accepted}");
+    assert_eq!(reconcile::open(&mut conn).await.unwrap().0, []);
+
+    let again = breaks::record(&mut conn, accepted.0.date, &unknown_capture(9_900), start()).await.unwrap();
+    assert!(again.is_accepted);
+    let changed =
+        breaks::record(&mut conn, accepted.0.date, &unknown_capture(19_900), start()).await.unwrap();
+    assert!(!changed.is_accepted);
+    assert_eq!(reconcile::open(&mut conn).await.unwrap().0.len(), 1);
+
+    let unknown = reconcile::accept(&mut conn, uuid::Uuid::nil(), "why not", "operator:lee", start()).await;
+    assert!(unknown.unwrap_err().to_string().contains("no break"));
 }

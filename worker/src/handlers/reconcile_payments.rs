@@ -159,7 +159,7 @@ async fn write_down(
         seen.push(Seen { found, row });
     }
     tx.commit().await?;
-    for Seen { found, .. } in &seen {
+    for Seen { found, .. } in seen.iter().filter(|it| !it.row.is_accepted) {
         let Break { kind, reference, order_id, our_amount, their_amount, .. } = found;
         if kind.is_alarm() {
             money::raise_alarm((*kind).into());
