@@ -13,6 +13,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use common::jobs::caused_by;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Span, field::Empty};
 
@@ -46,9 +47,10 @@ async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
         "request", http.method = %method, http.route = route, trace.id = trace_id.as_str(), user.id = Empty
     );
     let within = WORK_WITHIN + app.confirm_wait;
+    let work = caused_by(Some(trace_id.traceparent().to_owned()), next.run(request));
     async {
         // Dropped in the middle, a request that was committing may be on record: it is safe to repeat.
-        let response = tokio::time::timeout(within, next.run(request)).await.unwrap_or_else(|_| {
+        let response = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
             ApiError::Unavailable(anyhow::anyhow!("no answer within {within:?}")).into_response()
         });
         let mut response = problem::write(response, language, &trace_id);

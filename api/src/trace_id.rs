@@ -3,18 +3,36 @@
 use axum::http::HeaderMap;
 use common::id::new_key;
 
-/// 32 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TraceId(String);
+pub(crate) struct TraceId {
+    /// 32 lower-case hexadecimal digits.
+    id: String,
+    /// The whole header, for the jobs that the request makes.
+    traceparent: String,
+}
 
 impl TraceId {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(parse);
-        Self(given.unwrap_or_else(|| new_key().simple().to_string()))
+        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        match given.and_then(|given| Some((parse(given)?, given))) {
+            Some((id, given)) => Self { id, traceparent: given.to_owned() },
+            None => Self::new(),
+        }
+    }
+
+    fn new() -> Self {
+        let (id, parent) = (new_key().simple().to_string(), new_key().as_u64_pair().1);
+        let traceparent = format!("00-{id}-{parent:016x}-00");
+        Self { id, traceparent }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.id
+    }
+
+    /// W3C Trace Context, section 3.2.
+    pub(crate) fn traceparent(&self) -> &str {
+        &self.traceparent
     }
 }
 
@@ -55,6 +73,7 @@ mod tests {
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
-        assert!(is_hex(TraceId::of(&HeaderMap::new()).as_str(), 32));
+        let ours = TraceId::of(&HeaderMap::new());
+        assert_eq!(parse(ours.traceparent()).as_deref(), Some(ours.as_str()));
     }
 }

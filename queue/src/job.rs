@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::cause::cause;
+
 /// A job to enqueue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
@@ -26,7 +28,7 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// A job with priority 100, five tries, no subject and no unique key.
+    /// A job with priority 100, five tries, no subject and no unique key, caused by what the task was [`caused_by`](crate::caused_by).
     pub fn new(kind: &'static str, args: Value, run_at: DateTime<Utc>) -> Self {
         Self {
             kind,
@@ -36,7 +38,7 @@ impl NewJob {
             run_at,
             priority: 100,
             max_attempts: 5,
-            trace_context: None,
+            trace_context: cause(),
         }
     }
 
@@ -65,13 +67,6 @@ impl NewJob {
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: i32) -> Self {
         self.max_attempts = max_attempts;
-        self
-    }
-
-    /// W3C traceparent of what caused the job.
-    #[must_use]
-    pub fn trace_context(mut self, trace_context: Option<String>) -> Self {
-        self.trace_context = trace_context;
         self
     }
 }

@@ -38,6 +38,7 @@
 //! ```
 
 mod backend;
+mod cause;
 mod claim;
 mod complete;
 mod cron;
@@ -53,6 +54,7 @@ mod rescue;
 mod settle;
 
 pub use backend::{Jitter, JobLayer, JobService, Now, PgBackend, Queue, QueueConfig, Stopped};
+pub use cause::caused_by;
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};
 pub use cron::{CronTick, enqueue_cron};

@@ -25,7 +25,8 @@ pub async fn run_one(env: &Env, worker: &str) -> Result<Option<Finished>, QueueE
 /// Runs a claimed job and writes what became of it.
 pub async fn run_claimed(env: &Env, claimed: Claimed) -> Result<Finished, QueueError> {
     let lease = claimed.lease();
-    let answer = call(env, claimed).await;
+    let traceparent = lease.trace_context().map(str::to_owned);
+    let answer = common::queue::caused_by(traceparent, Box::pin(call(env, claimed))).await;
     let mut conn = env.pool.acquire().await?;
     common::queue::settle(&mut conn, &lease, answer, Backoff::default(), env.clock.now(), 0.5).await
 }

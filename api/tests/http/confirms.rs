@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::header;
+use axum::http::{Method, header};
 use common::{
     domain::calendar::{Cycle, seoul_date},
     store::SETTLED_CHANNEL,
@@ -37,6 +37,20 @@ async fn a_confirmation_is_on_record_with_its_job_before_it_is_answered(pool: Pg
             .await
             .unwrap();
     assert_eq!((kind, key), ("confirm-payment".to_owned(), customer.id.to_string()));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_job_carries_the_trace_of_the_request_that_made_it(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = customer
+        .request(Method::POST, "/api/payments/confirm")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("traceparent", traceparent);
+    api.send(request.body(order(ORDER).to_string().into()).unwrap()).await;
+    let kept: String =
+        sqlx::query_scalar("select trace_context from jobs").fetch_one(&api.pool).await.unwrap();
+    assert_eq!(kept, traceparent);
 }
 
 #[sqlx::test(migrations = "../migrations")]

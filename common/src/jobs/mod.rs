@@ -24,7 +24,7 @@ pub use send_renewal_notices::SendRenewalNotices;
 
 use chrono::{DateTime, Utc};
 use queue::NewJob;
-pub use queue::{Enqueued, QueueError};
+pub use queue::{Enqueued, QueueError, caused_by};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgConnection;

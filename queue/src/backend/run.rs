@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 use super::flusher::Outcome;
 use super::in_hand::InHand;
 use super::patience::until_written;
+use crate::cause::caused_by;
 use crate::complete::Completion;
 use crate::error::{JobError, QueueError};
 use crate::finish::{Finish, Finished};
@@ -64,6 +65,7 @@ where
     F: Future<Output = Result<Ran, E>>,
     E: Into<BoxDynError>,
 {
+    let handler = caused_by(in_hand.lease.trace_context().map(str::to_owned), handler);
     let too_long = async {
         match config.timeout {
             Some(limit) => tokio::time::sleep(limit).await,

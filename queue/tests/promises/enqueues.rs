@@ -57,12 +57,12 @@ async fn a_job_is_gone_with_the_transaction_that_enqueued_it(pool: PgPool) {
 async fn a_set_returns_only_the_new_ones_and_keeps_every_field(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     enqueue(&mut conn, &job(&Work::Nothing).unique_key("b"), t0()).await.unwrap();
-    let full = NewJob::new("other", json!({"id": 7}), after(60))
+    let full = NewJob::new("other", json!({"id": 7}), after(60));
+    let full = NewJob { trace_context: Some("00-trace".to_owned()), ..full }
         .unique_key("a")
         .subject(json!({"subscription": "sub_1"}))
         .priority(5)
-        .max_attempts(2)
-        .trace_context(Some("00-trace".to_owned()));
+        .max_attempts(2);
     let set = [full.clone(), job(&Work::Nothing).unique_key("b"), job(&Work::Nothing), full];
     let fresh = enqueue_many(&mut conn, &set, t0()).await.unwrap();
     assert_eq!(fresh.len(), 2);

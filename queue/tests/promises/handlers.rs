@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use queue::{KindConfig, NewJob, QueueConfig, enqueue, rescue};
+use queue::{KindConfig, NewJob, QueueConfig, caused_by, enqueue, rescue};
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,24 @@ async fn a_handler_commits_its_effect_with_the_outcome_and_another_puts_itself_o
     eventually("put off", async || tries(&pool, snoozed).await[0].snoozes == 1).await;
     let [row] = tries(&pool, snoozed).await.try_into().unwrap();
     assert_eq!((row.state.as_str(), row.attempt, row.run_at), ("available", 1, after(3_600)));
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_job_made_by_a_job_carries_what_caused_the_first(pool: PgPool) {
+    let (env, cause) = (Env::new(&pool), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let first = caused_by(Some(cause.to_owned()), async { job(&Work::MakeAnother) }).await;
+    put(&pool, &first).await;
+    let process = Process::start(&env, config("w"), KindConfig::new(WORK));
+    eventually("both have run", async || {
+        let causes: Vec<Option<String>> =
+            sqlx::query_scalar("select trace_context from jobs where state = 'done'")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        causes == [Some(cause.to_owned()), Some(cause.to_owned())]
+    })
+    .await;
     process.stop().await;
 }
 

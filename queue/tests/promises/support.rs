@@ -42,6 +42,8 @@ pub(crate) enum Work {
     Snooze,
     /// Writes its own id as an effect, in one transaction with "done".
     Effect,
+    /// Makes another job, in one transaction with "done".
+    MakeAnother,
 }
 
 pub(crate) fn job(work: &Work) -> NewJob {
@@ -120,6 +122,11 @@ pub(crate) async fn handle(work: Work, lease: Lease, env: Data<Env>) -> Result<R
         Work::Effect => {
             let mut tx = env.pool.begin().await?;
             sqlx::query("insert into effects values ($1)").bind(lease.id()).execute(&mut *tx).await?;
+            Ok(lease.commit(tx, Finish::Done(None), t0()).await?.into())
+        }
+        Work::MakeAnother => {
+            let mut tx = env.pool.begin().await?;
+            enqueue(&mut tx, &job(&Work::Nothing), t0()).await?;
             Ok(lease.commit(tx, Finish::Done(None), t0()).await?.into())
         }
     }
