@@ -1,10 +1,14 @@
 //! The words of the command line: every subcommand, its options and examples.
 
+mod import;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Parser, Subcommand};
 use common::{domain::money::Won, queue::JobState};
 use secrecy::SecretString;
 use uuid::Uuid;
+
+pub(crate) use import::Import;
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
 ///
@@ -84,6 +88,8 @@ pub(crate) enum Command {
     /// Older unpaid periods after an outage, which wait for an operator
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Bring the subscriptions of another system over, with their billing keys
+    Import(Box<Import>),
     /// The test clock of all processes; refused with live keys
     #[command(subcommand)]
     Clock(Clock),

@@ -16,6 +16,9 @@ pub enum OpsError {
     /// It makes sense, but not as things stand.
     #[error("{0}")]
     Refused(String),
+    /// Rows of an import are wrong: the whole report, which belongs on standard output.
+    #[error("{0}")]
+    Rows(String),
     #[error("the database at {place} does not answer: {why}")]
     Away { place: String, why: String },
     #[error(transparent)]
@@ -41,6 +44,7 @@ impl OpsError {
             Self::Usage(_) => 2,
             Self::NotFound(_)
             | Self::Refused(_)
+            | Self::Rows(_)
             | Self::Away { .. }
             | Self::Store(_)
             | Self::Queue(_)

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod charging;
 pub mod clock;
 pub mod error;
+pub mod import;
 pub mod instance;
 pub mod invoices;
 pub mod jobs;

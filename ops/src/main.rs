@@ -21,6 +21,10 @@ async fn main() -> ExitCode {
     let actor = actor(named.as_deref(), |name| std::env::var(name).ok());
     match (Session { settings, actor, json }).run(command).await {
         Ok(text) => print(&text),
+        Err(OpsError::Rows(report)) => {
+            print(&report);
+            ExitCode::FAILURE
+        }
         Err(error) => fail(&OpsError::line(&error), error.exit_code()),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use ops::{
-    OpsError, charging, clock, instance, invoices,
+    OpsError, charging, clock, import, instance, invoices,
     jobs::{self, JobsWanted},
     migrate, moment, operator,
     plans::{self, PlanChange},
@@ -58,6 +58,7 @@ impl Session {
                 self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
             }
             cli::Command::Invoices(command) => self.invoices(conn, command).await,
+            cli::Command::Import(command) => self.import(conn, *command).await,
             cli::Command::Clock(command) => self.clock(conn, command).await,
         }
     }
@@ -132,6 +133,19 @@ impl Session {
                 self.text(&invoices::forgive(conn, id, &reason, &self.actor, now).await?)
             }
         }
+    }
+
+    async fn import(&self, conn: &mut PgConnection, command: cli::Import) -> Result<String, OpsError> {
+        let sealer = self.settings.sealer()?;
+        let rows = match (&command.file, &command.from) {
+            (Some(file), _) => import::read_csv(file)?,
+            (None, Some(url)) => import::read_database(url).await?,
+            (None, None) => return Err(OpsError::Usage("name a file, or a database with --from".to_owned())),
+        };
+        let now = moment::now(conn).await?;
+        let report = import::run(conn, rows, command.wish(), &sealer, &self.actor, now).await?;
+        let text = self.text(&report)?;
+        if report.mistakes.is_empty() { Ok(text) } else { Err(OpsError::Rows(text)) }
     }
 
     async fn clock(&self, conn: &mut PgConnection, command: cli::Clock) -> Result<String, OpsError> {

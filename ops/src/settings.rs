@@ -1,13 +1,18 @@
 //! What the command line needs of its surroundings: the database, and to know whether live keys are about.
 
-use common::config::{Mistakes, Vars};
-use secrecy::ExposeSecret;
+use common::{
+    config::{Mistakes, Vars},
+    seal::Sealer,
+};
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use crate::OpsError;
 
 const CONNECT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
-const EXAMPLE: &str = "postgres://user:password@host:5432/database";
+pub(crate) const EXAMPLE: &str = "postgres://user:password@host:5432/database";
+
+const SEALING_KEYS: &str = "BILLING_KEY_ENCRYPTION_KEYS";
 
 /// Not `Debug`: it holds the database's password.
 #[derive(Clone)]
@@ -15,6 +20,8 @@ pub struct Settings {
     pub database: PgConnectOptions,
     /// Names of the variables that hold a live key of Toss.
     pub live_keys: Vec<String>,
+    /// `BILLING_KEY_ENCRYPTION_KEYS`, which only the import needs.
+    pub sealing_keys: Option<SecretString>,
 }
 
 impl Settings {
@@ -26,24 +33,20 @@ impl Settings {
         if database.is_none() && !url.expose_secret().is_empty() {
             vars.mistake(format!("DATABASE_URL is wrong: {EXAMPLE}"));
         }
-        vars.finish(Self { database: database.unwrap_or_default(), live_keys })
+        let sealing_keys = vars.optional_secret(SEALING_KEYS);
+        vars.finish(Self { database: database.unwrap_or_default(), live_keys, sealing_keys })
     }
 
     pub async fn connect(&self) -> Result<PgConnection, OpsError> {
-        let connecting = PgConnection::connect_with(&self.database);
-        match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(self.away(match error {
-                sqlx::Error::Io(error) => error.to_string(),
-                other => other.to_string(),
-            })),
-            Err(_) => Err(self.away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
-        }
+        connect(&self.database).await
     }
 
-    fn away(&self, why: String) -> OpsError {
-        let at = &self.database;
-        OpsError::Away { place: format!("{}:{}", at.get_host(), at.get_port()), why }
+    /// What seals the billing keys that an import brings.
+    pub fn sealer(&self) -> Result<Sealer, OpsError> {
+        let keys = self.sealing_keys.as_ref().ok_or_else(|| {
+            OpsError::Usage(format!("{SEALING_KEYS} is not set: the import seals with the worker's keys"))
+        })?;
+        Sealer::parse(keys.expose_secret()).map_err(|error| OpsError::Usage(error.to_string()))
     }
 
     /// A clock that can be moved would charge real cards ahead of time.
@@ -56,8 +59,18 @@ impl Settings {
     }
 }
 
+pub(crate) async fn connect(to: &PgConnectOptions) -> Result<PgConnection, OpsError> {
+    let away = |why| OpsError::Away { place: format!("{}:{}", to.get_host(), to.get_port()), why };
+    match tokio::time::timeout(CONNECT_WITHIN, PgConnection::connect_with(to)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(sqlx::Error::Io(error))) => Err(away(error.to_string())),
+        Ok(Err(other)) => Err(away(other.to_string())),
+        Err(_) => Err(away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
+    }
+}
+
 /// sqlx takes any scheme for PostgreSQL's.
-fn parse(url: &str) -> Option<PgConnectOptions> {
+pub(crate) fn parse(url: &str) -> Option<PgConnectOptions> {
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     is_postgres.then(|| url.parse().ok())?
 }

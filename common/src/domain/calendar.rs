@@ -18,7 +18,7 @@ pub enum Cycle {
 pub struct OutOfCalendar;
 
 impl Cycle {
-    fn months(self) -> u32 {
+    pub(super) fn months(self) -> u32 {
         match self {
             Self::Monthly => 1,
             Self::Yearly => 12,

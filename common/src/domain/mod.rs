@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod charge;
 pub mod dunning;
 pub mod found_refund;
+pub mod import;
 pub mod invoice;
 pub mod money;
 pub mod outcome;

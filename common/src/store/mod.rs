@@ -7,6 +7,8 @@ pub mod emails;
 pub mod events;
 pub mod found_refunds;
 pub mod gate;
+pub mod guide_database;
+pub mod imports;
 pub mod invoices;
 pub mod operators;
 pub mod payment_keys;

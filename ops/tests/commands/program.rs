@@ -5,14 +5,14 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
 
-async fn billing(database: Option<&str>, env: &[(&str, &str)], words: &[&str]) -> Output {
+pub(crate) async fn billing(database: Option<&str>, env: &[(&str, &str)], words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_billing"));
     command.env_clear().args(words).envs(env.iter().copied());
     command.envs(database.map(|url| ("DATABASE_URL", url)));
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-fn url(pool: &PgPool) -> String {
+pub(crate) fn url(pool: &PgPool) -> String {
     pool.connect_options().to_url_lossy().to_string()
 }
 

@@ -1,0 +1,124 @@
+//! What becomes of each row: the domain's verdict, the plan's price, and whether an earlier run has brought it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use common::{
+    domain::{
+        calendar::seoul_date,
+        import::{Handover, Placement, Source, SourceStatus, Verdict, agreed_amount, judge as verdict},
+        plan::Plan,
+    },
+    store::plans,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{record::Record, report::Mistakes, rows::Place};
+use crate::OpsError;
+
+/// One to be brought.
+pub(crate) struct New {
+    pub(crate) record: Record,
+    pub(crate) placement: Placement,
+    pub(crate) is_below_price: bool,
+}
+
+/// Where a row that is here, or is to be, stands, and what no other may share with it. Keys are hashed.
+pub(crate) struct Claim {
+    pub(crate) place: Place,
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) billing_key: [u8; 32],
+}
+
+#[derive(Default)]
+pub(crate) struct Judged {
+    pub(crate) new: Vec<New>,
+    pub(crate) known: usize,
+    /// Rows that stay behind, and why.
+    pub(crate) left_out: Vec<(Place, &'static str)>,
+    pub(crate) all: Vec<Claim>,
+}
+
+const ENDED: &str = "canceled, and what was paid for is over";
+const SUPERSEDED: &str = "canceled, and the user has another subscription in the source";
+
+pub(crate) async fn judge(
+    conn: &mut PgConnection,
+    records: Vec<Record>,
+    known: &HashSet<String>,
+    handover: Handover,
+    mistakes: &mut Mistakes,
+) -> Result<Judged, OpsError> {
+    let plans: BTreeMap<String, Plan> =
+        plans::list(conn).await?.into_iter().map(|plan| (plan.code.clone(), plan)).collect();
+    let living: HashSet<Uuid> = records
+        .iter()
+        .filter(|record| record.status != SourceStatus::Canceled)
+        .map(|record| record.user_id)
+        .collect();
+    let mut judged = Judged::default();
+    for record in records {
+        let is_known = known.contains(&record.source_id);
+        let is_canceled = record.status == SourceStatus::Canceled;
+        if !is_known && is_canceled && living.contains(&record.user_id) {
+            judged.left_out.push((record.place, SUPERSEDED));
+            continue;
+        }
+        let claim = claim(&record);
+        if is_known {
+            judged.known = judged.known.saturating_add(1);
+            judged.all.push(claim);
+            continue;
+        }
+        match one(record, &plans, handover, mistakes) {
+            Some(Ok(new)) => {
+                judged.all.push(claim);
+                judged.new.push(new);
+            }
+            Some(Err(ended)) => judged.left_out.push((ended, ENDED)),
+            None => judged.all.push(claim),
+        }
+    }
+    Ok(judged)
+}
+
+fn claim(record: &Record) -> Claim {
+    use secrecy::ExposeSecret;
+    use sha2::{Digest, Sha256};
+    let billing_key = Sha256::digest(record.billing_key.expose_secret().as_bytes()).into();
+    Claim { place: record.place.clone(), id: record.id, user_id: record.user_id, billing_key }
+}
+
+/// To be brought, or (the error) to be left out; None where something is wrong with it, which is noted.
+fn one(
+    record: Record,
+    plans: &BTreeMap<String, Plan>,
+    handover: Handover,
+    mistakes: &mut Mistakes,
+) -> Option<Result<New, Place>> {
+    let source = Source {
+        status: record.status,
+        cycle: record.cycle,
+        next_on: record.next_on,
+        created_on: record.created_at.map(seoul_date),
+        anchor_day: record.anchor_day,
+    };
+    let placement = match verdict(source, handover) {
+        Ok(Verdict::Bring(placement)) => Some(placement),
+        Ok(Verdict::LeaveOut) => return Some(Err(record.place)),
+        Err(refusal) => {
+            mistakes.add(&record.place, refusal.field(), &refusal.to_string());
+            None
+        }
+    };
+    let Some(plan) = plans.get(&record.plan) else {
+        mistakes.add(&record.place, "plan", &format!("{} is not sold here", record.plan));
+        return None;
+    };
+    let amount = agreed_amount(plan, record.cycle, record.amount)
+        .map_err(|wrong| mistakes.add(&record.place, "amount", &wrong.to_string()))
+        .ok()?;
+    let is_below_price = amount < plan.price(record.cycle);
+    placement.map(|placement| Ok(New { record, placement, is_below_price }))
+}
