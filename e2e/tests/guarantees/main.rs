@@ -16,6 +16,8 @@ mod first_payment;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod job_table;
 #[cfg(test)]
 mod lost_answers;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::world::World;
 
-async fn resume(world: &World, id: Uuid) -> Result<Subscription, ResumeRefused> {
+pub(crate) async fn resume(world: &World, id: Uuid) -> Result<Subscription, ResumeRefused> {
     let mut tx = world.pool.begin().await.unwrap();
     let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test" };
     match resume_subscription(&mut tx, wish, world.now()).await {
