@@ -1,13 +1,15 @@
 //! The words of the command line: every subcommand, its options and examples.
 
+mod clock;
 mod import;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 use common::{domain::money::Won, queue::JobState};
 use secrecy::SecretString;
 use uuid::Uuid;
 
+pub(crate) use clock::Clock;
 pub(crate) use import::Import;
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -249,27 +251,6 @@ pub(crate) enum Invoices {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Clock {
-    /// What the system takes the time to be
-    #[command(after_help = "Example:\n  billing clock now")]
-    Now,
-    /// Move it forward; returns when every process has followed
-    #[command(after_help = "Examples:\n  billing clock advance 31d\n  billing clock advance 1d12h30m")]
-    Advance {
-        /// Days, hours, minutes: 31d, 2h, 15m or together
-        #[arg(value_parser = ops::clock::parse_span)]
-        span: TimeDelta,
-    },
-    /// Move it forward to an instant, from where it runs on
-    #[command(after_help = "Example:\n  billing clock set 2027-01-31T09:00:00+09:00")]
-    Set {
-        /// RFC 3339
-        #[arg(value_parser = instant)]
-        to: DateTime<Utc>,
-    },
-}
-
 fn won(text: &str) -> Result<Won, String> {
     let whole: i64 = text.parse().map_err(|_| "write whole won, digits only".to_owned())?;
     Won::new(whole).map_err(|error| error.to_string())
@@ -278,11 +259,6 @@ fn won(text: &str) -> Result<Won, String> {
 fn job_state(text: &str) -> Result<JobState, String> {
     let states = "available, running, done, failed, discarded, parked";
     JobState::parse(text).ok_or_else(|| format!("one of {states}"))
-}
-
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    let read = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
-    read.map_err(|_| "write RFC 3339 with an offset, e.g. 2027-01-31T09:00:00+09:00".to_owned())
 }
 
 #[cfg(test)]
