@@ -11,6 +11,7 @@ use common::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -47,7 +48,7 @@ pub(crate) async fn answer(app: &App, attempt: Attempt) -> Result<Response, ApiE
     match attempt.status {
         PaymentStatus::Pending | PaymentStatus::Unknown => processing(&attempt.order_id),
         PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => {
-            confirmed(app, &attempt).await
+            confirmed(app, attempt.subscription_id).await
         }
         PaymentStatus::Failed => Err(failed(attempt)),
     }
@@ -65,11 +66,11 @@ pub(crate) fn processing_at(status_url: String) -> Result<Response, ApiError> {
     Ok((StatusCode::ACCEPTED, headers, body).into_response())
 }
 
-async fn confirmed(app: &App, attempt: &Attempt) -> Result<Response, ApiError> {
+pub(crate) async fn confirmed(app: &App, subscription_id: Uuid) -> Result<Response, ApiError> {
     let mut conn = app.pool.acquire().await?;
-    let subscription = subscriptions::find(&mut conn, attempt.subscription_id)
+    let subscription = subscriptions::find(&mut conn, subscription_id)
         .await?
-        .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("payment {} has no subscription", attempt.id)))?;
+        .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("there is no subscription {subscription_id}")))?;
     let body = Confirmed {
         success: true,
         subscription: SubscriptionView::of(&subscription, app.clock.now()),
@@ -84,6 +85,8 @@ fn failed(attempt: Attempt) -> ApiError {
         (Some(_), Some(code)) => ApiError::Declined {
             code,
             message: attempt.toss_message.unwrap_or_else(|| "결제가 거절되었습니다.".to_owned()),
+            // A confirmation that was declined leaves no subscription.
+            subscription: None,
         },
         (_, code) => ApiError::PaymentCanceled { code },
     }

@@ -7,13 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::{
-        cancel::CancelError, confirm::ConfirmError, receive_webhook::ReceiveError, refund::RefundError,
-        register_card::RegisterError, resume::ResumeError,
-    },
-    domain::subscription::ResumeRefused,
     jobs::QueueError,
-    outbox::OutboxError,
     store::{StoreError, database_is_away},
 };
 
@@ -66,9 +60,9 @@ pub(crate) enum ApiError {
     #[error("the one-time key was used before")]
     AuthKeyUsed,
     #[error("the card was refused: {code}")]
-    CardRefused { code: String, message: String },
+    CardRefused { code: String, message: String, subscription: Option<String> },
     #[error("the payment was declined: {code}")]
-    Declined { code: String, message: String },
+    Declined { code: String, message: String, subscription: Option<String> },
     #[error("the payment was withdrawn")]
     PaymentCanceled { code: Option<String> },
     #[error("too many requests")]
@@ -182,95 +176,6 @@ impl From<QueueError> for ApiError {
         match error {
             QueueError::Database(cause) if database_is_away(&cause) => Self::Unavailable(cause.into()),
             other => Self::Internal(other.into()),
-        }
-    }
-}
-
-impl From<ConfirmError> for ApiError {
-    fn from(error: ConfirmError) -> Self {
-        match error {
-            ConfirmError::UnknownPlan(_) => {
-                let rule =
-                    Text { ko: "은(는) 판매 중인 플랜이 아닙니다", en: "is not a plan on sale" };
-                Self::Invalid { field: "plan", rule }
-            }
-            ConfirmError::WrongAmount { .. } => Self::AmountMismatch,
-            ConfirmError::OrderTaken => Self::OrderConflict,
-            ConfirmError::Calendar(error) => Self::Internal(error.into()),
-            ConfirmError::Store(error) => error.into(),
-            ConfirmError::Queue(error) => error.into(),
-        }
-    }
-}
-
-impl From<CancelError> for ApiError {
-    fn from(error: CancelError) -> Self {
-        match error {
-            CancelError::NotFound => Self::NotFound,
-            CancelError::Refused(_) => Self::AlreadyCanceled,
-            CancelError::Store(error) | CancelError::Outbox(OutboxError::Store(error)) => error.into(),
-            CancelError::Outbox(OutboxError::Queue(error)) => error.into(),
-            CancelError::Render(error) => Self::Internal(error.into()),
-        }
-    }
-}
-
-impl From<ReceiveError> for ApiError {
-    fn from(error: ReceiveError) -> Self {
-        match error {
-            ReceiveError::Store(error) => error.into(),
-            ReceiveError::Queue(error) => error.into(),
-        }
-    }
-}
-
-impl From<ResumeError> for ApiError {
-    fn from(error: ResumeError) -> Self {
-        match error {
-            ResumeError::NotFound => Self::NotFound,
-            ResumeError::Refused(ResumeRefused::NotCanceled) => Self::NotCanceled,
-            ResumeError::Refused(ResumeRefused::PeriodEnded) => Self::PeriodEnded,
-            ResumeError::Refused(ResumeRefused::RefundInProgress) => Self::RefundInProgress,
-            ResumeError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<RefundError> for ApiError {
-    fn from(error: RefundError) -> Self {
-        match error {
-            RefundError::NotFound => Self::NotFound,
-            RefundError::NotRefundable => Self::NotRefundable,
-            RefundError::TooMuch(_) => {
-                let rule = Text {
-                    ko: "항목이 환불할 수 있는 금액보다 큽니다",
-                    en: "is more than what is left to give back",
-                };
-                Self::Invalid { field: "amount", rule }
-            }
-            RefundError::InProgress => Self::RefundInProgress,
-            RefundError::KeyTaken => Self::IdempotencyConflict,
-            RefundError::Store(error) => error.into(),
-            RefundError::Queue(error) => error.into(),
-        }
-    }
-}
-
-impl From<RegisterError> for ApiError {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::NotFound => Self::NotFound,
-            RegisterError::OtherCustomer => {
-                let rule =
-                    Text { ko: "항목이 구독의 것과 다릅니다", en: "is not the subscription's" };
-                Self::Invalid { field: "customerKey", rule }
-            }
-            RegisterError::Canceled => Self::AlreadyCanceled,
-            RegisterError::NotActive => Self::NotActive,
-            RegisterError::InProgress => Self::RegistrationInProgress,
-            RegisterError::AuthKeyTaken => Self::AuthKeyUsed,
-            RegisterError::Store(error) => error.into(),
-            RegisterError::Queue(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The billing API: validates, records, enqueues, answers. It holds no secret of Toss, of sealing or of mail.
 
 mod answer;
+mod answer_card;
 mod app;
 mod auth;
 mod body;
@@ -14,6 +15,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod problem;
+mod refusals;
 mod router;
 mod routes;
 mod run;

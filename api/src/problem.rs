@@ -41,6 +41,10 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "REJECT_CARD_PAYMENT")]
     toss_code: Option<String>,
+    /// The subscription that another card can still pay for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sub_0192f0c15c0070008000000000000001")]
+    subscription_id: Option<String>,
     /// Also in the header `x-trace-id`, and in our logs.
     trace_id: String,
 }
@@ -79,6 +83,12 @@ impl Problem {
                 | ApiError::CardRefused { code, .. }
                 | ApiError::RefundRefused { code, .. } => Some(code.clone()),
                 ApiError::PaymentCanceled { code } => code.clone(),
+                _ => None,
+            },
+            subscription_id: match error {
+                ApiError::Declined { subscription, .. } | ApiError::CardRefused { subscription, .. } => {
+                    subscription.clone()
+                }
                 _ => None,
             },
             trace_id: trace_id.as_str().to_owned(),

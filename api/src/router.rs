@@ -22,12 +22,14 @@ use crate::{
         list_subscriptions::list_subscriptions,
         metrics::show_metrics,
         openapi::show_openapi,
+        payment_method_status::payment_method_status,
         receive_webhook::{self, receive_webhook},
         refund_payment::refund_payment,
         register_card::register_card,
         resume_subscription::resume_subscription,
         show_subscription::show_subscription,
         start_scan::{start_scan, start_scan_by_get},
+        subscribe::subscribe,
     },
 };
 
@@ -40,11 +42,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/payments/{id}/refund", post(refund_payment))
         .route("/api/payments/billing/auto", post(start_scan))
         .route("/api/cron/billing", get(start_scan_by_get))
-        .route("/api/subscriptions", get(list_subscriptions))
+        .route("/api/subscriptions", get(list_subscriptions).post(subscribe))
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
-        .route("/api/subscriptions/{id}/payment-method", post(register_card))
+        .route("/api/subscriptions/{id}/payment-method", get(payment_method_status).post(register_card))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route(
             "/api/webhooks/toss",

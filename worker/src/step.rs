@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey, Job, KINDS,
-    ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
+    IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
+    SendRenewalNotices,
 };
 use common::queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
 
@@ -48,6 +49,9 @@ async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {
         }
         DeleteBillingKey::KIND => {
             handlers::delete_billing_key(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        EndIncompleteSubscription::KIND => {
+            handlers::end_incomplete_subscription(serde_json::from_value(claimed.args)?, lease, data).await
         }
         ScanDueSubscriptions::KIND => {
             handlers::scan_due_subscriptions(serde_json::from_value(claimed.args)?, lease, data).await

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use common::queue::JobError;
 use common::{
     jobs::{
-        self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey,
-        RefundPayment, SendEmail,
+        self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
+        IssueBillingKey, RefundPayment, SendEmail,
     },
     store::{registrations, retired_keys, sweep, webhooks},
 };
@@ -49,6 +49,10 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     }
     for (retired_key_id, subscription_id) in retired_keys::stranded(&mut tx, before, BATCH).await? {
         jobs::enqueue(&mut tx, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for subscription_id in sweep::stranded_incomplete(&mut tx, before, BATCH).await? {
+        jobs::enqueue(&mut tx, &EndIncompleteSubscription { subscription_id }, now, now).await?;
         made = made.saturating_add(1);
     }
     for webhook_id in webhooks::stranded(&mut tx, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {

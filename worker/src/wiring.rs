@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, DeleteBillingKey, HandleWebhook, IssueBillingKey, Job, KINDS,
-    ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
+    IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
+    SendRenewalNotices,
 };
 use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
@@ -36,7 +37,9 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
     let (issue, delete) =
         (money(IssueBillingKey::KIND).concurrency(8), money(DeleteBillingKey::KIND).concurrency(2));
     let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
-    // It books, but moves no money: cut off, it starts over.
+    // These book, but move no money: cut off, they start over.
+    let end_incomplete =
+        KindConfig::new(EndIncompleteSubscription::KIND).concurrency(2).on_stop(OnStop::HandBack);
     let webhook = KindConfig::new(HandleWebhook::KIND).concurrency(4).on_stop(OnStop::HandBack);
     let reconcile = daily(ReconcilePayments::KIND);
     let email = KindConfig::new(SendEmail::KIND)
@@ -60,6 +63,7 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         .register(worker!(RefundPayment, refund, handlers::refund_payment))
         .register(worker!(IssueBillingKey, issue, handlers::issue_billing_key))
         .register(worker!(DeleteBillingKey, delete, handlers::delete_billing_key))
+        .register(worker!(EndIncompleteSubscription, end_incomplete, handlers::end_incomplete_subscription))
         .register(worker!(ScanDueSubscriptions, scan, handlers::scan_due_subscriptions))
         .register(worker!(SendRenewalNotices, notices, handlers::send_renewal_notices))
         .register(worker!(SendEmail, email, handlers::send_email))

@@ -3,28 +3,26 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use common::{
     commands::register_card::{NewCard, RegisterError, register_card as register},
-    domain::registration::{Registration, RegistrationStatus},
-    id::{parse_subscription_ref, subscription_ref},
-    store::{StoreError, subscriptions},
+    domain::registration::Registration,
+    id::parse_subscription_ref,
+    store::StoreError,
 };
 use utoipa::ToSchema;
 
-use super::show_subscription::SubscriptionAnswer;
 use crate::{
-    answer::{Processing, processing_at},
+    answer::{Confirmed, Processing},
+    answer_card::answer,
     app::App,
     auth::Customer,
     body::Fields,
     error::ApiError,
     input,
     settlements::until_registered,
-    views::SubscriptionView,
 };
 
 #[derive(ToSchema)]
@@ -49,13 +47,13 @@ pub(crate) struct NewCardBody {
     security(("customer" = [])),
     params(("id" = String, Path, description = "`sub_…`, or the plain UUID")),
     responses(
-        (status = 200, description = "The new card is in force; what was open is paid with it", body = SubscriptionAnswer),
+        (status = 200, description = "The new card is in force; what was open is paid with it", body = Confirmed),
         (status = 202, description = "On record, not settled yet: ask `statusUrl`", body = Processing),
         (status = 400, description = "Malformed"),
         (status = 401, description = "No valid token"),
-        (status = 402, description = "`card_refused` with Toss's code: the old card stays"),
+        (status = 402, description = "`payment_declined` or `card_refused` with Toss's code: the old card stays"),
         (status = 404, description = "No such subscription, or somebody else's"),
-        (status = 409, description = "`already_canceled`, `not_active`, `registration_in_progress`, `auth_key_used`"),
+        (status = 409, description = "`already_canceled`, `not_active`, `registration_in_progress`, `auth_key_used`, `payment_canceled`"),
         (status = 413, description = "Larger than 16 KiB"),
         (status = 415, description = "Not JSON"),
         (status = 422, description = "`invalid_field`: also a customer key that is not the subscription's"),
@@ -85,25 +83,4 @@ async fn record(app: &App, card: NewCard<'_>) -> Result<Registration, RegisterEr
     let recorded = register(&mut tx, card, app.clock.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(recorded)
-}
-
-async fn answer(app: &App, card: Registration) -> Result<Response, ApiError> {
-    match card.status {
-        RegistrationStatus::Pending
-        | RegistrationStatus::Unknown
-        | RegistrationStatus::Issued
-        | RegistrationStatus::Proving => {
-            processing_at(format!("/api/subscriptions/{}", subscription_ref(card.subscription_id)))
-        }
-        RegistrationStatus::Applied => {
-            let found = subscriptions::find(&mut *app.pool.acquire().await?, card.subscription_id).await?;
-            let view = SubscriptionView::of(&found.ok_or(ApiError::NotFound)?, app.clock.now());
-            Ok(Json(SubscriptionAnswer { success: true, subscription: view }).into_response())
-        }
-        RegistrationStatus::Refused => Err(ApiError::CardRefused {
-            code: card.toss_code.unwrap_or_default(),
-            message: card.toss_message.unwrap_or_default(),
-        }),
-        RegistrationStatus::Dropped => Err(ApiError::AlreadyCanceled),
-    }
 }

@@ -36,6 +36,9 @@ pub(crate) struct SubscriptionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     access_until: Option<NaiveDate>,
     has_access: bool,
+    /// Only when incomplete: until then a card may pay the first period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair_until: Option<DateTime<Utc>>,
     /// The card that is charged; null when none is registered.
     card: Option<CardView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,7 @@ impl SubscriptionView {
             current_period_end: it.current_period_end,
             access_until,
             has_access: has_access(it, now),
+            repair_until: it.repair_until.filter(|_| it.status == S::Incomplete),
             card: has_card.then(|| CardView { number: it.card_number.clone() }),
             next_action: next_action(it),
         }

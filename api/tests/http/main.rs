@@ -23,6 +23,8 @@ mod refunds;
 #[cfg(test)]
 mod resumes;
 #[cfg(test)]
+mod subscribes;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tokens;

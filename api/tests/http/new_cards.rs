@@ -47,7 +47,7 @@ async fn a_card_is_on_record_with_its_job_before_it_is_answered_and_one_per_key(
     let (api, customer, id) = subscribed(pool).await;
     let answer = register(&api, &customer, &id, &card(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
-    assert_eq!(answer.body["statusUrl"], format!("/api/subscriptions/{id}"));
+    assert_eq!(answer.body["statusUrl"], format!("/api/subscriptions/{id}/payment-method"));
     assert_eq!(register(&api, &customer, &id, &card(&customer, "bln_1")).await.body, answer.body);
     let other = register(&api, &customer, &id, &card(&customer, "bln_2")).await;
     other.assert_problem(409, "registration_in_progress");

@@ -71,7 +71,7 @@ pub async fn cancel_subscription(
 }
 
 /// Nothing is owed any more, except where money may be on its way: that invoice waits for its answer.
-async fn close_invoices(
+pub async fn close_invoices(
     conn: &mut PgConnection,
     subscription_id: Uuid,
     now: DateTime<Utc>,

@@ -4,17 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::begin::{self, NewSubscription};
 use crate::{
     domain::{
         attempt::{Attempt, PaymentKind, PaymentStatus},
-        calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight},
-        invoice::{Invoice, InvoiceStatus},
+        calendar::{Cycle, OutOfCalendar},
         money::Won,
-        subscription::{Subscription, SubscriptionStatus},
+        subscription::Subscription,
     },
     id::{new_id, new_key},
     jobs::{self, ConfirmPayment},
-    store::{StoreError, invoices, payments, plans, subscriptions, users},
+    store::{StoreError, payments, plans, subscriptions, users},
 };
 
 /// What a customer's browser brings back from the payment window, checked for form.
@@ -85,23 +85,18 @@ async fn insert(
     asked: &Confirmation,
     now: DateTime<Utc>,
 ) -> Result<Attempt, ConfirmError> {
-    let subscription = new_subscription(asked, now)?;
-    let period = asked.cycle.period(subscription.anchor_on, 0)?;
-    let invoice = Invoice {
-        id: new_id(now),
-        subscription_id: subscription.id,
-        period,
-        due_on: period.start,
+    let new = NewSubscription {
+        user_id: asked.user_id,
+        plan: &asked.plan,
+        cycle: asked.cycle,
         amount: asked.amount,
-        status: InvoiceStatus::Open,
-        first_failed_at: None,
-        next_attempt_at: None,
-        held_since: None,
-        released_at: None,
+        customer_key: &asked.customer_key,
+        customer_email: &asked.customer_email,
+        customer_name: &asked.customer_name,
+        repair_until: None,
     };
+    let (subscription, invoice) = begin::insert::<ConfirmError>(conn, &new, now).await?;
     let attempt = new_first_payment(asked, subscription.id, invoice.id, now);
-    subscriptions::insert(conn, &subscription).await?;
-    invoices::insert_missing(conn, std::slice::from_ref(&invoice), now).await?;
     payments::insert(conn, &attempt).await?;
     let job = ConfirmPayment {
         payment_id: attempt.id,
@@ -111,36 +106,6 @@ async fn insert(
     };
     jobs::enqueue(conn, &job, now, now).await?;
     Ok(attempt)
-}
-
-fn new_subscription(asked: &Confirmation, now: DateTime<Utc>) -> Result<Subscription, OutOfCalendar> {
-    let today = seoul_date(now);
-    let period = asked.cycle.period(today, 0)?;
-    Ok(Subscription {
-        id: new_id(now),
-        user_id: asked.user_id,
-        plan: asked.plan.clone(),
-        cycle: asked.cycle,
-        sealed_billing_key: None,
-        customer_key: asked.customer_key.clone(),
-        card_number: None,
-        card_registered_at: None,
-        amount: asked.amount,
-        status: SubscriptionStatus::Incomplete,
-        customer_email: asked.customer_email.clone(),
-        customer_name: asked.customer_name.clone(),
-        anchor_on: today,
-        period_no: 0,
-        current_period_start: period.start,
-        current_period_end: period.end,
-        next_billing_date: seoul_midnight(period.end),
-        charging_paused_at: None,
-        created_at: now,
-        activated_at: None,
-        suspended_at: None,
-        canceled_at: None,
-        cancel_reason: None,
-    })
 }
 
 fn new_first_payment(

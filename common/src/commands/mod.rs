@@ -1,8 +1,10 @@
 //! What people ask of a subscription, in the caller's transaction: decided by the domain, recorded with its e-mail and event.
 
+mod begin;
 pub mod cancel;
 pub mod confirm;
 pub mod receive_webhook;
 pub mod refund;
 pub mod register_card;
 pub mod resume;
+pub mod subscribe;

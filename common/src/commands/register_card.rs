@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         registration::{Registration, RegistrationStatus},
-        subscription::SubscriptionStatus,
+        subscription::{Subscription, SubscriptionStatus},
     },
     id::{new_id, new_key},
     jobs::{self, IssueBillingKey},
@@ -63,14 +63,28 @@ pub async fn register_card(
     }
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Suspended => {}
-        SubscriptionStatus::Incomplete => return Err(RegisterError::NotActive),
+        SubscriptionStatus::Incomplete => match subscription.repair_until {
+            Some(until) if now < until => {}
+            Some(_) => return Err(RegisterError::Canceled),
+            None => return Err(RegisterError::NotActive),
+        },
         SubscriptionStatus::Canceled => return Err(RegisterError::Canceled),
     }
+    record_registration(conn, &subscription, card.auth_key, now).await
+}
+
+/// The registration and its job, for a subscription that may have one.
+pub(super) async fn record_registration(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    auth_key: &str,
+    now: DateTime<Utc>,
+) -> Result<Registration, RegisterError> {
     let registration = Registration {
         id: new_id(now),
         subscription_id: subscription.id,
-        auth_key: Some(card.auth_key.to_owned()),
-        customer_key: card.customer_key.to_owned(),
+        auth_key: Some(auth_key.to_owned()),
+        customer_key: subscription.customer_key.clone(),
         idempotency_key: new_key(),
         status: RegistrationStatus::Pending,
         sealed_billing_key: None,
@@ -81,7 +95,8 @@ pub async fn register_card(
         toss_code: None,
         toss_message: None,
     };
-    let inserted = registrations::insert(conn, &registration, card.user_id, &hash, now).await;
+    let hash = Sha256::digest(auth_key.as_bytes());
+    let inserted = registrations::insert(conn, &registration, subscription.user_id, &hash, now).await;
     inserted.map_err(|error| match error.constraint() {
         Some("card_registrations_one_unfinished") => RegisterError::InProgress,
         Some("card_registrations_auth_key_hash_key") => RegisterError::AuthKeyTaken,

@@ -90,6 +90,13 @@ pub fn korean_date(date: NaiveDate) -> String {
     format!("{}년 {}월 {}일", date.year(), date.month(), date.day())
 }
 
+/// As a Korean reader expects an instant, in Seoul, to the minute: `2026년 12월 2일 9시 5분`.
+pub fn korean_moment(at: DateTime<Utc>) -> String {
+    use chrono::Timelike;
+    let time = seoul_time(at);
+    format!("{} {}시 {}분", korean_date(seoul_date(at)), time.hour(), time.minute())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ pub mod charge;
 pub mod dunning;
 pub mod found_refund;
 pub mod import;
+pub mod incomplete;
 pub mod invoice;
 pub mod money;
 pub mod outcome;

@@ -44,6 +44,8 @@ pub struct Subscription {
     pub current_period_end: NaiveDate,
     pub next_billing_date: DateTime<Utc>,
     pub charging_paused_at: Option<DateTime<Utc>>,
+    /// Of one that began with a registered card: until then a card may pay the first period.
+    pub repair_until: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub activated_at: Option<DateTime<Utc>>,
     pub suspended_at: Option<DateTime<Utc>>,
@@ -176,6 +178,7 @@ pub(crate) mod tests {
             current_period_end: end,
             next_billing_date: seoul_midnight(end),
             charging_paused_at: None,
+            repair_until: None,
             created_at,
             activated_at: Some(created_at),
             suspended_at: None,

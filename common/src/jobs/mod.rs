@@ -3,6 +3,7 @@
 mod charge_subscription;
 mod confirm_payment;
 mod delete_billing_key;
+mod end_incomplete_subscription;
 mod handle_webhook;
 mod issue_billing_key;
 mod reconcile_payments;
@@ -14,6 +15,7 @@ mod send_renewal_notices;
 pub use charge_subscription::ChargeSubscription;
 pub use confirm_payment::ConfirmPayment;
 pub use delete_billing_key::DeleteBillingKey;
+pub use end_incomplete_subscription::EndIncompleteSubscription;
 pub use handle_webhook::HandleWebhook;
 pub use issue_billing_key::IssueBillingKey;
 pub use reconcile_payments::ReconcilePayments;
@@ -46,13 +48,14 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Every kind the worker handles.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 11] = [
     ConfirmPayment::KIND,
     ScanDueSubscriptions::KIND,
     ChargeSubscription::KIND,
     RefundPayment::KIND,
     IssueBillingKey::KIND,
     DeleteBillingKey::KIND,
+    EndIncompleteSubscription::KIND,
     SendRenewalNotices::KIND,
     SendEmail::KIND,
     HandleWebhook::KIND,

@@ -2,6 +2,7 @@
 
 mod card_needed;
 mod card_replacement;
+mod first_payment_failed;
 mod letter;
 mod links;
 mod one_line;
@@ -12,6 +13,7 @@ mod renewal_notice;
 #[cfg(test)]
 mod samples;
 mod subscription_canceled;
+mod subscription_not_begun;
 mod subscription_suspended;
 #[cfg(test)]
 mod tests;
@@ -20,11 +22,13 @@ use url::Url;
 
 pub use card_needed::{CardNeeded, card_needed};
 pub use card_replacement::{CardReplacement, card_replacement};
+pub use first_payment_failed::{FirstPaymentFailed, first_payment_failed};
 pub use payment_failed::{PaymentFailed, payment_failed};
 pub use payment_refunded::{PaymentRefunded, payment_refunded};
 pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};
 pub use renewal_notice::{RenewalNotice, renewal_notice};
 pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};
+pub use subscription_not_begun::{SubscriptionNotBegun, subscription_not_begun};
 pub use subscription_suspended::{SubscriptionSuspended, subscription_suspended};
 
 use crate::domain::calendar::OutOfCalendar;

@@ -102,6 +102,28 @@ pub(super) fn without_card(customer_name: &str) -> CardNeeded<'_> {
     }
 }
 
+pub(super) fn not_begun_yet(customer_name: &str) -> FirstPaymentFailed<'_> {
+    FirstPaymentFailed {
+        customer_name,
+        plan_name: "퍼스널",
+        cycle: Cycle::Monthly,
+        amount: won(9_900),
+        reason: "카드 잔액이 부족합니다.",
+        repair_until: "2026-12-22T14:05:30Z".parse().unwrap(),
+        subscription_ref: SUB,
+    }
+}
+
+pub(super) fn not_begun(customer_name: &str) -> SubscriptionNotBegun<'_> {
+    SubscriptionNotBegun {
+        customer_name,
+        plan_name: "퍼스널",
+        cycle: Cycle::Monthly,
+        amount: won(9_900),
+        subscription_ref: SUB,
+    }
+}
+
 pub(super) fn with_doubtful_card(customer_name: &str) -> CardReplacement<'_> {
     CardReplacement {
         customer_name,
@@ -143,6 +165,8 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         ("subscription_canceled_without_access", subscription_canceled(brand, &without_access)),
         ("card_needed", card_needed(brand, &without_card(name))),
         ("card_replacement", card_replacement(brand, &with_doubtful_card(name))),
+        ("first_payment_failed", first_payment_failed(brand, &not_begun_yet(name))),
+        ("subscription_not_begun", subscription_not_begun(brand, &not_begun(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),
     ]

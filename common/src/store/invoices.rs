@@ -139,6 +139,19 @@ pub async fn of_period(
     Ok(row.map(|row| row.id))
 }
 
+/// The first period is counted from another day; the schema lets no later or settled one move.
+pub async fn move_first_period(conn: &mut PgConnection, id: Uuid, period: Period) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update invoices set period_start = $2, period_end = $3, due_on = $2 where id = $1 and period_no = 0",
+        id,
+        period.start,
+        period.end,
+    )
+    .execute(conn)
+    .await?;
+    one_row("move the first period", &done)
+}
+
 pub async fn mark_paid(conn: &mut PgConnection, id: Uuid, paid_at: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"

@@ -115,6 +115,25 @@ pub async fn of_auth_key(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<
     }
 }
 
+/// The card that was registered last for a subscription.
+pub async fn latest_of(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+) -> Result<Option<Registration>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select id from card_registrations where subscription_id = $1 order by created_at desc, id desc limit 1
+        "#,
+        subscription_id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match row {
+        Some(row) => find(conn, row.id).await,
+        None => Ok(None),
+    }
+}
+
 /// The registration whose key this attempt charges.
 pub async fn of_payment(
     conn: &mut PgConnection,

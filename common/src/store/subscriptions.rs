@@ -30,6 +30,7 @@ struct Row {
     current_period_end: NaiveDate,
     next_billing_date: DateTime<Utc>,
     charging_paused_at: Option<DateTime<Utc>>,
+    repair_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     activated_at: Option<DateTime<Utc>>,
     suspended_at: Option<DateTime<Utc>>,
@@ -60,6 +61,7 @@ impl TryFrom<Row> for Subscription {
             current_period_end: row.current_period_end,
             next_billing_date: row.next_billing_date,
             charging_paused_at: row.charging_paused_at,
+            repair_until: row.repair_until,
             created_at: row.created_at,
             activated_at: row.activated_at,
             suspended_at: row.suspended_at,
@@ -75,8 +77,8 @@ pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), S
         r#"
         insert into subscriptions
             (id, user_id, plan, billing_cycle, customer_key, amount, status, customer_email, customer_name, anchor_on,
-             period_no, current_period_start, current_period_end, next_billing_date, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+             period_no, current_period_start, current_period_end, next_billing_date, repair_until, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
         "#,
         new.id,
         new.user_id,
@@ -92,6 +94,7 @@ pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), S
         new.current_period_start,
         new.current_period_end,
         new.next_billing_date,
+        new.repair_until,
         new.created_at,
     )
     .execute(conn)
@@ -163,6 +166,24 @@ pub async fn begin_period(
     .execute(conn)
     .await?;
     one_row("begin a paid period", &done)
+}
+
+/// Counts its periods from another day, as long as none has been paid for.
+pub async fn move_anchor(
+    conn: &mut PgConnection,
+    id: Uuid,
+    anchor_on: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update subscriptions set anchor_on = $2, updated_at = $3 where id = $1 and status = 'incomplete'",
+        id,
+        anchor_on,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("move the anchor", &done)
 }
 
 /// Keeps a registered card: the sealed billing key and the masked number.

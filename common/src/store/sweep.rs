@@ -109,3 +109,28 @@ pub async fn stranded_refunds(
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
 }
+
+/// Subscriptions whose first payment should have been made before `before`, without a waiting or running job.
+pub async fn stranded_incomplete(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        select subscription.id from subscriptions subscription
+         where subscription.status = 'incomplete' and subscription.repair_until < $1
+           and not exists (
+               select from jobs
+                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'end-incomplete-subscription'
+                  and jobs.subject->>'incomplete' = subscription.id::text)
+         order by subscription.repair_until
+         limit $2
+        "#,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}

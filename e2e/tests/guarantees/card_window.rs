@@ -1,7 +1,10 @@
 //! The registration window: a customer enters a card, and brings its one-time key back to us.
 
 use chrono::TimeDelta;
-use common::commands::register_card::{NewCard, RegisterError, register_card};
+use common::commands::{
+    register_card::{NewCard, RegisterError, register_card},
+    subscribe::{SubscribeError, Subscribing, subscribe as record_wish},
+};
 use common::domain::{calendar::Cycle, registration::Registration, subscription::SubscriptionStatus};
 use common::store::registrations;
 use sandbox::CardRegistration;
@@ -67,4 +70,35 @@ pub(crate) async fn past_due(world: &mut World) -> Uuid {
     world.live_until("2026-12-23").await;
     assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
     id
+}
+
+/// A customer who wants to subscribe with this card to the personal plan, by the month.
+pub(crate) fn wish(world: &World, name: &str, card: &str) -> Subscribing {
+    let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let customer_key = user_id.to_string();
+    let window = CardRegistration { customer_key: customer_key.clone(), card_number: Some(card.to_owned()) };
+    Subscribing {
+        user_id,
+        auth_key: world.sandbox.auth_key(window).unwrap(),
+        customer_key,
+        plan: "personal".to_owned(),
+        cycle: Cycle::Monthly,
+        customer_email: "user@example.com".to_owned(),
+        customer_name: "홍길동".to_owned(),
+    }
+}
+
+/// The wish is recorded. Its job has not run yet.
+pub(crate) async fn subscribe(world: &World, asked: &Subscribing) -> Result<Registration, SubscribeError> {
+    let mut tx = world.pool.begin().await.unwrap();
+    let recorded = record_wish(&mut tx, asked, world.now()).await?;
+    tx.commit().await.unwrap();
+    Ok(recorded)
+}
+
+/// Subscribes, and lets the jobs run.
+pub(crate) async fn subscribed(world: &World, name: &str, card: &str) -> Registration {
+    let recorded = subscribe(world, &wish(world, name, card)).await.unwrap();
+    world.run_due_jobs().await;
+    read(world, recorded.id).await
 }

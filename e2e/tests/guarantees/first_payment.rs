@@ -50,3 +50,27 @@ async fn without_a_billing_key_the_customer_is_paid_and_active_and_asked_for_a_c
     assert_eq!(subjects, ["집체크 결제 카드 등록 안내", "집체크 구독 결제 완료"]);
     assert_eq!(world.net(id).await, 9_900);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn without_a_card_the_next_date_asks_no_bank_and_ends_in_the_suspension(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-20").await;
+    let asked = world.subjects().into_iter().filter(|it| it == "집체크 결제 카드 등록 안내").count();
+    assert_eq!(asked, 2, "at once, and three days ahead");
+    world.live_until("2026-12-22").await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    let letter = world.letters().pop().unwrap();
+    assert_eq!(letter.subject, "집체크 구독 결제 실패");
+    assert!(letter.text.contains("카드가 등록되어 있지 않습니다"), "{}", letter.text);
+    world.live_until("2026-12-29").await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!((world.charges_asked(id).await, world.story(id).await.statuses().len()), (0, 1));
+
+    let card = crate::card_window::new_card(&world, id, GOOD).await;
+    assert_eq!(card.status, common::domain::registration::RegistrationStatus::Applied);
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.story(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -40,6 +40,10 @@ mod renewal;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod subscribe;
+#[cfg(test)]
+mod subscribe_lost;
+#[cfg(test)]
 mod webhooks;
 #[cfg(test)]
 mod world;

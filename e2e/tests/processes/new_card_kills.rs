@@ -1,12 +1,19 @@
 //! A worker dies by SIGKILL on any line of a card's way: one key is issued, what is open is paid once, the old key is deleted.
 
 use chrono::TimeDelta;
-use common::{commands::register_card::NewCard, domain::subscription::SubscriptionStatus};
+use common::{
+    commands::{
+        register_card::NewCard,
+        subscribe::{Subscribing, subscribe},
+    },
+    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+};
 use sandbox::{CardRegistration, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
+    books::Books,
     kills::{Death, die},
     system::System,
     wait::until,
@@ -126,4 +133,65 @@ async fn killed_while_the_old_key_is_being_deleted(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn killed_with_the_deletions_answer_in_hand(pool: PgPool) {
     a_new_card_survives(pool, At("after_deletion_call"), Operation::Delete).await;
+}
+
+/// A customer subscribes with a registered card. No worker has seen it yet.
+async fn subscribing(system: &System) -> Uuid {
+    let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"customer");
+    let window = CardRegistration { customer_key: user_id.to_string(), card_number: None };
+    let asked = Subscribing {
+        user_id,
+        auth_key: system.sandbox.auth_key(window).unwrap(),
+        customer_key: user_id.to_string(),
+        plan: "personal".to_owned(),
+        cycle: Cycle::Monthly,
+        customer_email: "user@example.com".to_owned(),
+        customer_name: "홍길동".to_owned(),
+    };
+    let mut tx = system.pool.begin().await.unwrap();
+    let recorded = subscribe(&mut tx, &asked, system.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    recorded.subscription_id
+}
+
+async fn a_new_subscription_survives(pool: PgPool, death: Death, operation: Operation) {
+    let system = System::on(pool, "2026-11-22").await;
+    let id = subscribing(&system).await;
+    die(&system, death, operation).await;
+    let worker = system.worker().start();
+    let begun = async || system.is(id, SubscriptionStatus::Active).await;
+    system.live_until("the subscription begun", TimeDelta::minutes(15), begun).await;
+    system.quiet().await;
+    assert_eq!(system.books(id).await, Books::paid(1));
+    worker.kill().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_before_its_key_is_asked_for_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, At("after_registration_intent"), Operation::Issue).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_with_its_key_in_hand_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, At("after_registration_call"), Operation::Issue).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_with_its_key_sealed_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, At("after_registration_key"), Operation::Issue).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_during_its_call_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, DuringTheCall, Operation::Charge).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_with_the_answer_in_hand_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, At("after_call"), Operation::Charge).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_charge_killed_before_its_outcome_is_committed_is_made_once(pool: PgPool) {
+    a_new_subscription_survives(pool, At("before_outcome_commit"), Operation::Charge).await;
 }

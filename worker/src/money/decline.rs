@@ -45,7 +45,7 @@ pub(super) async fn apply(
 ) -> Result<Finish, RecordError> {
     payments::decline(conn, attempt.id, refusal, now).await?;
     if attempt.kind == PaymentKind::NewCard {
-        return new_card::declined(conn, attempt, refusal, now).await;
+        return new_card::declined(env, conn, &locked.subscription, attempt, refusal, now).await;
     }
     let policy = dunning::pin_policy(conn, locked.invoice.id, &env.dunning).await?;
     let gone = steps_gone(&locked.attempts, locked.skips).saturating_add(1);

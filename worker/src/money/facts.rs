@@ -13,6 +13,7 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+#[derive(Clone)]
 pub(super) struct Locked {
     pub(super) subscription: Subscription,
     pub(super) invoice: Invoice,
@@ -34,6 +35,11 @@ impl Locked {
         let skips = dunning::count_skips(conn, invoice_id).await?;
         let charging_enabled = settings::charging_enabled(conn).await?;
         Ok(Some(Self { subscription, invoice, attempts, skips, charging_enabled }))
+    }
+
+    /// The same, with the invoice as it has just become.
+    pub(super) fn with(&self, invoice: Invoice) -> Self {
+        Self { invoice, ..self.clone() }
     }
 
     pub(super) fn decide(&self, now: DateTime<Utc>) -> Decision {

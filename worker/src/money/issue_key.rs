@@ -9,6 +9,7 @@ use common::{
     domain::{
         attempt::KEY_LIFETIME,
         registration::{Registration, RegistrationStatus},
+        subscription::SubscriptionStatus,
     },
     id::new_key,
     store::{self, registrations, subscriptions},
@@ -22,6 +23,9 @@ use crate::{crash, env::Env};
 /// Ours, where the answer is lost for good.
 const LOST: (&str, &str) =
     ("REGISTRATION_LOST", "카드 등록 결과를 확인할 수 없습니다. 카드를 다시 등록해 주세요.");
+
+/// In the words of a customer: the one-time key was used before, has expired, or never was one.
+const USED: &str = "이미 사용되었거나 만료된 카드 등록입니다. 카드를 다시 등록해 주세요.";
 
 pub(super) async fn issue(env: &Env, lease: &Lease, found: &Registration) -> Result<Ran, JobError> {
     let now = env.clock.now();
@@ -63,7 +67,13 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
             drop(tx);
             // An earlier sending, whose answer never came, may have used the one-time key up.
             let lost = found.sent_at.is_some();
-            let why = if lost { LOST } else { (refusal.code.as_str(), refusal.message.as_str()) };
+            let why = match refusal.code.as_str() {
+                _ if lost => LOST,
+                code @ ("NOT_FOUND_BILLING" | "INVALID_BILLING_AUTH" | "INVALID_BILL_KEY_REQUEST") => {
+                    (code, USED)
+                }
+                code => (code, refusal.message.as_str()),
+            };
             return refuse(env, lease, found, why, now).await;
         }
         IssueOutcome::NotAttempted(reason) => {
@@ -98,10 +108,17 @@ async fn refuse(
         return Ok(Ran::Finish(Finish::Done(Some("moved on by another worker".into()))));
     }
     registrations::settle(&mut tx, found.id, RegistrationStatus::Refused, Some(why), now).await?;
-    if why == LOST {
+    if subscription.status == SubscriptionStatus::Incomplete {
+        letters::first_failed(env, &mut tx, &subscription, &card, in_their_words(why), now).await?;
+    } else if why == LOST {
         letters::card_needed(env, &mut tx, &subscription, &found.id.simple().to_string(), now).await?;
     }
     store::announce_settled(&mut tx, &found.id.to_string()).await?;
     let finish = Finish::Fail(format!("the card was refused: {} {}", why.0, why.1));
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+/// Ours are words for a customer already; the gateway's are not always.
+fn in_their_words<'a>((code, message): (&str, &'a str)) -> &'a str {
+    if message == LOST.1 || message == USED { message } else { toss::korean_reason(code) }
 }

@@ -8,7 +8,8 @@ use common::{
         invoice::Invoice,
         money::Won,
         outcome::Receipt,
-        subscription::Subscription,
+        registration::Registration,
+        subscription::{Subscription, SubscriptionStatus},
     },
     id::subscription_ref,
     mail,
@@ -123,6 +124,61 @@ pub(super) async fn failed(
     )?;
     let fact = Fact { kind: "payment_failed", period_no: invoice.period.no, step: &failure.step.to_string() };
     outbox::post(conn, subscription, fact, &letter, Some(seoul_midnight(retry_on)), now).await?;
+    Ok(())
+}
+
+/// The first period could not be paid with this card: until when another one can. Nobody whose subscription runs is
+/// written to.
+pub(super) async fn first_failed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    card: &Registration,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let (SubscriptionStatus::Incomplete, Some(repair_until)) =
+        (subscription.status, subscription.repair_until)
+    else {
+        return Ok(());
+    };
+    let letter = mail::first_payment_failed(
+        &env.brand,
+        &mail::FirstPaymentFailed {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            reason,
+            repair_until,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let step = card.id.simple().to_string();
+    let fact = Fact { kind: "first_payment_failed", period_no: 0, step: &step };
+    outbox::post(conn, subscription, fact, &letter, Some(repair_until), now).await?;
+    Ok(())
+}
+
+/// It ended before it began: nothing was charged.
+pub(crate) async fn tell_not_begun(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let letter = mail::subscription_not_begun(
+        &env.brand,
+        &mail::SubscriptionNotBegun {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "subscription_not_begun", period_no: 0, step: "0" };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
     Ok(())
 }
 

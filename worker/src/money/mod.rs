@@ -24,7 +24,7 @@ pub(crate) use alarm::raise as raise_alarm;
 pub(crate) use announced::{Verdict, follow, is_forged, named_attempt};
 pub(crate) use doubtful_card::{Doubted, doubt_card};
 pub(crate) use found_refunds::{Booked, book_found_refunds};
-pub(crate) use letters::plan_name;
+pub(crate) use letters::{plan_name, tell_not_begun};
 pub(crate) use new_card::advance_registration;
 pub(crate) use read_back::read_back;
 pub(crate) use refund::advance_refund;

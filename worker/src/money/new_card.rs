@@ -30,7 +30,7 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{advance, facts::Locked, gate, issue_key, record::RecordError};
+use super::{advance, facts::Locked, gate, issue_key, letters, record::RecordError};
 use crate::env::Env;
 
 /// Moves one registration on by at most one call for its key and one for money.
@@ -116,9 +116,9 @@ async fn owed(
     let today = seoul_date(now);
     let unsettled = invoices::unsettled_of(conn, subscription.id).await?;
     match subscription.status {
-        SubscriptionStatus::Incomplete | SubscriptionStatus::Active | SubscriptionStatus::Canceled => {
-            Ok(None)
-        }
+        // Its first period, whose day is the one of the capture.
+        SubscriptionStatus::Incomplete => Ok(unsettled.first().map(|invoice| invoice.id)),
+        SubscriptionStatus::Active | SubscriptionStatus::Canceled => Ok(None),
         SubscriptionStatus::PastDue => Ok(in_dunning(&unsettled, today).map(|invoice| invoice.id)),
         SubscriptionStatus::Suspended => {
             let Subscription { id, cycle, anchor_on, period_no, amount, .. } = subscription;
@@ -185,9 +185,12 @@ pub(super) async fn proven(
     }
 }
 
-/// The bank said no to the new card: the old one and the ladder stay as they were.
+/// The bank said no to the new card: the old one and the ladder stay as they were. What has not begun waits for another
+/// card until its deadline.
 pub(super) async fn declined(
+    env: &Env,
     conn: &mut PgConnection,
+    subscription: &Subscription,
     attempt: &Attempt,
     refusal: &Refusal,
     now: DateTime<Utc>,
@@ -195,8 +198,9 @@ pub(super) async fn declined(
     let card = registrations::of_payment(conn, attempt.id).await?.ok_or(RecordError::Vanished)?;
     let why = Some((refusal.code.as_str(), refusal.message.as_str()));
     give_up(conn, &card, RegistrationStatus::Refused, why, now).await?;
+    letters::first_failed(env, conn, subscription, &card, toss::korean_reason(&refusal.code), now).await?;
     Ok(Finish::Fail(format!(
-        "the new card was declined, the old one stays: {} {}",
+        "the card was declined, nothing else changes: {} {}",
         refusal.code, refusal.message
     )))
 }
@@ -213,7 +217,11 @@ async fn replace(
     }
     subscriptions::keep_card(conn, subscription.id, sealed, card.card_number.as_deref(), now).await?;
     registrations::settle(conn, card.id, RegistrationStatus::Applied, None, now).await?;
-    let entry = Entry { actor: "worker", what: "payment_method.replaced", why: "a new card was registered" };
+    let what = match subscription.sealed_billing_key {
+        Some(_) => "payment_method.replaced",
+        None => "payment_method.registered",
+    };
+    let entry = Entry { actor: "worker", what, why: "a card was registered" };
     events::append(conn, subscription, entry, now).await?;
     Ok(store::announce_settled(conn, &card.id.to_string()).await?)
 }

@@ -6,8 +6,11 @@ use common::{
     domain::{
         attempt::{Attempt, PaymentKind},
         charge::{AfterPaid, after_paid},
+        incomplete::first_day,
+        invoice::Invoice,
         outcome::Receipt,
         refund::{Refund, RefundStatus},
+        subscription::SubscriptionStatus,
     },
     id::{new_id, new_key},
     jobs::{self, RefundPayment},
@@ -30,6 +33,8 @@ pub(super) async fn apply(
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
+    let invoice = counted_from_the_capture(conn, locked, attempt, receipt, now).await?;
+    let locked = &locked.with(invoice);
     let Locked { subscription, invoice, .. } = locked;
     payments::complete(conn, attempt.id, receipt, now).await?;
     invoices::mark_paid(conn, invoice.id, receipt.paid_at).await?;
@@ -61,6 +66,26 @@ pub(super) async fn apply(
     store::announce_settled(conn, &attempt.order_id).await?;
     tracing::info!(payment.id = %attempt.id, order.id = attempt.order_id, toss.trace_id = receipt.trace_id, "paid");
     Ok(Finish::Done(Some(format!("paid {} as {}", attempt.amount, attempt.order_id))))
+}
+
+/// The invoice, which for a subscription that begins with it is counted from the day on which the money was captured.
+async fn counted_from_the_capture(
+    conn: &mut PgConnection,
+    locked: &Locked,
+    attempt: &Attempt,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<Invoice, RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    let day = first_day(attempt.first_sent_at, receipt.paid_at, now);
+    let begins = subscription.status == SubscriptionStatus::Incomplete && invoice.period.no == 0;
+    if !begins || subscription.anchor_on == day {
+        return Ok(invoice.clone());
+    }
+    let period = subscription.cycle.period(day, 0)?;
+    invoices::move_first_period(conn, invoice.id, period).await?;
+    subscriptions::move_anchor(conn, subscription.id, day, now).await?;
+    Ok(Invoice { period, due_on: period.start, ..invoice.clone() })
 }
 
 async fn begin(

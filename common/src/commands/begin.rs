@@ -1,0 +1,88 @@
+//! The rows that a new subscription begins with: itself, incomplete, and the invoice of its first period.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight},
+        invoice::{Invoice, InvoiceStatus},
+        money::Won,
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::new_id,
+    store::{StoreError, invoices, subscriptions},
+};
+
+/// Who subscribes to what. The amount is the plan's price.
+pub(super) struct NewSubscription<'a> {
+    pub(super) user_id: Uuid,
+    pub(super) plan: &'a str,
+    pub(super) cycle: Cycle,
+    pub(super) amount: Won,
+    pub(super) customer_key: &'a str,
+    pub(super) customer_email: &'a str,
+    pub(super) customer_name: &'a str,
+    /// Until when a declined first charge can be repaired with another card; none where a payment is confirmed.
+    pub(super) repair_until: Option<DateTime<Utc>>,
+}
+
+/// Inserts both. Its periods are counted from today until the day of the capture is known.
+pub(super) async fn insert<E>(
+    conn: &mut PgConnection,
+    new: &NewSubscription<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Subscription, Invoice), E>
+where
+    E: From<StoreError> + From<OutOfCalendar>,
+{
+    let subscription = subscription(new, now)?;
+    let period = new.cycle.period(subscription.anchor_on, 0)?;
+    let invoice = Invoice {
+        id: new_id(now),
+        subscription_id: subscription.id,
+        period,
+        due_on: period.start,
+        amount: new.amount,
+        status: InvoiceStatus::Open,
+        first_failed_at: None,
+        next_attempt_at: None,
+        held_since: None,
+        released_at: None,
+    };
+    subscriptions::insert(conn, &subscription).await?;
+    invoices::insert_missing(conn, std::slice::from_ref(&invoice), now).await?;
+    Ok((subscription, invoice))
+}
+
+fn subscription(new: &NewSubscription<'_>, now: DateTime<Utc>) -> Result<Subscription, OutOfCalendar> {
+    let today = seoul_date(now);
+    let period = new.cycle.period(today, 0)?;
+    Ok(Subscription {
+        id: new_id(now),
+        user_id: new.user_id,
+        plan: new.plan.to_owned(),
+        cycle: new.cycle,
+        sealed_billing_key: None,
+        customer_key: new.customer_key.to_owned(),
+        card_number: None,
+        card_registered_at: None,
+        amount: new.amount,
+        status: SubscriptionStatus::Incomplete,
+        customer_email: new.customer_email.to_owned(),
+        customer_name: new.customer_name.to_owned(),
+        anchor_on: today,
+        period_no: 0,
+        current_period_start: period.start,
+        current_period_end: period.end,
+        next_billing_date: seoul_midnight(period.end),
+        charging_paused_at: None,
+        repair_until: new.repair_until,
+        created_at: now,
+        activated_at: None,
+        suspended_at: None,
+        canceled_at: None,
+        cancel_reason: None,
+    })
+}
