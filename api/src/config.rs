@@ -2,10 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use common::{
-    config::{Base, Mistakes, Vars},
-    mail::Brand,
-};
+use common::config::{Base, Mistakes, Vars, read_brand};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -59,13 +56,10 @@ impl Config {
         let auth = auth(&mut vars);
         let cron_secret = vars.required_secret("CRON_SECRET", "the Bearer token of the daily cron call");
         let confirm_wait = confirm_wait(&mut vars);
-        let name = vars.optional("BRAND_NAME").unwrap_or_else(|| "집체크".to_owned());
-        let public_url = vars.optional("PUBLIC_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-        let public_url = web_address(&mut vars, "PUBLIC_URL", &public_url);
-        let (Some(auth), Some(public_url)) = vars.finish((auth, public_url))? else {
+        let brand = read_brand(&mut vars);
+        let (Some(auth), Some(brand)) = vars.finish((auth, brand))? else {
             return Err(Mistakes(vec!["the configuration is incomplete".to_owned()]));
         };
-        let brand = Brand { name, public_url };
         Ok(Self { base, addr, settings: Settings { auth, cron_secret, confirm_wait, brand } })
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum ApiError {
     OrderConflict,
     #[error("the subscription is canceled already")]
     AlreadyCanceled,
+    #[error("the subscription has ended already")]
+    AlreadyEnded,
     #[error("the subscription is not canceled")]
     NotCanceled,
     #[error("the paid period has ended")]
@@ -104,6 +106,7 @@ impl ApiError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::OrderConflict
             | Self::AlreadyCanceled
+            | Self::AlreadyEnded
             | Self::NotCanceled
             | Self::PeriodEnded
             | Self::RefundInProgress

@@ -1,7 +1,7 @@
 //! Checks single fields and names the one that is wrong. What passes fits the database and Toss.
 
 use axum::http::HeaderMap;
-use common::domain::{calendar::Cycle, money::Won};
+use common::domain::{calendar::Cycle, ending::RefundPolicy, money::Won};
 
 use crate::{body::Fields, error::ApiError, language::Text};
 
@@ -87,6 +87,12 @@ const REFUND_REASON: Rule = Rule {
     fits: |text| is_printable(text) && !text.trim().is_empty(),
     words: Text { ko: "항목은 1~200자여야 합니다", en: "must be 1 to 200 printable characters" },
 };
+const REFUND_POLICY: Rule = Rule {
+    least: 1,
+    most: 20,
+    fits: |text| text.parse::<RefundPolicy>().is_ok(),
+    words: Text { ko: "항목은 pro_rata 또는 none이어야 합니다", en: "must be pro_rata or none" },
+};
 const IDEMPOTENCY_KEY: Rule = Rule {
     least: 1,
     most: 255,
@@ -170,6 +176,12 @@ pub(crate) fn refund_amount(fields: &Fields) -> Result<Option<Won>, ApiError> {
 
 pub(crate) fn refund_reason(fields: &Fields) -> Result<String, ApiError> {
     required(fields, "reason", &REFUND_REASON)
+}
+
+/// The share of the unused days when left out.
+pub(crate) fn refund_policy(fields: &Fields) -> Result<RefundPolicy, ApiError> {
+    let Some(text) = optional(fields, "refund", &REFUND_POLICY)? else { return Ok(RefundPolicy::ProRata) };
+    text.parse().map_err(|_| ApiError::Invalid { field: "refund", rule: REFUND_POLICY.words })
 }
 
 /// The header's value; none when it was not sent.

@@ -26,6 +26,7 @@ use crate::{problem::Problem, routes};
         routes::confirmation_status::confirmation_status,
         routes::cancel_subscription::cancel_subscription,
         routes::subscribe::subscribe,
+        routes::end_subscription::end_subscription,
         routes::register_card::register_card,
         routes::payment_method_status::payment_method_status,
         routes::resume_subscription::resume_subscription,

@@ -109,6 +109,7 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::AmountMismatch => "amount_mismatch",
         ApiError::OrderConflict => "order_conflict",
         ApiError::AlreadyCanceled => "already_canceled",
+        ApiError::AlreadyEnded => "already_ended",
         ApiError::NotCanceled => "not_canceled",
         ApiError::PeriodEnded => "period_ended",
         ApiError::RefundInProgress => "refund_in_progress",
@@ -164,6 +165,7 @@ fn sentence(error: &ApiError) -> Text {
             "The same order was received before with other content.",
         ),
         ApiError::AlreadyCanceled => ("이미 취소된 구독입니다.", "The subscription is canceled already."),
+        ApiError::AlreadyEnded => ("이미 종료된 구독입니다.", "The subscription has ended already."),
         ApiError::NotCanceled => ("취소된 구독이 아닙니다.", "The subscription is not canceled."),
         ApiError::PeriodEnded => (
             "이용 기간이 끝나 구독을 되돌릴 수 없습니다. 새로 구독해 주세요.",

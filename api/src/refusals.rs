@@ -2,8 +2,8 @@
 
 use common::{
     commands::{
-        cancel::CancelError, confirm::ConfirmError, receive_webhook::ReceiveError, refund::RefundError,
-        register_card::RegisterError, resume::ResumeError, subscribe::SubscribeError,
+        cancel::CancelError, confirm::ConfirmError, end::EndError, receive_webhook::ReceiveError,
+        refund::RefundError, register_card::RegisterError, resume::ResumeError, subscribe::SubscribeError,
     },
     domain::subscription::ResumeRefused,
     outbox::OutboxError,
@@ -107,6 +107,20 @@ impl From<SubscribeError> for ApiError {
             SubscribeError::Calendar(error) => Self::Internal(error.into()),
             SubscribeError::Store(error) => error.into(),
             SubscribeError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndError> for ApiError {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::NotFound => Self::NotFound,
+            EndError::Refused(_) => Self::AlreadyEnded,
+            EndError::KeyTaken => Self::IdempotencyConflict,
+            EndError::Refund(error) => error.into(),
+            EndError::Store(error) | EndError::Outbox(OutboxError::Store(error)) => error.into(),
+            EndError::Outbox(OutboxError::Queue(error)) => error.into(),
+            EndError::Render(error) => Self::Internal(error.into()),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         cancel_subscription::cancel_subscription,
         confirm_payment::confirm_payment,
         confirmation_status::confirmation_status,
+        end_subscription::end_subscription,
         health::{healthz, readyz},
         list_payments::list_payments,
         list_plans::list_plans,
@@ -45,6 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions", get(list_subscriptions).post(subscribe))
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))
+        .route("/api/subscriptions/{id}/end", post(end_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
         .route("/api/subscriptions/{id}/payment-method", get(payment_method_status).post(register_card))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))

@@ -3,6 +3,9 @@
 use std::{fmt, str::FromStr};
 
 use secrecy::SecretString;
+use url::Url;
+
+use crate::mail::Brand;
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]
@@ -117,6 +120,18 @@ impl Base {
         }
         base
     }
+}
+
+/// `BRAND_NAME` and `PUBLIC_URL`: in whose name customers are written to. None where the address is wrong, which is then
+/// among the mistakes.
+pub fn read_brand(vars: &mut Vars) -> Option<Brand> {
+    let name = vars.optional("BRAND_NAME").unwrap_or_else(|| "집체크".to_owned());
+    let url = vars.optional("PUBLIC_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+    let public_url = url.parse::<Url>().ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    if public_url.is_none() {
+        vars.mistake("PUBLIC_URL is wrong: the customers' site, http:// or https://");
+    }
+    public_url.map(|public_url| Brand { name, public_url })
 }
 
 /// A clock that can be moved would charge real cards ahead of time.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod import;
+mod subscription;
 
 use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 pub(crate) use clock::Clock;
 pub(crate) use import::Import;
+pub(crate) use subscription::Subscription;
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
 ///
@@ -48,7 +50,7 @@ pub(crate) enum Command {
     /// The job table: list, show, retry, discard
     #[command(subcommand)]
     Jobs(Jobs),
-    /// One subscription: its story, and the switch over its charges
+    /// One subscription: its story, the switch over its charges, its end
     #[command(subcommand)]
     Subscription(Subscription),
     /// The switch over all charges
@@ -167,39 +169,6 @@ pub(crate) enum Jobs {
     Discard {
         id: i64,
         #[arg(long)]
-        reason: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Subscription {
-    /// Its invoices, payments, refunds, e-mails, jobs and events in one screen
-    #[command(after_help = "Example:\n  billing subscription show sub_0192f0c1a2b37c4d8e5f60718293a4b5")]
-    Show {
-        /// sub_… or a UUID
-        #[arg(value_parser = ops::subscription::parse_id)]
-        id: Uuid,
-    },
-    /// Stop charging it; what is in flight is still looked up
-    #[command(
-        after_help = "Example:\n  billing subscription pause sub_0192f0c1a2b37c4d8e5f60718293a4b5 --reason dispute"
-    )]
-    Pause {
-        /// sub_… or a UUID
-        #[arg(value_parser = ops::subscription::parse_id)]
-        id: Uuid,
-        #[arg(long, default_value = "paused by an operator")]
-        reason: String,
-    },
-    /// Charge it again
-    #[command(
-        after_help = "Example:\n  billing subscription resume-charging sub_0192f0c1a2b37c4d8e5f60718293a4b5"
-    )]
-    ResumeCharging {
-        /// sub_… or a UUID
-        #[arg(value_parser = ops::subscription::parse_id)]
-        id: Uuid,
-        #[arg(long, default_value = "resumed by an operator")]
         reason: String,
     },
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use ops::{
-    OpsError, charging, clock, import, instance, invoices,
+    OpsError, charging, clock, end, import, instance, invoices,
     jobs::{self, JobsWanted},
     migrate, moment, operator,
     plans::{self, PlanChange},
@@ -107,6 +107,10 @@ impl Session {
             cli::Subscription::Show { id } => self.text(&subscription::show(conn, id, now).await?),
             cli::Subscription::Pause { id, reason } => {
                 self.text(&charging::pause(conn, id, &reason, &self.actor, now).await?)
+            }
+            cli::Subscription::End { id, refund, reason } => {
+                let brand = self.settings.brand()?;
+                self.text(&end::end(conn, brand, id, (refund, &reason), &self.actor, now).await?)
             }
             cli::Subscription::ResumeCharging { id, reason } => {
                 self.text(&charging::resume(conn, id, &reason, &self.actor, now).await?)

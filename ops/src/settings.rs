@@ -1,7 +1,8 @@
 //! What the command line needs of its surroundings: the database, and to know whether live keys are about.
 
 use common::{
-    config::{Mistakes, Vars},
+    config::{Mistakes, Vars, read_brand},
+    mail::Brand,
     seal::Sealer,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -22,11 +23,14 @@ pub struct Settings {
     pub live_keys: Vec<String>,
     /// `BILLING_KEY_ENCRYPTION_KEYS`, which only the import needs.
     pub sealing_keys: Option<SecretString>,
+    /// `BRAND_NAME` and `PUBLIC_URL`, which only what writes to customers needs; none where the address is wrong.
+    pub brand: Option<Brand>,
 }
 
 impl Settings {
     pub fn read(given: Vec<(String, String)>) -> Result<Self, Mistakes> {
         let live_keys = live_keys(&given);
+        let brand = read_brand(&mut Vars::new(given.clone()));
         let mut vars = Vars::new(given);
         let url = vars.required_secret("DATABASE_URL", EXAMPLE);
         let database = parse(url.expose_secret());
@@ -34,7 +38,7 @@ impl Settings {
             vars.mistake(format!("DATABASE_URL is wrong: {EXAMPLE}"));
         }
         let sealing_keys = vars.optional_secret(SEALING_KEYS);
-        vars.finish(Self { database: database.unwrap_or_default(), live_keys, sealing_keys })
+        vars.finish(Self { database: database.unwrap_or_default(), live_keys, sealing_keys, brand })
     }
 
     pub async fn connect(&self) -> Result<PgConnection, OpsError> {
@@ -47,6 +51,13 @@ impl Settings {
             OpsError::Usage(format!("{SEALING_KEYS} is not set: the import seals with the worker's keys"))
         })?;
         Sealer::parse(keys.expose_secret()).map_err(|error| OpsError::Usage(error.to_string()))
+    }
+
+    /// In whose name customers are written to.
+    pub fn brand(&self) -> Result<&Brand, OpsError> {
+        let wrong =
+            || OpsError::Usage("PUBLIC_URL is wrong: the customers' site, http:// or https://".into());
+        self.brand.as_ref().ok_or_else(wrong)
     }
 
     /// A clock that can be moved would charge real cards ahead of time.

@@ -66,6 +66,7 @@ pub struct SubscriptionView {
     pub suspended_at: Option<DateTime<Utc>>,
     pub canceled_at: Option<DateTime<Utc>>,
     pub cancel_reason: Option<String>,
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 pub async fn show(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<Story, OpsError> {
@@ -118,6 +119,7 @@ fn view(it: Subscription, now: DateTime<Utc>) -> SubscriptionView {
         suspended_at: it.suspended_at,
         canceled_at: it.canceled_at,
         cancel_reason: it.cancel_reason,
+        ended_at: it.ended_at,
     }
 }
 

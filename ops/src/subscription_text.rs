@@ -55,6 +55,7 @@ fn write_head(f: &mut fmt::Formatter<'_>, it: &SubscriptionView) -> fmt::Result 
         ("activated", it.activated_at),
         ("suspended", it.suspended_at),
         ("canceled", it.canceled_at),
+        ("ended", it.ended_at),
         ("PAUSED", it.charging_paused_at),
     ];
     for (name, at) in moments {

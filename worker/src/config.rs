@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use chrono::NaiveTime;
 use common::{
-    config::{Base, Mistakes, Vars},
+    config::{Base, Mistakes, Vars, read_brand},
     domain::dunning::Policy,
     mail::Brand,
     seal::Sealer,
@@ -132,16 +132,6 @@ fn read_instance(vars: &mut Vars) -> Option<Instance> {
     let merchant =
         digest.first_chunk().map(|head| format!("{:016x}", u64::from_be_bytes(*head))).unwrap_or_default();
     id.map(|id| Instance { id, merchant })
-}
-
-fn read_brand(vars: &mut Vars) -> Option<Brand> {
-    let name = vars.optional("BRAND_NAME").unwrap_or_else(|| "집체크".to_owned());
-    let url = vars.optional("PUBLIC_URL").unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-    let public_url = keep(vars, "PUBLIC_URL", &url, str::parse::<Url>)?;
-    if !["http", "https"].contains(&public_url.scheme()) {
-        vars.mistake("PUBLIC_URL is wrong: use http:// or https://");
-    }
-    Some(Brand { name, public_url })
 }
 
 fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {

@@ -3,6 +3,7 @@
 pub(crate) mod cancel_subscription;
 pub(crate) mod confirm_payment;
 pub(crate) mod confirmation_status;
+pub(crate) mod end_subscription;
 pub(crate) mod health;
 pub(crate) mod list_payments;
 pub(crate) mod list_plans;

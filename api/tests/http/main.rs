@@ -11,6 +11,8 @@ mod cron;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod new_cards;

@@ -84,5 +84,6 @@ fn subscription(new: &NewSubscription<'_>, now: DateTime<Utc>) -> Result<Subscri
         suspended_at: None,
         canceled_at: None,
         cancel_reason: None,
+        ended_at: None,
     })
 }

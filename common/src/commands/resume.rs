@@ -14,7 +14,7 @@ use crate::{
     },
     id::subscription_ref,
     store::{
-        StoreError,
+        StoreError, endings,
         events::{self, Entry},
         refund_requests, subscriptions,
     },
@@ -50,7 +50,7 @@ pub async fn resume_subscription(
         found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(ResumeError::NotFound)?;
     let refunds = refund_requests::of_period(conn, before.id, before.period_no).await?;
     resume(&before, refunds, seoul_date(now))?;
-    subscriptions::resume(conn, before.id, before.current_period_end, now).await?;
+    endings::resume(conn, before.id, before.current_period_end, now).await?;
     let entry = Entry { actor: wish.actor, what: "subscription.resumed", why: "the cancel was taken back" };
     events::append(conn, &before, entry, now).await?;
     tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription resumed");

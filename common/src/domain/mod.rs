@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod calendar;
 pub mod charge;
 pub mod dunning;
+pub mod ending;
 pub mod found_refund;
 pub mod import;
 pub mod incomplete;

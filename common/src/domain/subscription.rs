@@ -51,6 +51,8 @@ pub struct Subscription {
     pub suspended_at: Option<DateTime<Utc>>,
     pub canceled_at: Option<DateTime<Utc>>,
     pub cancel_reason: Option<String>,
+    /// When an operator ended it at once; never taken back.
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// Whether the customer may use what is sold, at this instant.
@@ -58,7 +60,8 @@ pub fn has_access(subscription: &Subscription, now: DateTime<Utc>) -> bool {
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::PastDue => true,
         SubscriptionStatus::Canceled => {
-            subscription.activated_at.is_some()
+            subscription.ended_at.is_none()
+                && subscription.activated_at.is_some()
                 && subscription.suspended_at.is_none()
                 && seoul_date(now) < subscription.current_period_end
         }
@@ -106,7 +109,7 @@ pub enum ResumeRefused {
 
 /// Whether a cancel can still be taken back on this civil date in Seoul: only while the paid period runs.
 ///
-/// One that never began, or was suspended or past due when it was canceled, has no paid period left.
+/// One that never began, was ended at once, or was suspended or past due when it was canceled, has no paid period left.
 pub fn resume(
     subscription: &Subscription,
     refunds: PeriodRefunds,
@@ -119,7 +122,8 @@ pub fn resume(
         | SubscriptionStatus::Suspended => return Err(ResumeRefused::NotCanceled),
         SubscriptionStatus::Canceled => {}
     }
-    let is_running = subscription.activated_at.is_some()
+    let is_running = subscription.ended_at.is_none()
+        && subscription.activated_at.is_some()
         && subscription.suspended_at.is_none()
         && today < subscription.current_period_end;
     match refunds {
@@ -136,6 +140,9 @@ impl Subscription {
     pub fn access_until(&self, now: DateTime<Utc>) -> NaiveDate {
         match self.status {
             SubscriptionStatus::Active | SubscriptionStatus::PastDue => self.current_period_end,
+            SubscriptionStatus::Canceled if self.ended_at.is_some() => {
+                seoul_date(self.ended_at.unwrap_or(now))
+            }
             SubscriptionStatus::Canceled if self.activated_at.is_some() && self.suspended_at.is_none() => {
                 self.current_period_end
             }
@@ -184,6 +191,7 @@ pub(crate) mod tests {
             suspended_at: None,
             canceled_at: None,
             cancel_reason: None,
+            ended_at: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod renewal_notice;
 #[cfg(test)]
 mod samples;
 mod subscription_canceled;
+mod subscription_ended;
 mod subscription_not_begun;
 mod subscription_suspended;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use payment_refunded::{PaymentRefunded, payment_refunded};
 pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};
 pub use renewal_notice::{RenewalNotice, renewal_notice};
 pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};
+pub use subscription_ended::{SubscriptionEnded, subscription_ended};
 pub use subscription_not_begun::{SubscriptionNotBegun, subscription_not_begun};
 pub use subscription_suspended::{SubscriptionSuspended, subscription_suspended};
 

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use url::Url;
 
 use super::*;
-use crate::domain::{calendar::Cycle, money::Won};
+use crate::domain::{calendar::Cycle, ending::Unused, money::Won};
 
 const SUB: &str = "sub_0199f0c2b7e87a3c9d1e5f60718293a4";
 pub(super) const CARD_PAGE: &str =
@@ -114,6 +114,17 @@ pub(super) fn not_begun_yet(customer_name: &str) -> FirstPaymentFailed<'_> {
     }
 }
 
+pub(super) fn ended(customer_name: &str) -> SubscriptionEnded<'_> {
+    SubscriptionEnded {
+        customer_name,
+        plan_name: "퍼스널",
+        ended_on: date("2026-12-22"),
+        refund: Some(won(4_620)),
+        unused: Unused { days: 14, of: 30 },
+        subscription_ref: SUB,
+    }
+}
+
 pub(super) fn not_begun(customer_name: &str) -> SubscriptionNotBegun<'_> {
     SubscriptionNotBegun {
         customer_name,
@@ -153,6 +164,7 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
     let cardless =
         PaymentSucceeded { next_date: None, card_number: None, receipt_url: None, ..succeeded(name) };
     let without_access = SubscriptionCanceled { has_access: false, ..canceled(name) };
+    let without_refund = SubscriptionEnded { refund: None, ..ended(name) };
     let in_part = PaymentRefunded { amount: won(30_000), whole: false, reason: None, ..refunded(name) };
     [
         ("payment_succeeded", payment_succeeded(brand, &succeeded(name))),
@@ -166,6 +178,8 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         ("card_needed", card_needed(brand, &without_card(name))),
         ("card_replacement", card_replacement(brand, &with_doubtful_card(name))),
         ("first_payment_failed", first_payment_failed(brand, &not_begun_yet(name))),
+        ("subscription_ended", subscription_ended(brand, &ended(name))),
+        ("subscription_ended_without_refund", subscription_ended(brand, &without_refund)),
         ("subscription_not_begun", subscription_not_begun(brand, &not_begun(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),

@@ -4,6 +4,7 @@ pub mod breaks;
 pub mod doubtful_cards;
 pub mod dunning;
 pub mod emails;
+pub mod endings;
 pub mod events;
 pub mod found_refunds;
 pub mod gate;

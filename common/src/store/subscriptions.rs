@@ -36,6 +36,7 @@ struct Row {
     suspended_at: Option<DateTime<Utc>>,
     canceled_at: Option<DateTime<Utc>>,
     cancel_reason: Option<String>,
+    ended_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Subscription {
@@ -67,6 +68,7 @@ impl TryFrom<Row> for Subscription {
             suspended_at: row.suspended_at,
             canceled_at: row.canceled_at,
             cancel_reason: row.cancel_reason,
+            ended_at: row.ended_at,
         })
     }
 }
@@ -262,28 +264,6 @@ pub async fn cancel(
     .execute(conn)
     .await?;
     one_row("cancel", &done)
-}
-
-/// The cancel is taken back: the next charge is due when the paid period ends.
-pub async fn resume(
-    conn: &mut PgConnection,
-    id: Uuid,
-    period_end: NaiveDate,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        r#"
-        update subscriptions
-           set status = 'active', canceled_at = null, cancel_reason = null, next_billing_date = $2, updated_at = $3
-         where id = $1 and status = 'canceled'
-        "#,
-        id,
-        seoul_midnight(period_end),
-        now,
-    )
-    .execute(conn)
-    .await?;
-    one_row("resume", &done)
 }
 
 /// Stops or resumes automatic charges of one subscription; look-ups of what is in flight go on.

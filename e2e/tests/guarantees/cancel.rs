@@ -1,6 +1,7 @@
 //! 구독 취소: 다음 결제일까지 이용, 그 뒤 결제 없음.
 
-use common::domain::subscription::SubscriptionStatus;
+use common::commands::cancel::{CancelError, Wish, cancel_subscription};
+use common::domain::subscription::{CancelRefused, SubscriptionStatus};
 use common::domain::{calendar::Cycle, subscription::has_access};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
@@ -58,5 +59,24 @@ async fn a_charge_in_flight_when_the_customer_cancels_is_refunded_once_when_it_l
     assert_eq!(story.status(), SubscriptionStatus::Canceled);
     assert_eq!(story.statuses(), ["completed", "refunded"]);
     assert!(world.subjects().contains(&"집체크 환불 완료".to_owned()));
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn two_clicks_at_once_cancel_once_and_write_one_letter(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let click = async || {
+        let mut tx = world.pool.begin().await.unwrap();
+        let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test", reason: "" };
+        let canceled = cancel_subscription(&mut tx, &world.env.brand, wish, world.now()).await;
+        tx.commit().await.unwrap();
+        canceled
+    };
+    let (one, other) = tokio::join!(click(), click());
+    let refused = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(refused[..], [CancelError::Refused(CancelRefused::AlreadyCanceled)]), "{refused:?}");
+    world.run_due_jobs().await;
+    assert_eq!(world.subjects().len(), 2, "{:?}", world.subjects());
     assert_eq!(world.net(id).await, 9_900);
 }

@@ -10,6 +10,8 @@ mod card_window;
 #[cfg(test)]
 mod dunning;
 #[cfg(test)]
+mod end;
+#[cfg(test)]
 mod fences;
 #[cfg(test)]
 mod first_payment;

@@ -5,6 +5,8 @@ mod charging;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod end;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod invoices;

@@ -1,0 +1,182 @@
+//! Ending a subscription at once: cancel, end of access and the refund of what was not used, in one commit.
+//!
+//! Takes the same lock as the charge job, so a charge that has not been recorded yet will not be made; one that is in
+//! flight is given back in full when it lands, and has no part in the share that goes back here.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    cancel::close_invoices,
+    refund::{self, RefundError, request_refund},
+};
+use crate::{
+    domain::{
+        calendar::seoul_date,
+        ending::{EndRefused, Ending, RefundPolicy, end, pro_rata, unused_days},
+        money::Won,
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::subscription_ref,
+    mail::{self, Brand, RenderError},
+    outbox::{self, Fact, OutboxError},
+    store::{
+        StoreError, endings,
+        events::{self, Entry},
+        plans,
+        refund_requests::{self, Requested},
+        subscriptions,
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    #[error("there is no such subscription")]
+    NotFound,
+    #[error(transparent)]
+    Refused(#[from] EndRefused),
+    #[error("the key was used before with other content")]
+    KeyTaken,
+    #[error(transparent)]
+    Refund(#[from] RefundError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// Which subscription, and who says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    pub subscription_id: Uuid,
+    pub policy: RefundPolicy,
+    /// Told to the gateway and, with a refund, to the customer: 1–200 characters.
+    pub reason: &'a str,
+    /// The same wish twice is one end, with a key or without.
+    pub key: Option<&'a str>,
+    pub actor: &'a str,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub subscription: Subscription,
+    pub ending: Ending,
+    /// None: nothing was left to give back, or nothing was to go back.
+    pub refund: Option<Requested>,
+}
+
+/// Ends it, or finds how the same wish ended it before. The caller commits.
+pub async fn end_subscription(
+    conn: &mut PgConnection,
+    brand: &Brand,
+    wish: Wish<'_>,
+    now: DateTime<Utc>,
+) -> Result<Ended, EndError> {
+    let before = subscriptions::lock(conn, wish.subscription_id).await?.ok_or(EndError::NotFound)?;
+    if let Some(known) = endings::find(conn, before.id).await? {
+        return match (is_same(&known, wish), known.request_key.as_deref() == wish.key) {
+            (true, _) => answer(conn, known).await,
+            (false, true) if wish.key.is_some() => Err(EndError::KeyTaken),
+            (false, _) => Err(EndRefused::AlreadyEnded.into()),
+        };
+    }
+    end(&before, now)?;
+    let ending = Ending {
+        subscription_id: before.id,
+        request_key: wish.key.map(str::to_owned),
+        policy: wish.policy,
+        reason: wish.reason.to_owned(),
+        requested_by: wish.actor.to_owned(),
+        unused: unused_days(&before, seoul_date(now)),
+        refund_id: None,
+    };
+    let refund = give_back_unused(conn, &before, &ending, wish, now).await?;
+    let ending = Ending { refund_id: refund.as_ref().map(|refund| refund.id), ..ending };
+    if before.status != SubscriptionStatus::Canceled {
+        subscriptions::cancel(conn, before.id, wish.reason, now).await?;
+    }
+    endings::mark_ended(conn, before.id, now).await?;
+    endings::insert(conn, &ending, now).await?;
+    close_invoices(conn, before.id, now).await?;
+    let entry = Entry { actor: wish.actor, what: "subscription.ended", why: wish.reason };
+    events::append(conn, &before, entry, now).await?;
+    if before.activated_at.is_some() {
+        tell(conn, brand, &before, &ending, refund.as_ref().map(|refund| refund.amount), now).await?;
+    }
+    tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription ended at once");
+    answer(conn, ending).await
+}
+
+fn is_same(known: &Ending, wish: Wish<'_>) -> bool {
+    known.policy == wish.policy && known.reason == wish.reason
+}
+
+async fn answer(conn: &mut PgConnection, ending: Ending) -> Result<Ended, EndError> {
+    let subscription = subscriptions::find(conn, ending.subscription_id).await?.ok_or(EndError::NotFound)?;
+    let refund = match ending.refund_id {
+        Some(id) => refund_requests::find(conn, id).await?,
+        None => None,
+    };
+    Ok(Ended { subscription, ending, refund })
+}
+
+/// Of what the running period's payment still holds: what has gone back before has no share in it.
+async fn give_back_unused(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    ending: &Ending,
+    wish: Wish<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<Requested>, EndError> {
+    match wish.policy {
+        RefundPolicy::None => return Ok(None),
+        RefundPolicy::ProRata => {}
+    }
+    let Some(payment) = endings::paid_for(conn, subscription.id, subscription.period_no).await? else {
+        return Ok(None);
+    };
+    let asked = refund_requests::asked_of(conn, payment.id).await?;
+    let left = payment.amount.less(asked.amount).unwrap_or(Won::ZERO);
+    let share = pro_rata(left, ending.unused);
+    if share == Won::ZERO {
+        return Ok(None);
+    }
+    let wish = refund::Wish {
+        payment_id: payment.id,
+        amount: Some(share),
+        reason: wish.reason,
+        // A subscription is ended once, and this is the only refund of it.
+        key: None,
+        actor: wish.actor,
+    };
+    Ok(Some(request_refund(conn, wish, now).await?))
+}
+
+async fn tell(
+    conn: &mut PgConnection,
+    brand: &Brand,
+    subscription: &Subscription,
+    ending: &Ending,
+    refund: Option<Won>,
+    now: DateTime<Utc>,
+) -> Result<(), EndError> {
+    let plan = plans::find(conn, &subscription.plan).await?;
+    let rendered = mail::subscription_ended(
+        brand,
+        &mail::SubscriptionEnded {
+            customer_name: &subscription.customer_name,
+            plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
+            ended_on: seoul_date(now),
+            refund,
+            unused: ending.unused,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "subscription_ended", period_no: subscription.period_no, step: "0" };
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
+    Ok(())
+}
