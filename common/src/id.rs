@@ -26,6 +26,17 @@ pub fn parse_subscription_ref(text: &str) -> Option<Uuid> {
     Uuid::try_parse(uuid).ok()
 }
 
+/// `evt_0192…`, as an event is called in webhooks, in jobs and in logs.
+pub fn event_ref(id: Uuid) -> String {
+    format!("evt_{}", id.simple())
+}
+
+/// Reads `evt_<uuid without dashes>` or a plain UUID.
+pub fn parse_event_ref(text: &str) -> Option<Uuid> {
+    let uuid = text.strip_prefix("evt_").unwrap_or(text);
+    Uuid::try_parse(uuid).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

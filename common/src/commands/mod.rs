@@ -3,6 +3,7 @@
 mod begin;
 pub mod cancel;
 pub mod confirm;
+pub mod deliver_events;
 pub mod end;
 pub mod receive_webhook;
 pub mod refund;

@@ -3,6 +3,7 @@
 mod charge_subscription;
 mod confirm_payment;
 mod delete_billing_key;
+mod deliver_event;
 mod end_incomplete_subscription;
 mod handle_webhook;
 mod issue_billing_key;
@@ -15,6 +16,7 @@ mod send_renewal_notices;
 pub use charge_subscription::ChargeSubscription;
 pub use confirm_payment::ConfirmPayment;
 pub use delete_billing_key::DeleteBillingKey;
+pub use deliver_event::DeliverEvent;
 pub use end_incomplete_subscription::EndIncompleteSubscription;
 pub use handle_webhook::HandleWebhook;
 pub use issue_billing_key::IssueBillingKey;
@@ -48,7 +50,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Every kind the worker handles.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     ConfirmPayment::KIND,
     ScanDueSubscriptions::KIND,
     ChargeSubscription::KIND,
@@ -60,6 +62,7 @@ pub const KINDS: [&str; 11] = [
     SendEmail::KIND,
     HandleWebhook::KIND,
     ReconcilePayments::KIND,
+    DeliverEvent::KIND,
 ];
 
 /// The row that `job` becomes.

@@ -232,9 +232,13 @@ pub async fn mark_past_due(
 
 pub async fn suspend(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     // Without retries the first decline suspends: the states still follow one another.
-    sqlx::query!("update subscriptions set status = 'past_due' where id = $1 and status = 'active'", id)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query!(
+        "update subscriptions set status = 'past_due', updated_at = $2 where id = $1 and status = 'active'",
+        id,
+        now,
+    )
+    .execute(&mut *conn)
+    .await?;
     let done = sqlx::query!(
         "update subscriptions set status = 'suspended', suspended_at = $2, updated_at = $2 where id = $1",
         id,
