@@ -14,7 +14,12 @@ use sha2::{Digest, Sha256};
 use toss::{Toss, TossConfig};
 use url::Url;
 
-use crate::{mailer::Mailer, pace::Pace, scheduler::Schedule};
+use crate::{
+    endpoint::{BadEndpoint, Endpoint},
+    mailer::Mailer,
+    pace::Pace,
+    scheduler::Schedule,
+};
 
 pub struct Config {
     pub base: Base,
@@ -24,6 +29,7 @@ pub struct Config {
     pub sealer: Sealer,
     pub brand: Brand,
     pub mailer: Mailer,
+    pub endpoint: Option<Endpoint>,
     pub dunning: Policy,
     pub schedule: Schedule,
     pub charge_time: NaiveTime,
@@ -45,6 +51,8 @@ Environment:
   MAIL_FROM                     sender [BRAND_NAME <billing@the host of PUBLIC_URL>]
   BRAND_NAME                    [집체크]
   PUBLIC_URL                    the customers' site, for links in e-mails [http://127.0.0.1:8080]
+  WEBHOOK_URL                   where events go, https; plain http to this machine or with test keys [nowhere]
+  WEBHOOK_SECRETS               whsec_<base64>[,whsec_<base64>…], 24 to 64 bytes each; each signs
   SCAN_CRON                     daily run: second minute hour day month weekday, Asia/Seoul [0 0 2 * * *]
   DUNNING_RETRY_DAYS            days between a decline and the next try [3,3]
   CHARGE_CONCURRENCY            charges at once, of this process [8]
@@ -63,6 +71,7 @@ impl Config {
         let sealer = keep(&mut vars, "BILLING_KEY_ENCRYPTION_KEYS", &keys, Sealer::parse);
         let brand = read_brand(&mut vars);
         let mailer = read_mailer(&mut vars, brand.as_ref());
+        let endpoint = read_endpoint(&mut vars);
         let dunning = read_dunning(&mut vars);
         let schedule = vars
             .parsed::<Schedule>("SCAN_CRON", "second minute hour day month weekday, e.g. 0 0 2 * * *")
@@ -87,6 +96,7 @@ impl Config {
             sealer,
             brand,
             mailer,
+            endpoint,
             dunning,
             schedule,
             charge_time,
@@ -143,6 +153,30 @@ fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {
         .ok()
 }
 
+/// Both variables or neither.
+fn read_endpoint(vars: &mut Vars) -> Option<Endpoint> {
+    let given = (vars.optional("WEBHOOK_URL"), vars.optional("WEBHOOK_SECRETS"));
+    let (url, secrets) = match given {
+        (None, None) => return None,
+        (Some(url), Some(secrets)) => (url, secrets),
+        (Some(_), None) => {
+            vars.mistake(
+                "WEBHOOK_SECRETS is not set: whsec_ and base64 of 32 random bytes, as WEBHOOK_URL has it",
+            );
+            return None;
+        }
+        (None, Some(_)) => {
+            vars.mistake("WEBHOOK_URL is not set: the endpoint that WEBHOOK_SECRETS are for");
+            return None;
+        }
+    };
+    let url = keep(vars, "WEBHOOK_URL", &url, str::parse::<Url>)?;
+    let for_tests = vars.optional("TOSS_SECRET_KEY").is_some_and(|key| key.starts_with("test_"));
+    Endpoint::new(&url, &secrets, for_tests)
+        .map_err(|error: BadEndpoint| vars.mistake(error.to_string()))
+        .ok()
+}
+
 /// `집체크 <billing@example.com>` for a site at example.com; a bare address is not a mail domain.
 fn own_sender(brand: &Brand) -> String {
     let domain = brand.public_url.domain().unwrap_or("localhost");
@@ -186,6 +220,8 @@ mod tests {
             ("SCAN_CRON", "at dawn"),
             ("WORKER_ADDR", "here"),
             ("PUBLIC_URL", "ftp://x"),
+            ("WEBHOOK_URL", "ftp://x"),
+            ("WEBHOOK_SECRETS", "secret"),
         ];
         let vars = Vars::new(wrong.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let Err(Mistakes(lines)) = Config::read(vars) else { panic!("nothing was right") };

@@ -7,7 +7,7 @@ use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer, s
 use sqlx::PgPool;
 use toss::Toss;
 
-use crate::{mailer::Mailer, pace::Pace};
+use crate::{endpoint::Endpoint, mailer::Mailer, pace::Pace};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Parts {
     /// The time of day of the daily run, in Seoul: retries come at that hour.
     pub charge_time: NaiveTime,
     pub mailer: Mailer,
+    /// Where events go; none where nobody listens.
+    pub endpoint: Option<Endpoint>,
     /// This installation; none with test keys and no `INSTANCE_ID`.
     pub instance: Option<Instance>,
 }

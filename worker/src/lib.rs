@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod crash;
+pub mod endpoint;
 pub mod env;
 pub mod handlers;
 mod http;

@@ -69,6 +69,7 @@ fn environment(config: Config) -> anyhow::Result<Env> {
         dunning: config.dunning,
         charge_time: config.charge_time,
         mailer: config.mailer,
+        endpoint: config.endpoint,
         instance: config.instance,
     }))
 }
@@ -111,6 +112,9 @@ async fn move_sandbox(env: &Env) {
 async fn look(env: &Env, schedule: &Schedule) {
     if let Err(error) = scheduler::catch_up(env, schedule).await {
         tracing::warn!(%error, "the daily runs could not be enqueued; tried again soon");
+    }
+    if let Err(error) = sweep::announce_endpoint(env).await {
+        tracing::warn!(%error, "it could not be said where events go; tried again soon");
     }
     if let Err(error) = sweep::sweep(env).await {
         tracing::warn!(%error, "the sweep failed; tried again soon");

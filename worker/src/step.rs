@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
-    IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
-    SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, DeliverEvent, EndIncompleteSubscription,
+    HandleWebhook, IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions,
+    SendEmail, SendRenewalNotices,
 };
 use common::queue::{Backoff, Claimed, Finished, JobError, QueueError, Ran};
 
@@ -65,6 +65,9 @@ async fn call(env: &Env, claimed: Claimed) -> Result<Ran, JobError> {
         }
         ReconcilePayments::KIND => {
             handlers::reconcile_payments(serde_json::from_value(claimed.args)?, lease, data).await
+        }
+        DeliverEvent::KIND => {
+            handlers::deliver_event(serde_json::from_value(claimed.args)?, lease, data).await
         }
         other => Err(JobError::new(format!("no handler for {other}"))),
     }

@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use common::queue::JobError;
 use common::{
+    commands::deliver_events::enqueue_next,
     jobs::{
         self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
         IssueBillingKey, RefundPayment, SendEmail,
     },
-    store::{registrations, retired_keys, sweep, webhooks},
+    store::{gate, listener, registrations, retired_keys, sweep, webhooks},
 };
 
 use crate::env::Env;
@@ -59,10 +60,25 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
         jobs::enqueue(&mut tx, &HandleWebhook { webhook_id }, now, now).await?;
         made = made.saturating_add(1);
     }
+    made = made.saturating_add(enqueue_next(&mut tx, None, Some(before), now).await?);
     tx.commit().await?;
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
     Ok(made)
+}
+
+/// Says where events go, so that from now on they are kept for it. A copied database says nothing.
+pub async fn announce_endpoint(env: &Env) -> Result<(), JobError> {
+    let Some(endpoint) = &env.endpoint else { return Ok(()) };
+    let mut conn = env.pool.acquire().await?;
+    let stand = gate::read(&mut conn).await?;
+    if stand.bound_to.is_some() && stand.bound_to != env.instance {
+        return Ok(());
+    }
+    if listener::announce(&mut conn, &endpoint.origin, &endpoint.fingerprint, env.clock.now()).await? {
+        tracing::info!(endpoint = endpoint.origin, "events go there from now on");
+    }
+    Ok(())
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
-    IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
-    SendRenewalNotices,
+    ChargeSubscription, ConfirmPayment, DeleteBillingKey, DeliverEvent, EndIncompleteSubscription,
+    HandleWebhook, IssueBillingKey, Job, KINDS, ReconcilePayments, RefundPayment, ScanDueSubscriptions,
+    SendEmail, SendRenewalNotices,
 };
 use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
@@ -42,6 +42,11 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         KindConfig::new(EndIncompleteSubscription::KIND).concurrency(2).on_stop(OnStop::HandBack);
     let webhook = KindConfig::new(HandleWebhook::KIND).concurrency(4).on_stop(OnStop::HandBack);
     let reconcile = daily(ReconcilePayments::KIND);
+    // A slow endpoint holds up nothing but events.
+    let event = KindConfig::new(DeliverEvent::KIND)
+        .concurrency(8)
+        .timeout(Duration::from_mins(1))
+        .on_stop(OnStop::HandBack);
     let email = KindConfig::new(SendEmail::KIND)
         .concurrency(8)
         .timeout(Duration::from_mins(2))
@@ -69,4 +74,5 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         .register(worker!(SendEmail, email, handlers::send_email))
         .register(worker!(HandleWebhook, webhook, handlers::handle_webhook))
         .register(worker!(ReconcilePayments, reconcile, handlers::reconcile_payments))
+        .register(worker!(DeliverEvent, event, handlers::deliver_event))
 }

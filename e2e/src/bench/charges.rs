@@ -84,6 +84,7 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::MIN,
         mailer: Mailer::new(&format!("file://{}", folder.display()).parse()?, "billing@example.com")?,
+        endpoint: None,
         instance: None,
     }))
 }

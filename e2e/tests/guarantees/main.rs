@@ -12,6 +12,10 @@ mod dunning;
 #[cfg(test)]
 mod end;
 #[cfg(test)]
+mod event_delivery;
+#[cfg(test)]
+mod event_facts;
+#[cfg(test)]
 mod fences;
 #[cfg(test)]
 mod first_payment;
@@ -33,6 +37,8 @@ mod new_card_races;
 mod outage;
 #[cfg(test)]
 mod postman;
+#[cfg(test)]
+mod receiver;
 #[cfg(test)]
 mod reconciliation;
 #[cfg(test)]

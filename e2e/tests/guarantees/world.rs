@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use toss::{Toss, TossConfig};
 use uuid::Uuid;
 use worker::{
+    endpoint::Endpoint,
     env::{Env, Parts},
     mailer::Mailer,
     pace::Pace,
@@ -74,13 +75,19 @@ impl Story {
 impl World {
     /// Begins at ten in the morning in Seoul on this civil date.
     pub(crate) async fn on(pool: PgPool, date: &str) -> Self {
+        Self::telling(pool, date, None).await
+    }
+
+    /// As [`World::on`], with events going to this endpoint.
+    pub(crate) async fn telling(pool: PgPool, date: &str, endpoint: Option<Endpoint>) -> Self {
         let sandbox = Sandbox::start("127.0.0.1:0").await.unwrap();
         let clock = TestClock::default();
         let mails = tempfile::tempdir().unwrap();
-        let env = environment(&pool, &sandbox, &clock, &mails);
+        let env = environment(&pool, &sandbox, &clock, &mails, endpoint);
         let schedule = "0 0 2 * * *".parse().unwrap();
         let mut world = Self { pool, sandbox, env, schedule, clock, moves: 0, mails };
         world.set_clock(&format!("{date}T10:00:00+09:00"));
+        sweep::announce_endpoint(&world.env).await.unwrap();
         world
     }
 
@@ -227,7 +234,13 @@ impl World {
     }
 }
 
-fn environment(pool: &PgPool, sandbox: &Sandbox, clock: &TestClock, mails: &TempDir) -> Env {
+fn environment(
+    pool: &PgPool,
+    sandbox: &Sandbox,
+    clock: &TestClock,
+    mails: &TempDir,
+    endpoint: Option<Endpoint>,
+) -> Env {
     let config = TossConfig::new(sandbox.url().parse().unwrap(), BILLING_SECRET.into(), WIDGET_SECRET.into());
     // Lost answers are lost soon here; everything else is as in production.
     let patience = std::time::Duration::from_secs(6);
@@ -243,6 +256,7 @@ fn environment(pool: &PgPool, sandbox: &Sandbox, clock: &TestClock, mails: &Temp
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
         instance: None,
+        endpoint,
         mailer: Mailer::new(&mail_url, "집체크 <billing@example.com>").unwrap(),
     })
 }

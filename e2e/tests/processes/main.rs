@@ -11,6 +11,8 @@ mod customer;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod mail;

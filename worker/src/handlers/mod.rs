@@ -3,6 +3,7 @@
 mod charge_subscription;
 mod confirm_payment;
 mod delete_billing_key;
+mod deliver_event;
 mod end_incomplete_subscription;
 mod handle_webhook;
 mod issue_billing_key;
@@ -15,6 +16,7 @@ mod send_renewal_notices;
 pub(crate) use charge_subscription::charge_subscription;
 pub(crate) use confirm_payment::confirm_payment;
 pub(crate) use delete_billing_key::delete_billing_key;
+pub(crate) use deliver_event::deliver_event;
 pub(crate) use end_incomplete_subscription::end_incomplete_subscription;
 pub(crate) use handle_webhook::handle_webhook;
 pub(crate) use issue_billing_key::issue_billing_key;

@@ -1,0 +1,240 @@
+//! Which facts are told to the merchant's application, how often, and what the events say.
+
+use common::{
+    commands::{
+        refund::{Wish as RefundWish, request_refund},
+        resume::{Wish, resume_subscription},
+    },
+    domain::{calendar::Cycle, money::Won},
+    id::{new_key, subscription_ref},
+    jobs::{DeliverEvent, Job},
+};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    postman::refund_in_dashboard,
+    receiver::{Receiver, SECRET, listened_to},
+    world::World,
+};
+
+async fn refund(world: &World, id: Uuid, amount: i64) {
+    let mut tx = world.pool.begin().await.unwrap();
+    let wish = RefundWish {
+        payment_id: world.story(id).await.payments[0].id,
+        amount: Some(Won::new(amount).unwrap()),
+        reason: "고객 요청",
+        key: None,
+        actor: "operator:kim",
+    };
+    request_refund(&mut tx, wish, world.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    world.run_due_jobs().await;
+}
+
+fn data_of(receiver: &Receiver, kind: &str) -> Vec<Value> {
+    let arrived = receiver.arrived();
+    arrived.iter().filter(|it| it.kind() == kind).map(|it| it.json()["data"].clone()).collect()
+}
+
+async fn count(world: &World, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&world.pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_first_payment_is_told_signed_in_order_and_without_anything_personal(pool: PgPool) {
+    let (world, receiver) = listened_to(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Yearly).await;
+    assert_eq!(receiver.kinds(), ["payment.succeeded", "subscription.activated"]);
+    let story = world.story(id).await;
+    let (subscription, payment) = (&story.subscription, &story.payments[0]);
+    for event in receiver.arrived() {
+        assert!(event.is_signed_with(SECRET) && event.id.starts_with("evt_"), "{event:?}");
+        let card = subscription.card_number.as_deref().unwrap();
+        for personal in ["user@example.com", "홍길동", card, "sealed"] {
+            assert!(!event.body.contains(personal), "{personal}: {}", event.body);
+        }
+        // As it was committed, not as it was half way.
+        assert_eq!(event.json()["data"]["subscription"]["status"], "active");
+    }
+    let told = receiver.arrived()[0].json();
+    let told_payment = &told["data"]["payment"];
+    assert_eq!(told_payment["id"], json!(payment.id));
+    assert_eq!((&told_payment["amount"], &told_payment["status"]), (&json!(94_800), &json!("completed")));
+    let expected = json!({
+        "id": subscription_ref(id), "userId": subscription.user_id, "plan": "personal", "billingCycle": "yearly",
+        "amount": 94_800, "status": "active", "currentPeriodStart": "2026-11-22", "currentPeriodEnd": "2027-11-22",
+        "nextBillingDate": "2027-11-22", "accessUntil": null, "hasPaymentMethod": true,
+    });
+    assert_eq!(told["data"]["subscription"], expected);
+    let at = chrono::DateTime::parse_from_rfc3339(told["timestamp"].as_str().unwrap()).unwrap();
+    assert_eq!(Some(at.to_utc()), payment.settled_at);
+    assert_eq!(world.net(id).await, 94_800);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn dunning_suspension_and_recovery_are_told_once_each(pool: PgPool) {
+    let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    receiver.forget();
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.live_until("2026-12-25").await;
+    assert_eq!(receiver.kinds(), ["payment.failed", "subscription.past_due", "payment.failed"]);
+    let failure = &data_of(&receiver, "payment.failed")[0];
+    assert_eq!(failure["payment"]["failure"]["code"], "REJECT_CARD_PAYMENT");
+    assert_eq!(failure["payment"]["failure"]["isFinalForCard"], false);
+    assert_eq!(failure["subscription"]["nextBillingDate"], "2026-12-25");
+    world.card_now(id, "pays").await;
+    world.live_until("2026-12-28").await;
+    assert_eq!(receiver.kinds()[3..], ["payment.succeeded", "subscription.resumed"]);
+    assert_eq!(data_of(&receiver, "subscription.resumed")[0]["previousStatus"], "past_due");
+    receiver.forget();
+
+    world.card_now(id, "INVALID_STOPPED_CARD").await;
+    world.live_until("2027-01-29").await;
+    let expected = [
+        "payment.failed",
+        "payment_method.required",
+        "subscription.past_due",
+        "subscription.suspended",
+        "payment_method.required",
+    ];
+    assert_eq!(receiver.kinds(), expected);
+    let reasons: Vec<_> =
+        data_of(&receiver, "payment_method.required").iter().map(|data| data["reason"].clone()).collect();
+    assert_eq!(reasons, ["card_refused", "suspended"]);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn cancel_resume_and_refunds_are_told_whoever_made_them(pool: PgPool) {
+    let (world, receiver) = listened_to(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    receiver.forget();
+    world.cancel(id).await;
+    let mut tx = world.pool.begin().await.unwrap();
+    let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+    resume_subscription(&mut tx, wish, world.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let canceled = world.cancel(id).await;
+    world.run_due_jobs().await;
+    let (ended, resumed) = ("subscription.canceled", "subscription.resumed");
+    assert_eq!(receiver.kinds(), [ended, resumed, ended]);
+    let data = &data_of(&receiver, ended)[1];
+    assert_eq!(data["subscription"]["accessUntil"], json!(canceled.access_until(world.now())));
+    assert_eq!(
+        (&data["previousStatus"], &data["subscription"]["nextBillingDate"]),
+        (&json!("active"), &Value::Null)
+    );
+    receiver.forget();
+
+    refund(&world, id, 4_000).await;
+    refund_in_dashboard(&world, id, None).await;
+    let webhook = world.sandbox.webhooks().pop().unwrap();
+    crate::postman::deliver(&world, &webhook).await;
+    crate::postman::deliver(&world, &webhook).await;
+    assert_eq!(receiver.kinds(), ["payment.refunded", "payment.refunded"]);
+    let told = data_of(&receiver, "payment.refunded");
+    let amounts: Vec<_> = told.iter().map(|it| (&it["refund"]["amount"], &it["payment"]["status"])).collect();
+    let (partly, wholly) = (json!("partially_refunded"), json!("refunded"));
+    assert_eq!(amounts, [(&json!(4_000), &partly), (&json!(5_900), &wholly)]);
+    assert_eq!(world.net(id).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_customer_without_a_card_is_named_when_it_begins_and_when_the_charge_would_have_come(pool: PgPool) {
+    let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
+    world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-22").await;
+    let told: Vec<_> = data_of(&receiver, "payment_method.required")
+        .iter()
+        .map(|it| (it["reason"].clone(), it["subscription"]["status"].clone()))
+        .collect();
+    assert_eq!(told, [(json!("no_card"), json!("active")), (json!("no_card"), json!("past_due"))]);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn where_nobody_listens_facts_are_kept_unheard_and_no_job_is_made(pool: PgPool) {
+    let world = World::on(pool.clone(), "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    assert_eq!(count(&world, "select count(*) from webhook_events_out where state = 'unheard'").await, 2);
+    assert_eq!(count(&world, "select count(*) from jobs where kind = 'deliver-event'").await, 0);
+
+    // Whoever begins to listen hears what happens from then on, no backlog.
+    let receiver = Receiver::start().await;
+    let world = World::telling(pool, "2026-11-22", Some(receiver.endpoint(SECRET))).await;
+    world.settle().await;
+    world.cancel(id).await;
+    world.run_due_jobs().await;
+    assert_eq!(receiver.kinds(), ["subscription.canceled"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn fact_and_event_are_one_commit_and_the_job_is_the_one_that_the_worker_knows(pool: PgPool) {
+    let (world, receiver) = listened_to(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    receiver.forget();
+    let mut tx = world.pool.begin().await.unwrap();
+    let cancel = "update subscriptions set status = 'canceled', canceled_at = $1, updated_at = $1";
+    sqlx::query(cancel).bind(world.now()).execute(&mut *tx).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 2);
+
+    // Plain SQL by hand tells as well.
+    sqlx::query(cancel).bind(world.now()).execute(&world.pool).await.unwrap();
+    assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 3);
+    let event: Uuid = sqlx::query_scalar("select id from webhook_events_out order by seq desc limit 1")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    let job = DeliverEvent { event_id: event, subscription_id: id };
+    let row: (Value, Value, i32, i16) = sqlx::query_as(
+        "select args, subject, max_attempts, priority from jobs where kind = 'deliver-event' order by id desc limit 1",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    let (args, subject) = (serde_json::to_value(&job).unwrap(), job.subject());
+    assert_eq!(row, (args, subject, DeliverEvent::MAX_ATTEMPTS, DeliverEvent::PRIORITY));
+    world.run_due_jobs().await;
+    assert_eq!(receiver.kinds(), ["subscription.canceled"]);
+
+    let changed =
+        sqlx::query("update webhook_events_out set body = '{}'").execute(&world.pool).await.unwrap_err();
+    assert_eq!(changed.as_database_error().unwrap().constraint(), Some("webhook_events_out_fixed"));
+    let twice = sqlx::query(
+        "select write_event('payment.refunded', unique_key, subscription_id, now(), '{}') from webhook_events_out",
+    );
+    twice.execute(&world.pool).await.unwrap();
+    assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 3);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_database_and_the_domain_agree_until_when_there_is_access(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let changes = [
+        "status = 'past_due'",
+        "status = 'suspended', suspended_at = now()",
+        "status = 'canceled', canceled_at = now()",
+        "suspended_at = null",
+        "activated_at = null",
+    ];
+    let id = world.order(&new_key().to_string(), crate::world::GOOD, "personal", Cycle::Monthly).await;
+    world.run_due_jobs().await;
+    for change in changes {
+        sqlx::query(sqlx::AssertSqlSafe(format!("update subscriptions set {change}")))
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        let subscription = world.story(id).await.subscription;
+        let shown: Value = sqlx::query_scalar("select event_subscription(id) from subscriptions")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        let expected = subscription.canceled_at.map(|_| subscription.access_until(world.now()));
+        assert_eq!(shown["accessUntil"], json!(expected), "{change}");
+    }
+}
