@@ -1,6 +1,7 @@
 //! The words of the command line: every subcommand, its options and examples.
 
 mod clock;
+mod events;
 mod import;
 mod subscription;
 
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 pub(crate) use clock::Clock;
+pub(crate) use events::{Events, State, Which};
 pub(crate) use import::Import;
 pub(crate) use subscription::Subscription;
 
@@ -89,6 +91,9 @@ pub(crate) enum Command {
         #[arg(long, requires = "accept")]
         reason: Option<String>,
     },
+    /// What the merchant's application is told, and has been told
+    #[command(subcommand)]
+    Events(Events),
     /// Older unpaid periods after an outage, which wait for an operator
     #[command(subcommand)]
     Invoices(Invoices),

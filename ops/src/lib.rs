@@ -8,6 +8,7 @@ pub mod charging;
 pub mod clock;
 pub mod end;
 pub mod error;
+pub mod events;
 pub mod import;
 pub mod instance;
 pub mod invoices;

@@ -14,6 +14,8 @@ use ops::{
 use serde::Serialize;
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 
+mod outgoing;
+
 use crate::cli;
 
 /// What a command needs beside its own words.
@@ -57,6 +59,7 @@ impl Session {
                 let now = moment::now(conn).await?;
                 self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
             }
+            cli::Command::Events(command) => self.events(conn, command).await,
             cli::Command::Invoices(command) => self.invoices(conn, command).await,
             cli::Command::Import(command) => self.import(conn, *command).await,
             cli::Command::Clock(command) => self.clock(conn, command).await,

@@ -24,7 +24,7 @@ pub(crate) enum Clock {
     },
 }
 
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     let read = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
     read.map_err(|_| "write RFC 3339 with an offset, e.g. 2027-01-31T09:00:00+09:00".to_owned())
 }

@@ -7,6 +7,8 @@ mod clock;
 #[cfg(test)]
 mod end;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod invoices;

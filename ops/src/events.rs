@@ -1,0 +1,195 @@
+//! What the merchant's application is told: the outbox, delivering again, and the switch.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use common::{
+    commands::deliver_events::{DeliverError, replay_batch},
+    id::{event_ref, subscription_ref},
+    store::{
+        event_history::{self, EventFilter, EventRow},
+        listener::{self, Listener},
+    },
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    OpsError,
+    error::given_reason,
+    jobs::{self, JobView, Jobs, JobsWanted},
+    moment::{seoul, seoul_or_dash},
+    table::{Table, plain},
+};
+
+/// Newest first.
+#[derive(Debug, Serialize)]
+pub struct Events {
+    pub listener: Listener,
+    pub events: Vec<EventRow>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct EventStory {
+    pub event: EventRow,
+    pub jobs: Vec<JobView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Replayed {
+    pub replayed: usize,
+}
+
+/// Where events go now.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Heard(pub Listener);
+
+impl From<DeliverError> for OpsError {
+    fn from(error: DeliverError) -> Self {
+        match error {
+            DeliverError::Store(error) => Self::Store(error),
+            DeliverError::Queue(error) => Self::Queue(error),
+        }
+    }
+}
+
+pub async fn list(conn: &mut PgConnection, filter: &EventFilter, limit: u16) -> Result<Events, OpsError> {
+    let events = event_history::list(conn, filter, limit.into()).await?;
+    Ok(Events { listener: listener::read(conn).await?, events })
+}
+
+pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventStory, OpsError> {
+    let filter = EventFilter { ids: vec![id], ..EventFilter::default() };
+    let event = event_history::list(conn, &filter, 1).await?.pop();
+    let event = event.ok_or_else(|| OpsError::NotFound(format!("there is no event {}", event_ref(id))))?;
+    let wanted = JobsWanted {
+        kind: Some("deliver-event".to_owned()),
+        subscription: Some(event.subscription_id),
+        limit: u16::MAX,
+        ..JobsWanted::default()
+    };
+    let mut jobs = jobs::list(conn, &wanted).await?.0;
+    jobs.retain(|job| job.subject.get("event").and_then(serde_json::Value::as_str) == Some(&event_ref(id)));
+    jobs.reverse();
+    Ok(EventStory { event, jobs })
+}
+
+/// Each settled event that the filter names is delivered again under its old id, oldest first, before later ones of its
+/// subscription that still wait. Batch by batch: cut off, what was begun goes on, and asking again does the rest.
+pub async fn replay(
+    conn: &mut PgConnection,
+    filter: &EventFilter,
+    now: DateTime<Utc>,
+) -> Result<Replayed, OpsError> {
+    let EventFilter { ids, subscription_id, state, since, until } = filter;
+    let says_which =
+        !ids.is_empty() || subscription_id.is_some() || state.is_some() || since.is_some() || until.is_some();
+    if !says_which {
+        return Err(OpsError::Usage(
+            "say which: ids, --subscription, --state, --since or --until".to_owned(),
+        ));
+    }
+    let stand = listener::read(conn).await?;
+    if !stand.listening {
+        let why = stand.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
+        let line = format!("nobody listens ({why}): set WEBHOOK_URL, or `billing events on` first");
+        return Err(OpsError::Refused(line));
+    }
+    let (mut after, mut replayed) = (0, 0_usize);
+    loop {
+        let mut tx = conn.begin().await?;
+        let batch = replay_batch(&mut tx, filter, after, now).await?;
+        tx.commit().await?;
+        let Some((last, count)) = batch else { return Ok(Replayed { replayed }) };
+        (after, replayed) = (last, replayed.saturating_add(count));
+    }
+}
+
+/// Turns delivery on or off and keeps who did it, when and why.
+pub async fn switch(
+    conn: &mut PgConnection,
+    listening: bool,
+    reason: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Heard, OpsError> {
+    if !listener::switch(conn, listening, actor, given_reason(reason)?, now).await? {
+        let line = "there is no endpoint to turn on or off: no worker has had a WEBHOOK_URL";
+        return Err(OpsError::Refused(line.to_owned()));
+    }
+    Ok(Heard(listener::read(conn).await?))
+}
+
+impl fmt::Display for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_listener(f, &self.listener)?;
+        let mut table = Table::new(&[
+            "ID",
+            "TYPE",
+            "SUBSCRIPTION",
+            "WRITTEN (SEOUL)",
+            "STATE",
+            "TRIES",
+            "NEXT TRY",
+            "WHY",
+        ]);
+        for event in &self.events {
+            table.row([
+                event_ref(event.id),
+                event.kind.clone(),
+                subscription_ref(event.subscription_id),
+                seoul(event.created_at),
+                event.state.clone(),
+                event.tries.to_string(),
+                seoul_or_dash(event.next_try_at),
+                event.last_error.clone().unwrap_or_default(),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+fn write_listener(f: &mut fmt::Formatter<'_>, it: &Listener) -> fmt::Result {
+    let endpoint = it.endpoint.as_deref().map_or_else(|| "nowhere".to_owned(), plain);
+    if it.listening {
+        writeln!(f, "events go to {endpoint}")
+    } else {
+        let why = it.why.as_deref().unwrap_or("no worker has had a WEBHOOK_URL");
+        writeln!(f, "events are OFF ({endpoint}) since {}: {}", seoul_or_dash(it.since), plain(why))
+    }
+}
+
+impl fmt::Display for EventStory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = &self.event;
+        writeln!(f, "event         {}", event_ref(event.id))?;
+        writeln!(f, "type          {}", event.kind)?;
+        writeln!(f, "subscription  {}", subscription_ref(event.subscription_id))?;
+        writeln!(f, "state         {}, {} tries", event.state, event.tries)?;
+        writeln!(f, "written       {} (all times in Seoul)", seoul(event.created_at))?;
+        writeln!(f, "last try      {}", seoul_or_dash(event.last_tried_at))?;
+        writeln!(f, "next try      {}", seoul_or_dash(event.next_try_at))?;
+        if let Some(error) = &event.last_error {
+            writeln!(f, "last error    {}", plain(error))?;
+        }
+        writeln!(f, "\n{}\n\nJOBS\n{}", plain(&event.body), Jobs::table(&self.jobs))
+    }
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} events are delivered again", self.replayed)
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_listener(f, &self.0)?;
+        if self.0.listening {
+            writeln!(f, "what was kept meanwhile: billing events replay --state unheard")?;
+        }
+        Ok(())
+    }
+}

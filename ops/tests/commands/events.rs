@@ -1,0 +1,53 @@
+//! The outbox of webhooks as operators see it, and what they may ask of it.
+
+use common::store::{event_history::EventFilter, listener};
+use ops::{OpsError, events};
+use sqlx::PgPool;
+
+use crate::seed::{active_subscription, start};
+
+fn all_of(id: uuid::Uuid) -> EventFilter {
+    EventFilter { subscription_id: Some(id), ..EventFilter::default() }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn where_nobody_listens_the_list_says_so_and_nothing_is_delivered_again(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let id = active_subscription(&mut conn).await.id;
+    let listed = events::list(&mut conn, &all_of(id), 10).await.unwrap();
+    let text = listed.to_string();
+    assert!(text.starts_with("events are OFF (nowhere)"), "{text}");
+    assert!(text.contains("subscription.activated") && text.contains("unheard"), "{text}");
+    let refused = events::replay(&mut conn, &all_of(id), start()).await.unwrap_err();
+    assert!(refused.to_string().contains("WEBHOOK_URL"), "{refused}");
+    let refused = events::switch(&mut conn, true, "please", "kim", start()).await.unwrap_err();
+    assert!(matches!(refused, OpsError::Refused(_)), "{refused}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_not_heard_is_delivered_again_in_order_with_one_job_a_subscription(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let id = active_subscription(&mut conn).await.id;
+    listener::announce(&mut conn, "https://shop.example", "f", start()).await.unwrap();
+    let nothing_said = events::replay(&mut conn, &EventFilter::default(), start()).await.unwrap_err();
+    assert_eq!(nothing_said.exit_code(), 2);
+    let unheard = EventFilter { state: Some("unheard".to_owned()), ..EventFilter::default() };
+    let count = events::list(&mut conn, &all_of(id), 10).await.unwrap().events.len();
+    assert_eq!(events::replay(&mut conn, &unheard, start()).await.unwrap().replayed, count);
+    assert_eq!(events::replay(&mut conn, &unheard, start()).await.unwrap().replayed, 0);
+
+    let listed = events::list(&mut conn, &all_of(id), 10).await.unwrap();
+    assert!(listed.to_string().starts_with("events go to https://shop.example\n"), "{listed}");
+    let first = listed.events.last().unwrap();
+    assert_eq!(first.kind, "payment.succeeded");
+    let with_job: Vec<_> =
+        listed.events.iter().filter(|it| it.next_try_at.is_some()).map(|it| it.id).collect();
+    assert_eq!(with_job, [first.id]);
+    let shown = events::show(&mut conn, first.id).await.unwrap();
+    assert_eq!(shown.jobs.len(), 1);
+    assert!(shown.to_string().contains(r#"{"type":"payment.succeeded""#), "{shown}");
+    let off = events::switch(&mut conn, false, "a move", "kim", start()).await.unwrap();
+    assert!(off.to_string().contains("events are OFF (https://shop.example)"), "{off}");
+    let json = serde_json::to_value(&listed).unwrap();
+    assert!(json["events"][0]["id"].as_str().unwrap().starts_with("evt_"), "{json}");
+}
