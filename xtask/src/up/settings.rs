@@ -30,6 +30,8 @@ const WORKER: &[&str] = &[
     "BILLING_KEY_ENCRYPTION_KEYS",
     "MAIL_URL",
     "MAIL_FROM",
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRETS",
     "SCAN_CRON",
     "DUNNING_RETRY_DAYS",
     "CHARGE_CONCURRENCY",
@@ -151,8 +153,9 @@ mod tests {
 
     #[test]
     fn the_api_sees_no_toss_key_no_sealing_key_and_no_mail_server() {
-        let secret =
-            |name: &str| ["TOSS_", "MAIL_", "BILLING_KEY_"].iter().any(|prefix| name.starts_with(prefix));
+        let secret = |name: &str| {
+            ["TOSS_", "MAIL_", "BILLING_KEY_", "WEBHOOK_"].iter().any(|prefix| name.starts_with(prefix))
+        };
         assert!(!Role::Api.variables().into_iter().any(secret));
         assert!(Role::Worker.variables().into_iter().any(secret));
     }

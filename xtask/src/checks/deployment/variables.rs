@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// What the programs read: the contract, and what only the sandbox adds to it.
-pub(super) const CONTRACT: [&str; 30] = [
+pub(super) const CONTRACT: [&str; 32] = [
     "API_ADDR",
     "AUTH_JWKS_URL",
     "AUTH_JWT_AUDIENCE",
@@ -33,6 +33,8 @@ pub(super) const CONTRACT: [&str; 30] = [
     "TOSS_SECRET_KEY",
     "TOSS_WIDGET_SECRET_KEY",
     "TZ",
+    "WEBHOOK_SECRETS",
+    "WEBHOOK_URL",
     "WORKER_ADDR",
 ];
 
