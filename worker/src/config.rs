@@ -15,7 +15,7 @@ use toss::{Toss, TossConfig};
 use url::Url;
 
 use crate::{
-    endpoint::{BadEndpoint, Endpoint},
+    endpoint::{self, BadEndpoint, Endpoint, Secrets},
     mailer::Mailer,
     pace::Pace,
     scheduler::Schedule,
@@ -170,11 +170,12 @@ fn read_endpoint(vars: &mut Vars) -> Option<Endpoint> {
             return None;
         }
     };
-    let url = keep(vars, "WEBHOOK_URL", &url, str::parse::<Url>)?;
     let for_tests = vars.optional("TOSS_SECRET_KEY").is_some_and(|key| key.starts_with("test_"));
-    Endpoint::new(&url, &secrets, for_tests)
-        .map_err(|error: BadEndpoint| vars.mistake(error.to_string()))
-        .ok()
+    let mut told = |error: BadEndpoint| vars.mistake(error.to_string());
+    let secrets = secrets.parse::<Secrets>().map_err(&mut told).ok();
+    let url = url.parse().map_err(|_| BadEndpoint::Url("it is no URL")).map_err(&mut told).ok();
+    let url = url.filter(|url| endpoint::allowed(url, for_tests).map_err(&mut told).is_ok());
+    Endpoint::new(&url?, secrets?, for_tests).map_err(told).ok()
 }
 
 /// `집체크 <billing@example.com>` for a site at example.com; a bare address is not a mail domain.

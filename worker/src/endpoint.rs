@@ -1,6 +1,6 @@
 //! The merchant's application as events reach it: one POST, signed as Standard Webhooks says, its answer's status only.
 
-use std::{io, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
 use axum::{
     body::Body,
@@ -30,9 +30,20 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 /// Standard Webhooks: 24 to 64 bytes of key.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// `whsec_<base64>[,whsec_<base64>…]`; each signs, so that a receiver may change over at its own time.
+pub struct Secrets(Vec<SecretSlice<u8>>);
+
+impl FromStr for Secrets {
+    type Err = BadEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, BadEndpoint> {
+        Ok(Self(text.split(',').map(read_secret).collect::<Result<_, _>>()?))
+    }
+}
+
 pub struct Endpoint {
     uri: Uri,
-    secrets: Vec<SecretSlice<u8>>,
+    secrets: Secrets,
     client: Client<HttpsConnector<HttpConnector>, Body>,
     answers_within: Duration,
     /// Scheme, host and port: the path may be a secret.
@@ -62,19 +73,10 @@ pub enum BadEndpoint {
 }
 
 impl Endpoint {
-    /// `secrets`: `whsec_<base64>[,whsec_<base64>…]`; each signs, so that a receiver may change over at its own time.
     /// Plain HTTP only to this machine, or where `for_tests` says that only test keys are in use.
-    pub fn new(url: &Url, secrets: &str, for_tests: bool) -> Result<Self, BadEndpoint> {
-        match url.scheme() {
-            "https" => {}
-            "http" if for_tests || is_this_machine(url) => {}
-            _ => return Err(BadEndpoint::Url("use https://")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadEndpoint::Url("no user and password in it: the signature says who sends"));
-        }
+    pub fn new(url: &Url, secrets: Secrets, for_tests: bool) -> Result<Self, BadEndpoint> {
+        allowed(url, for_tests)?;
         let uri = url.as_str().parse().map_err(|_| BadEndpoint::Url("it cannot be called"))?;
-        let secrets = secrets.split(',').map(read_secret).collect::<Result<Vec<_>, _>>()?;
         let https = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
         let digest = Sha256::digest(url.as_str().as_bytes());
         Ok(Self {
@@ -120,7 +122,8 @@ impl Endpoint {
     fn request(&self, event: &Waiting, now: DateTime<Utc>) -> Result<Request<Body>, axum::http::Error> {
         let (id, timestamp) = (event_ref(event.id), now.timestamp().to_string());
         let signed = format!("{id}.{timestamp}.{}", event.body);
-        let signatures: Vec<_> = self.secrets.iter().map(|secret| sign(secret, signed.as_bytes())).collect();
+        let signatures: Vec<_> =
+            self.secrets.0.iter().map(|secret| sign(secret, signed.as_bytes())).collect();
         Request::post(&self.uri)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, "billing-worker")
@@ -129,6 +132,19 @@ impl Endpoint {
             .header("webhook-signature", signatures.join(" "))
             .body(Body::from(event.body.clone()))
     }
+}
+
+/// Whether events may go there.
+pub fn allowed(url: &Url, for_tests: bool) -> Result<(), BadEndpoint> {
+    match url.scheme() {
+        "https" => {}
+        "http" if for_tests || is_this_machine(url) => {}
+        _ => return Err(BadEndpoint::Url("use https://")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(BadEndpoint::Url("no user and password in it: the signature says who sends"));
+    }
+    Ok(())
 }
 
 fn sign(secret: &SecretSlice<u8>, signed: &[u8]) -> String {
@@ -170,10 +186,8 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn bad(url: &str, secrets: &str, for_tests: bool) -> String {
-        Endpoint::new(&url.parse().unwrap(), secrets, for_tests)
-            .err()
-            .map(|it| it.to_string())
-            .unwrap_or_default()
+        let made = secrets.parse().and_then(|it| Endpoint::new(&url.parse().unwrap(), it, for_tests));
+        made.err().map(|it| it.to_string()).unwrap_or_default()
     }
 
     /// The example of the Standard Webhooks specification.

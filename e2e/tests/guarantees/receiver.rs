@@ -99,7 +99,7 @@ impl Receiver {
     }
 
     pub(crate) fn endpoint(&self, secrets: &str) -> Endpoint {
-        let endpoint = Endpoint::new(&self.url.parse().unwrap(), secrets, false).unwrap();
+        let endpoint = Endpoint::new(&self.url.parse().unwrap(), secrets.parse().unwrap(), false).unwrap();
         endpoint.with_short_answer_timeout_for_tests(Duration::from_secs(1))
     }
 
