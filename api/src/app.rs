@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use axum::http::HeaderValue;
 use common::{clock::Clock, mail::Brand};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -23,6 +24,8 @@ pub struct Settings {
     /// How long a confirmation waits for its payment to settle before it answers 202.
     pub confirm_wait: Duration,
     pub brand: Brand,
+    /// Pages of other origins whose scripts may call.
+    pub allowed_origins: Vec<HeaderValue>,
 }
 
 /// One running API. Build it, then give it to [`serve`](crate::serve) or [`router`](crate::router).
@@ -33,6 +36,7 @@ pub struct App {
     pub(crate) cron_secret: SecretString,
     pub(crate) confirm_wait: Duration,
     pub(crate) brand: Brand,
+    pub(crate) allowed_origins: Vec<HeaderValue>,
     pub(crate) settlements: Settlements,
     pub(crate) confirmations: Limiter,
     pub(crate) metrics: PrometheusHandle,
@@ -51,6 +55,7 @@ impl App {
             cron_secret: settings.cron_secret,
             confirm_wait: settings.confirm_wait,
             brand: settings.brand,
+            allowed_origins: settings.allowed_origins,
             confirmations: Limiter::per_minute(CONFIRMATIONS_PER_MINUTE),
             metrics: metrics::recorder(),
             stopping: CancellationToken::new(),

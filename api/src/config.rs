@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use axum::http::HeaderValue;
 use common::config::{Base, Mistakes, Vars, read_brand};
 use secrecy::ExposeSecret;
 use url::Url;
@@ -23,6 +24,7 @@ Variables:
   CONFIRM_WAIT_SECS   how long a confirmation waits for its payment to settle, 0 to 60 (10)
   BRAND_NAME          in whose name e-mails are written (집체크)
   PUBLIC_URL          the customers' site, to which e-mails link (http://127.0.0.1:8080)
+  CORS_ALLOWED_ORIGINS  pages of other origins that may call, e.g. https://shop.example,https://m.shop.example (none)
   CLOCK               system, or test for one that `billing clock` moves (system)
   LOG_FORMAT          pretty or json (pretty)
   RUST_LOG            which logs are written (info)
@@ -57,10 +59,12 @@ impl Config {
         let cron_secret = vars.required_secret("CRON_SECRET", "the Bearer token of the daily cron call");
         let confirm_wait = confirm_wait(&mut vars);
         let brand = read_brand(&mut vars);
+        let allowed_origins = allowed_origins(&mut vars);
         let (Some(auth), Some(brand)) = vars.finish((auth, brand))? else {
             return Err(Mistakes(vec!["the configuration is incomplete".to_owned()]));
         };
-        Ok(Self { base, addr, settings: Settings { auth, cron_secret, confirm_wait, brand } })
+        let settings = Settings { auth, cron_secret, confirm_wait, brand, allowed_origins };
+        Ok(Self { base, addr, settings })
     }
 }
 
@@ -94,6 +98,22 @@ fn confirm_wait(vars: &mut Vars) -> Duration {
         vars.mistake(format!("CONFIRM_WAIT_SECS is wrong: {what}"));
     }
     Duration::from_secs(secs)
+}
+
+/// Exactly as a browser writes them in `Origin`. Never `*`: who may call is a decision.
+fn allowed_origins(vars: &mut Vars) -> Vec<HeaderValue> {
+    let text = vars.optional("CORS_ALLOWED_ORIGINS").unwrap_or_default();
+    let mut origins = Vec::new();
+    for origin in text.split(',').map(str::trim).filter(|origin| !origin.is_empty()) {
+        let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+        match HeaderValue::from_str(origin) {
+            Ok(value) if is_origin => origins.push(value),
+            Ok(_) | Err(_) => vars.mistake(format!(
+                "CORS_ALLOWED_ORIGINS is wrong: {origin:?} is not an origin like https://shop.example"
+            )),
+        }
+    }
+    origins
 }
 
 /// None only after a mistake was noted.
@@ -137,6 +157,16 @@ mod tests {
         assert_eq!(lines.len(), named.len(), "{lines:?}");
         for name in named {
             assert!(lines.iter().any(|line| line.starts_with(name)), "{name}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_a_browser_does_and_not_everybodys() {
+        let with = |origins| read(&[&RIGHT[..], &[("CORS_ALLOWED_ORIGINS", origins)]].concat());
+        let origins = with("https://shop.example, http://127.0.0.1:8090").unwrap().settings.allowed_origins;
+        assert_eq!(origins, ["https://shop.example", "http://127.0.0.1:8090"]);
+        for wrong in ["*", "null", "shop.example", "https://shop.example/", "https://Shop.example"] {
+            assert!(with(wrong).unwrap_err().0[0].starts_with("CORS_ALLOWED_ORIGINS"), "{wrong}");
         }
     }
 

@@ -6,6 +6,7 @@ mod app;
 mod auth;
 mod body;
 mod config;
+mod cors;
 mod edge;
 mod error;
 mod input;

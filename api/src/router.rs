@@ -11,7 +11,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     app::App,
-    body, edge,
+    body, cors, edge,
     routes::{
         cancel_subscription::cancel_subscription,
         confirm_payment::confirm_payment,
@@ -61,5 +61,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
         .layer(DefaultBodyLimit::max(body::MOST_BYTES))
         .with_state(Arc::clone(&app));
-    edge::around(routes, app)
+    let origins = app.allowed_origins.clone();
+    // Outermost, so that problems can be read by the page, too.
+    cors::allow(edge::around(routes, app), origins)
 }

@@ -49,6 +49,7 @@ pub(crate) fn settings(confirm_wait: Duration) -> Settings {
         cron_secret: CRON_SECRET.to_owned().into(),
         confirm_wait,
         brand: Brand { name: "집체크".to_owned(), public_url: "https://zip.example".parse().unwrap() },
+        allowed_origins: vec!["https://shop.example".parse().unwrap()],
     }
 }
 

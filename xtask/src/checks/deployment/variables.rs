@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// What the programs read: the contract, and what only the sandbox adds to it.
-pub(super) const CONTRACT: [&str; 32] = [
+pub(super) const CONTRACT: [&str; 35] = [
     "API_ADDR",
     "AUTH_JWKS_URL",
     "AUTH_JWT_AUDIENCE",
@@ -13,6 +13,7 @@ pub(super) const CONTRACT: [&str; 32] = [
     "CHARGE_CONCURRENCY",
     "CLOCK",
     "CONFIRM_WAIT_SECS",
+    "CORS_ALLOWED_ORIGINS",
     "CRON_SECRET",
     "DATABASE_URL",
     "DUNNING_RETRY_DAYS",
@@ -24,6 +25,8 @@ pub(super) const CONTRACT: [&str; 32] = [
     "RUST_BACKTRACE",
     "RUST_LOG",
     "SANDBOX_ADDR",
+    "SANDBOX_CHECKOUT_API",
+    "SANDBOX_CHECKOUT_DIR",
     "SANDBOX_SECRET_KEYS",
     "SANDBOX_WEBHOOK_URL",
     "SCAN_CRON",
