@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use tracing_subscriber::EnvFilter;
@@ -17,12 +18,21 @@ pub struct Config {
     pub webhook_url: Option<Url>,
     /// Where the virtual clock starts; None: at the machine's time.
     pub start: Option<DateTime<Utc>>,
+    /// The shop whose pages are served under `/checkout`, if any.
+    pub shop: Option<Shop>,
+}
+
+/// A shop for demos: its pages, and the API that they call.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    pub folder: PathBuf,
+    pub api: Url,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let accepted_keys = DEFAULT_ACCEPTED.map(str::to_owned).to_vec();
-        Self { accepted_keys, webhook_url: None, start: None }
+        Self { accepted_keys, webhook_url: None, start: None, shop: None }
     }
 }
 
@@ -35,6 +45,10 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// `SANDBOX_SECRET_KEYS`, separated by commas.
     pub secret_keys: Option<String>,
+    /// `SANDBOX_CHECKOUT_DIR`
+    pub checkout_dir: Option<String>,
+    /// `SANDBOX_CHECKOUT_API`
+    pub checkout_api: Option<String>,
     /// `LOG_FORMAT`: `pretty` or `json`.
     pub log_format: String,
     /// `RUST_LOG`
@@ -88,6 +102,10 @@ impl Settings {
                 ));
             }
         }
+        match shop(self.checkout_dir.as_deref(), self.checkout_api.as_deref()) {
+            Ok(shop) => config.shop = shop,
+            Err(why) => mistakes.push(why),
+        }
         if !matches!(self.log_format.as_str(), "pretty" | "json") {
             mistakes.push(format!("LOG_FORMAT: '{}' is neither pretty nor json", self.log_format));
         }
@@ -102,6 +120,20 @@ impl Settings {
             _ => Err(ConfigErrors(mistakes)),
         }
     }
+}
+
+fn shop(folder: Option<&str>, api: Option<&str>) -> Result<Option<Shop>, String> {
+    let (folder, api) = match (folder, api) {
+        (None, None) => return Ok(None),
+        (Some(folder), Some(api)) => (PathBuf::from(folder), api),
+        _ => return Err("SANDBOX_CHECKOUT_DIR and SANDBOX_CHECKOUT_API go together".to_owned()),
+    };
+    if !folder.join("index.html").is_file() {
+        return Err(format!("SANDBOX_CHECKOUT_DIR: there is no index.html in {}", folder.display()));
+    }
+    let api = Url::parse(api).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let api = api.ok_or("SANDBOX_CHECKOUT_API must begin with http:// or https://")?;
+    Ok(Some(Shop { folder, api }))
 }
 
 /// Webhooks go out over plain HTTP: the receiver is a program on the same machine or network.
@@ -123,11 +155,20 @@ mod tests {
             addr: "nowhere".to_owned(),
             webhook_url: Some("ftp://x".to_owned()),
             secret_keys: Some("test_sk_a, live_sk_b".to_owned()),
+            checkout_dir: Some("/nowhere".to_owned()),
+            checkout_api: None,
             log_format: "loud".to_owned(),
             rust_log: Some("sandbox=shout".to_owned()),
         };
         let text = settings.check().unwrap_err().to_string();
-        for name in ["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL", "SANDBOX_SECRET_KEYS", "LOG_FORMAT", "RUST_LOG"] {
+        for name in [
+            "SANDBOX_ADDR",
+            "SANDBOX_WEBHOOK_URL",
+            "SANDBOX_SECRET_KEYS",
+            "SANDBOX_CHECKOUT_API",
+            "LOG_FORMAT",
+            "RUST_LOG",
+        ] {
             assert!(text.contains(name), "{text}");
         }
     }

@@ -33,7 +33,7 @@ mod webhooks;
 mod world;
 
 pub use cards::Outcome;
-pub use config::{Checked, Config, ConfigErrors, Settings};
+pub use config::{Checked, Config, ConfigErrors, Settings, Shop};
 pub use faults::{Effect, Fault, Late};
 pub use ledger::{Asked, Entry, EntryKind, Ledger, LedgerQuery, Operation};
 pub use refusal::Refusal;

@@ -20,6 +20,12 @@ struct Arguments {
     /// Accepted secret keys, separated by commas; KEY* accepts all that begin with KEY [default: every test key]
     #[arg(long, env = "SANDBOX_SECRET_KEYS")]
     secret_keys: Option<String>,
+    /// Folder of a shop's pages, served under /checkout for demos
+    #[arg(long, env = "SANDBOX_CHECKOUT_DIR")]
+    checkout_dir: Option<String>,
+    /// The billing API that these pages call
+    #[arg(long, env = "SANDBOX_CHECKOUT_API")]
+    checkout_api: Option<String>,
     /// pretty or json
     #[arg(long, env = "LOG_FORMAT", default_value = "pretty")]
     log_format: String,
@@ -36,6 +42,8 @@ async fn main() -> ExitCode {
         addr: arguments.addr,
         webhook_url: set(arguments.webhook_url),
         secret_keys: set(arguments.secret_keys),
+        checkout_dir: set(arguments.checkout_dir),
+        checkout_api: set(arguments.checkout_api),
         log_format: arguments.log_format,
         rust_log: set(arguments.log),
     };

@@ -2,6 +2,7 @@
 
 mod page;
 mod sdk;
+mod shop;
 mod window;
 
 use axum::Router;
@@ -13,4 +14,6 @@ pub(crate) fn routes() -> Router<Script> {
     Router::new()
         .route("/v2/standard", get(sdk::standard))
         .route("/sandbox/window", get(window::open).post(window::submit))
+        .route("/checkout", get(shop::start))
+        .route("/checkout/{*page}", get(shop::page))
 }

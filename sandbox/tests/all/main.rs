@@ -23,4 +23,6 @@ mod program;
 #[cfg(test)]
 mod scripting;
 #[cfg(test)]
+mod shop;
+#[cfg(test)]
 mod webhooks;
