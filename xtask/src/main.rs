@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod checks;
+mod debian;
 mod driver;
 mod postgres;
 mod process;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check, in the order that fails fastest. CI runs this and nothing else.
 
 mod boundaries;
+mod browser;
 mod deployment;
 mod fingerprint;
 mod fresh_database;
@@ -42,6 +43,7 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
         cargo(project, stop, &["build", "--workspace", "--bins", "--exclude", "xtask"])
     })?;
     steps.run("tests", || {
+        browser::find_or_install()?;
         let mut test = project.cargo();
         test.args(["test", "--workspace", "--no-fail-fast"]);
         if let Some(postgres) = &postgres {

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::process;
+use crate::{debian, process};
 
 /// All three must lie together: a `postgres` alone on the PATH may be a wrapper around something else.
 const SERVER_PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
@@ -38,7 +38,7 @@ pub(crate) fn find_or_install(major: Option<&str>) -> anyhow::Result<Installatio
             "its data was made by PostgreSQL {major}, which is not installed any more: install it, or delete the data"
         );
     }
-    install("postgresql", "or set DATABASE_URL")?;
+    debian::install("PostgreSQL", "postgresql", "or set DATABASE_URL")?;
     find(&folders(), None).context("PostgreSQL was installed, but its programs were not found")
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn psql() -> anyhow::Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    install("postgresql-client", "it has `psql`, which reads the migrations")?;
+    debian::install("psql", "postgresql-client", "it reads the migrations")?;
     find().context("the PostgreSQL client was installed, but psql was not found")
 }
 
@@ -88,27 +88,6 @@ fn major_version(said: &str) -> Option<String> {
     let version =
         said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
     Some(version.chars().take_while(char::is_ascii_digit).collect())
-}
-
-fn install(package: &str, otherwise: &str) -> anyhow::Result<()> {
-    let is_root = rustix::process::geteuid().is_root();
-    let has_apt = process::output(Command::new("apt-get").arg("--version")).is_ok();
-    if !is_root || !has_apt {
-        bail!("PostgreSQL was not found: install it (Debian: `sudo apt-get install {package}`), {otherwise}");
-    }
-    eprintln!("PostgreSQL was not found: installing Debian's package {package}");
-    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
-        let status = Command::new("apt-get")
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        if !status.success() {
-            bail!("`apt-get {}` failed: install PostgreSQL by hand, {otherwise}", arguments.join(" "));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

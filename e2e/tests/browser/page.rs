@@ -1,0 +1,126 @@
+//! A page as its user has it: what it says, fields by their labels, buttons by their names, a finger that touches them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::chromium::{Chromium, LIMIT};
+
+const PAUSE: Duration = Duration::from_millis(50);
+/// A phone, in CSS pixels.
+const WIDTH: u32 = 390;
+const HEIGHT: u32 = 844;
+
+pub(crate) struct Page {
+    chromium: Chromium,
+    session: String,
+}
+
+/// Elements that can be seen.
+const SEEN: &str = "const seen = (it) => it && it.getClientRects().length > 0 && getComputedStyle(it).visibility !== 'hidden';
+const all = (what) => [...document.querySelectorAll(what)].filter(seen);
+const says = (it) => (it.innerText || it.value || '').trim();";
+
+impl Page {
+    /// An empty page on a phone.
+    pub(crate) async fn on_a_phone() -> Self {
+        let mut chromium = Chromium::start();
+        let made = chromium.tell(None, "Target.createTarget", json!({ "url": "about:blank" })).await.unwrap();
+        let wanted = json!({ "targetId": made["targetId"], "flatten": true });
+        let attached = chromium.tell(None, "Target.attachToTarget", wanted).await.unwrap();
+        let session = attached["sessionId"].as_str().unwrap().to_owned();
+        let mut page = Self { chromium, session };
+        let phone = json!({ "width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 2, "mobile": true });
+        page.tell("Emulation.setDeviceMetricsOverride", phone).await;
+        page
+    }
+
+    pub(crate) async fn open(&mut self, url: &str) {
+        let went = self.tell("Page.navigate", json!({ "url": url })).await;
+        assert!(went["errorText"].is_null(), "{url}: {went}");
+    }
+
+    pub(crate) async fn reload(&mut self) {
+        self.tell("Page.reload", json!({})).await;
+    }
+
+    /// Waits until the page says so.
+    pub(crate) async fn sees(&mut self, text: &str) {
+        let look = format!("document.body.innerText.includes({}) || null", json!(text));
+        self.until(&format!("to see {text:?}"), &look).await;
+    }
+
+    /// Touches the button, link or choice of this name.
+    pub(crate) async fn touch(&mut self, name: &str) {
+        let look = format!(
+            "{SEEN}
+             const it = all('button, a, label').find((it) => says(it).includes({}) && !it.disabled);
+             if (!it) return null;
+             it.scrollIntoView({{ block: 'center' }});
+             const box = it.getBoundingClientRect();
+             return [box.x + box.width / 2, box.y + box.height / 2];",
+            json!(name)
+        );
+        let place = self.until(&format!("to touch {name:?}"), &inside(&look)).await;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event =
+                json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+            self.tell("Input.dispatchMouseEvent", event).await;
+        }
+    }
+
+    /// Writes into the field with this label, over what is there.
+    pub(crate) async fn write(&mut self, label: &str, text: &str) {
+        let look = format!(
+            "{SEEN}
+             const field = all('label').find((it) => says(it).startsWith({}))?.control;
+             if (!field) return null;
+             field.focus();
+             field.select();
+             return true;",
+            json!(label)
+        );
+        self.until(&format!("a field {label:?}"), &inside(&look)).await;
+        self.tell("Input.insertText", json!({ "text": text })).await;
+    }
+
+    /// That nobody has to push the page sideways, and that every field and choice has a name for those who cannot see it.
+    pub(crate) async fn fits_everybody(&mut self) {
+        let wide = "document.documentElement.scrollWidth > innerWidth";
+        let nameless = "[...document.querySelectorAll('input, select, textarea')]
+            .filter((it) => it.type !== 'hidden' && !it.labels?.length && !it.ariaLabel).map((it) => it.name)";
+        let found = self.evaluate(&format!("[{wide}, {nameless}, document.documentElement.lang]")).await;
+        assert_eq!(found, Some(json!([false, [], "ko"])));
+    }
+
+    async fn until(&mut self, what: &str, look: &str) -> Value {
+        let started = Instant::now();
+        loop {
+            // Between two pages there is nothing to look at.
+            if let Some(found) = self.evaluate(look).await {
+                return found;
+            }
+            if started.elapsed() > LIMIT {
+                let text = self.evaluate("location.pathname + ': ' + document.body.innerText").await;
+                panic!("waited {LIMIT:?} {what}; the page is {}", text.unwrap_or_default());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// None where it is null, or fails as it does between two pages.
+    async fn evaluate(&mut self, expression: &str) -> Option<Value> {
+        let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let mut answer = self.chromium.tell(Some(&self.session), "Runtime.evaluate", params).await.ok()?;
+        Some(answer["result"]["value"].take()).filter(|value| !value.is_null())
+    }
+
+    async fn tell(&mut self, method: &str, params: Value) -> Value {
+        let told = self.chromium.tell(Some(&self.session), method, params).await;
+        told.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+}
+
+fn inside(body: &str) -> String {
+    format!("(() => {{ {body} }})()")
+}

@@ -1,0 +1,104 @@
+//! The shop: the sandbox with the example's pages, the API that they call, and a worker.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::Stdio,
+};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use sandbox::{Config, Ledger, LedgerQuery, Sandbox, Shop as Pages};
+use serde_json::json;
+use sqlx::{ConnectOptions, PgPool};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use url::Url;
+
+use crate::page::Page;
+
+const AUTH_JWT_SECRET: &str = "a secret of at least thirty-two bytes";
+/// 32 bytes, base64.
+const SEALING_KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// 1 January 2100.
+const FAR: u64 = 4_102_444_800;
+pub(crate) const CUSTOMER: &str = "0192f0c1-5c00-7000-8000-000000000001";
+
+/// Its processes are killed when it is dropped.
+pub(crate) struct Shop {
+    pub(crate) sandbox: Sandbox,
+    _api: Child,
+    _worker: Child,
+    _mails: TempDir,
+}
+
+impl Shop {
+    pub(crate) async fn open(pool: &PgPool) -> Self {
+        let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/checkout");
+        let pages = Pages { folder, api: format!("http://{api}").parse().unwrap() };
+        let config = Config { shop: Some(pages), ..Config::default() };
+        let sandbox = Sandbox::start_with("127.0.0.1:0", config).await.unwrap();
+        let mails = tempfile::tempdir().unwrap();
+        let database = pool.connect_options().to_url_lossy();
+        let mail_url = Url::from_directory_path(mails.path()).unwrap();
+        let worker = start(
+            "billing-worker",
+            &[
+                ("DATABASE_URL", database.as_str()),
+                ("WORKER_ADDR", "127.0.0.1:0"),
+                ("TOSS_BASE_URL", &sandbox.url()),
+                ("TOSS_SECRET_KEY", "test_sk_zXLkKEypNArWmo50nX3lmeaxYG5R"),
+                ("TOSS_WIDGET_SECRET_KEY", "test_gsk_docs_OaPz8L5KdmQXkzRz3y47BMw6"),
+                ("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS),
+                ("MAIL_URL", mail_url.as_str()),
+                ("MAIL_FROM", "billing@example.com"),
+            ],
+        );
+        let api = served(
+            api,
+            &[
+                ("DATABASE_URL", database.as_str()),
+                ("AUTH_JWT_SECRET", AUTH_JWT_SECRET),
+                ("CRON_SECRET", "cron"),
+                ("CORS_ALLOWED_ORIGINS", &sandbox.url()),
+            ],
+        )
+        .await;
+        Self { sandbox, _api: api, _worker: worker, _mails: mails }
+    }
+
+    /// The first page, on a phone, with the customer logged in.
+    pub(crate) async fn customer(&self) -> Page {
+        let claims = json!({ "sub": CUSTOMER, "exp": FAR });
+        let key = EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes());
+        let token = encode(&Header::default(), &claims, &key).unwrap();
+        let mut page = Page::on_a_phone().await;
+        page.open(&format!("{}/checkout#token={token}", self.sandbox.url())).await;
+        page
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.sandbox.ledger(&LedgerQuery::customer(CUSTOMER))
+    }
+}
+
+async fn served(address: SocketAddr, vars: &[(&str, &str)]) -> Child {
+    let listens = address.to_string();
+    let api = start("billing-api", &[&[("API_ADDR", listens.as_str())], vars].concat());
+    let started = std::time::Instant::now();
+    while reqwest::get(format!("http://{address}/readyz")).await.is_err() {
+        assert!(started.elapsed() < crate::chromium::LIMIT, "the API does not answer");
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    api
+}
+
+fn start(name: &str, vars: &[(&str, &str)]) -> Child {
+    let test = std::env::current_exe().unwrap();
+    // target/debug/deps/browser-…
+    let program = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(program.is_file(), "{} is missing: the programs are built before these tests", program.display());
+    let mut command = Command::new(program);
+    command.env_clear().envs(vars.iter().copied()).env("RUST_LOG", "warn").stdin(Stdio::null());
+    command.kill_on_drop(true).spawn().unwrap()
+}
