@@ -30,6 +30,7 @@ Everything runs. Ctrl-C stops it all.
   API       {api}   docs {api}/docs
   worker    {worker}/readyz   {worker}/metrics
   sandbox   {sandbox}
+  checkout  {sandbox}/checkout#token={customer_token}
   database  {database}   (password in {dev}/env)
   e-mail    {mail}
   logs      {dev}/log

@@ -20,8 +20,14 @@ const SYSTEM: &[&str] =
 const LOGGING: &[&str] = &["LOG_FORMAT", "RUST_LOG"];
 const SHARED: &[&str] = &["DATABASE_URL", "BRAND_NAME", "PUBLIC_URL", "CLOCK", "INSTANCE_ID"];
 /// No Toss, sealing or mail variables: the API must run without, and so it shows that it does.
-const API: &[&str] =
-    &["API_ADDR", "CRON_SECRET", "AUTH_JWT_SECRET", "AUTH_JWT_AUDIENCE", "CONFIRM_WAIT_SECS"];
+const API: &[&str] = &[
+    "API_ADDR",
+    "CRON_SECRET",
+    "AUTH_JWT_SECRET",
+    "AUTH_JWT_AUDIENCE",
+    "CONFIRM_WAIT_SECS",
+    "CORS_ALLOWED_ORIGINS",
+];
 const WORKER: &[&str] = &[
     "WORKER_ADDR",
     "TOSS_BASE_URL",
@@ -37,7 +43,8 @@ const WORKER: &[&str] = &[
     "CHARGE_CONCURRENCY",
     "TOSS_MAX_RPS",
 ];
-const SANDBOX: &[&str] = &["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL"];
+const SANDBOX: &[&str] =
+    &["SANDBOX_ADDR", "SANDBOX_WEBHOOK_URL", "SANDBOX_CHECKOUT_DIR", "SANDBOX_CHECKOUT_API"];
 
 /// Who a set of variables is for.
 #[derive(Clone, Copy)]
@@ -85,6 +92,7 @@ impl Settings {
         settings.choose_addresses()?;
         let webhooks = format!("{}/api/webhooks/toss", settings.base_url("API_ADDR")?);
         settings.values.entry("SANDBOX_WEBHOOK_URL").or_insert(webhooks);
+        settings.open_the_shop(project)?;
         // Last, because no shell's real key may ever meet a test clock.
         let toss = settings.base_url("SANDBOX_ADDR")?;
         settings.values.insert("TOSS_BASE_URL", toss);
@@ -92,6 +100,17 @@ impl Settings {
         settings.values.insert("TOSS_WIDGET_SECRET_KEY", TOSS_WIDGET_SECRET_KEY.to_owned());
         settings.values.insert("DATABASE_URL", database.secret());
         Ok(settings)
+    }
+
+    /// The example checkout: its pages come from the sandbox, call the API, and are what e-mails link to.
+    fn open_the_shop(&mut self, project: &Project) -> anyhow::Result<()> {
+        let (api, sandbox) = (self.base_url("API_ADDR")?, self.base_url("SANDBOX_ADDR")?);
+        let folder = project.root.join("examples/checkout").display().to_string();
+        self.values.insert("SANDBOX_CHECKOUT_DIR", folder);
+        self.values.insert("SANDBOX_CHECKOUT_API", api);
+        self.values.entry("PUBLIC_URL").or_insert(format!("{sandbox}/checkout"));
+        self.values.entry("CORS_ALLOWED_ORIGINS").or_insert(sandbox);
+        Ok(())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
