@@ -5,6 +5,7 @@ pub mod cancel;
 pub mod confirm;
 pub mod deliver_events;
 pub mod end;
+pub mod erase_customer;
 pub mod receive_webhook;
 pub mod refund;
 pub mod register_card;

@@ -7,6 +7,7 @@ pub mod charge;
 pub mod delivery;
 pub mod dunning;
 pub mod ending;
+pub mod erasure;
 pub mod found_refund;
 pub mod import;
 pub mod incomplete;

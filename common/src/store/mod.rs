@@ -5,6 +5,7 @@ pub mod doubtful_cards;
 pub mod dunning;
 pub mod emails;
 pub mod endings;
+pub mod erasures;
 pub mod event_history;
 pub mod events;
 pub mod found_refunds;

@@ -2,10 +2,11 @@
 
 use common::{
     commands::{
+        end::{Wish as End, end_subscription},
         refund::{Wish as RefundWish, request_refund},
         resume::{Wish, resume_subscription},
     },
-    domain::{calendar::Cycle, money::Won},
+    domain::{calendar::Cycle, ending::RefundPolicy, money::Won},
     id::{new_key, subscription_ref},
     jobs::{DeliverEvent, Job},
 };
@@ -143,6 +144,33 @@ async fn cancel_resume_and_refunds_are_told_whoever_made_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_end_at_once_is_told_once_and_once_more_if_it_takes_access_from_one_already_canceled(
+    pool: PgPool,
+) {
+    let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
+    let ids =
+        [world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await];
+    world.cancel(ids[1]).await;
+    world.live(1).await;
+    for id in ids {
+        let policy = RefundPolicy::None;
+        let wish =
+            End { subscription_id: id, policy, reason: "고객 요청", key: None, actor: "operator:kim" };
+        let mut tx = world.pool.begin().await.unwrap();
+        end_subscription(&mut tx, &world.env.brand, wish, world.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    world.run_due_jobs().await;
+    let until = |id: Uuid| -> Vec<Value> {
+        let of = data_of(&receiver, "subscription.canceled");
+        let of = of.iter().filter(|it| it["subscription"]["id"] == json!(subscription_ref(id)));
+        of.map(|it| it["subscription"]["accessUntil"].clone()).collect()
+    };
+    assert_eq!(until(ids[0]), ["2026-11-23"]);
+    assert_eq!(until(ids[1]), ["2026-12-22", "2026-11-23"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_customer_without_a_card_is_named_when_it_begins_and_when_the_charge_would_have_come(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
@@ -221,6 +249,7 @@ async fn the_database_and_the_domain_agree_until_when_there_is_access(pool: PgPo
         "status = 'canceled', canceled_at = now()",
         "suspended_at = null",
         "activated_at = null",
+        "ended_at = now()",
     ];
     let id = world.order(&new_key().to_string(), crate::world::GOOD, "personal", Cycle::Monthly).await;
     world.run_due_jobs().await;

@@ -12,6 +12,8 @@ mod dunning;
 #[cfg(test)]
 mod end;
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 mod event_delivery;
 #[cfg(test)]
 mod event_facts;

@@ -4,6 +4,7 @@ use apalis::prelude::Data;
 use chrono::TimeDelta;
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
+    domain::erasure::ERASED_ADDRESS,
     jobs::SendEmail,
     store::{
         self,
@@ -27,6 +28,9 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     };
     if email.send_before.is_some_and(|before| now >= before) {
         return settle(&env, &lease, &email, EmailEnd::Dropped, Some("its moment had passed")).await;
+    }
+    if email.to_address == ERASED_ADDRESS {
+        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the customer was erased")).await;
     }
     if is_pointless(&mut conn, &email).await? {
         return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the subscription was canceled")).await;
