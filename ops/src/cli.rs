@@ -1,6 +1,7 @@
 //! The words of the command line: every subcommand, its options and examples.
 
 mod clock;
+mod customer;
 mod events;
 mod import;
 mod subscription;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 pub(crate) use clock::Clock;
+pub(crate) use customer::Customer;
 pub(crate) use events::{Events, State, Which};
 pub(crate) use import::Import;
 pub(crate) use subscription::Subscription;
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// One subscription: its story, the switch over its charges, its end
     #[command(subcommand)]
     Subscription(Subscription),
+    /// Erase a customer who asks for it
+    #[command(subcommand)]
+    Customer(Customer),
     /// The switch over all charges
     #[command(subcommand)]
     Charging(Charging),

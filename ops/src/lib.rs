@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod charging;
 pub mod clock;
+pub mod customer;
 pub mod end;
 pub mod error;
 pub mod events;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use ops::{
-    OpsError, charging, clock, end, import, instance, invoices,
+    OpsError, charging, clock, customer, end, import, instance, invoices,
     jobs::{self, JobsWanted},
     migrate, moment, operator,
     plans::{self, PlanChange},
@@ -39,6 +39,10 @@ impl Session {
             }
             cli::Command::Jobs(command) => self.jobs(conn, command).await,
             cli::Command::Subscription(command) => self.subscription(conn, command).await,
+            cli::Command::Customer(cli::Customer::Erase { who, dry_run }) => {
+                let now = moment::now(conn).await?;
+                self.text(&customer::erase(conn, &who, dry_run, &self.actor, now).await?)
+            }
             cli::Command::Charging(command) => self.charging(conn, command).await,
             cli::Command::Instance(cli::Instance::Show) => self.text(&instance::show(conn).await?),
             cli::Command::Instance(cli::Instance::Release) => self.text(&instance::release(conn).await?),

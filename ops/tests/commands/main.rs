@@ -5,6 +5,8 @@ mod charging;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod customer;
+#[cfg(test)]
 mod end;
 #[cfg(test)]
 mod events;

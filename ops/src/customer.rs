@@ -1,0 +1,81 @@
+//! Erasing a customer who asks for it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use common::{
+    commands::erase_customer::{EraseError, Erased, erase_customer},
+    store::erasures,
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::OpsError;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    #[serde(flatten)]
+    pub erased: Erased,
+    /// True: it would be so; nothing was written.
+    pub dry_run: bool,
+}
+
+impl From<EraseError> for OpsError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::Refused(why) => Self::Refused(format!("the customer cannot be erased yet: {why}")),
+            EraseError::Store(error) => Self::Store(error),
+            EraseError::Queue(error) => Self::Queue(error),
+        }
+    }
+}
+
+/// Erases the customer of this user id or e-mail address. Running it again erases what has come since.
+pub async fn erase(
+    conn: &mut PgConnection,
+    who: &str,
+    dry_run: bool,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Erasure, OpsError> {
+    let (id, who) = (Uuid::try_parse(who.trim()).ok(), who.trim());
+    let found = erasures::users_called(conn, id, Some(who)).await?;
+    let user_id = match found.as_slice() {
+        [one] => *one,
+        [] => return Err(OpsError::NotFound(format!("there is no customer {who}"))),
+        several => {
+            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let ids = ids.join(", ");
+            return Err(OpsError::Refused(format!("several customers have that address; name one: {ids}")));
+        }
+    };
+    let mut tx = conn.begin().await?;
+    let erased = erase_customer(&mut tx, user_id, actor, now).await?;
+    if dry_run {
+        tx.rollback().await?;
+    } else {
+        tx.commit().await?;
+    }
+    Ok(Erasure { erased, dry_run })
+}
+
+impl fmt::Display for Erasure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let it = &self.erased;
+        let how = match (it.changed, self.dry_run) {
+            (_, true) => "would be erased; nothing was written",
+            (true, false) => "is erased",
+            (false, false) => "was erased before",
+        };
+        writeln!(f, "customer {} {how}", it.user_id)?;
+        writeln!(
+            f,
+            "  {} subscriptions, {} e-mails, {} webhooks, {} entries in their own words",
+            it.subscriptions, it.emails, it.webhooks, it.diary_entries
+        )?;
+        writeln!(f, "  {} billing keys are deleted at Toss by a worker", it.billing_keys)?;
+        writeln!(f, "  payments, invoices and refunds are kept")
+    }
+}
