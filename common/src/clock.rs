@@ -7,11 +7,12 @@ use std::sync::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Tells the time, in UTC. Cheap to clone; clones of a test clock move together.
+/// Tells the time, in UTC. Cheap to clone; clones of a test clock or of a standing one move together.
 #[derive(Debug, Clone)]
 pub enum Clock {
     System,
     Test(TestClock),
+    Standing(StandingClock),
 }
 
 /// Runs with the machine's clock, ahead of it by an offset that is kept in the database.
@@ -19,6 +20,13 @@ pub enum Clock {
 pub struct TestClock {
     offset_ms: Arc<AtomicI64>,
     moves: Arc<AtomicI64>,
+}
+
+/// Stands still until it is set: for a simulation, whose story must not depend on how fast a machine is.
+#[derive(Debug, Clone, Default)]
+pub struct StandingClock {
+    /// Microseconds since 1970.
+    at: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -29,6 +37,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => machine_time(),
+            Self::Standing(standing) => standing.now(),
             Self::Test(test) => {
                 machine_time() + TimeDelta::milliseconds(test.offset_ms.load(Ordering::Acquire))
             }
@@ -49,6 +58,16 @@ impl TestClock {
     }
 }
 
+impl StandingClock {
+    pub fn set(&self, at: DateTime<Utc>) {
+        self.at.store(at.timestamp_micros(), Ordering::Release);
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.at.load(Ordering::Acquire)).unwrap_or_default()
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place where the machine's time is read")]
 pub(crate) fn machine_time() -> DateTime<Utc> {
     Utc::now()
@@ -66,5 +85,14 @@ mod tests {
         assert!(!clock.follow(TimeDelta::days(31).num_milliseconds(), 1));
         assert!(a.now() - machine_time() > TimeDelta::days(30));
         assert!((a.now() - b.now()).abs() < TimeDelta::minutes(1));
+    }
+    #[test]
+    fn a_standing_clock_tells_what_it_was_set_to() {
+        let standing = StandingClock::default();
+        let clock = Clock::Standing(standing.clone());
+        assert_eq!(clock.now(), DateTime::<Utc>::UNIX_EPOCH);
+        let at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::microseconds(1_700_000_000_000_001);
+        standing.set(at);
+        assert_eq!(clock.now(), at);
     }
 }

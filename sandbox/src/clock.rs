@@ -4,24 +4,32 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 const KST_EAST_OF_UTC: TimeDelta = TimeDelta::seconds(9 * 3600);
 
-/// Starts at the given instant, or at the machine's time, and runs on.
+/// Starts at the given instant, or at the machine's time, and runs on unless it is stopped.
 #[derive(Debug)]
 pub(crate) struct Clock {
     offset: TimeDelta,
+    stands_at: Option<DateTime<Utc>>,
 }
 
 impl Clock {
     pub(crate) fn starting_at(start: Option<DateTime<Utc>>) -> Self {
         let offset = start.map_or_else(TimeDelta::zero, |at| at - machine_now());
-        Self { offset }
+        Self { offset, stands_at: None }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        machine_now().checked_add_signed(self.offset).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let runs = || machine_now().checked_add_signed(self.offset).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.stands_at.unwrap_or_else(runs)
+    }
+
+    /// From now on it stands still, here.
+    pub(crate) fn stop(&mut self, at: DateTime<Utc>) {
+        self.stands_at = Some(at);
     }
 
     pub(crate) fn set(&mut self, at: DateTime<Utc>) {
         self.offset = at - machine_now();
+        self.stands_at = None;
     }
 
     /// False, and nothing changed, when the result would lie beyond the year 9999.

@@ -77,7 +77,7 @@ fn environment(config: Config) -> anyhow::Result<Env> {
 /// A moved clock makes jobs due without a NOTIFY: look sooner then.
 fn poll_interval(clock: &Clock) -> Duration {
     match clock {
-        Clock::System => Duration::from_secs(2),
+        Clock::System | Clock::Standing(_) => Duration::from_secs(2),
         Clock::Test(_) => Duration::from_millis(300),
     }
 }

@@ -130,6 +130,16 @@ impl Script {
         Ok(now)
     }
 
+    /// Sets the virtual clock, which stands still there: for tests that must not depend on how fast a machine is.
+    pub fn stop_clock(&self, at: DateTime<Utc>) {
+        {
+            let mut world = self.lock();
+            world.clock.stop(at);
+            world.settle();
+        }
+        self.ring();
+    }
+
     /// Moves the virtual clock; payments expire and webhooks are retried accordingly.
     pub fn advance(&self, by: TimeDelta) -> Result<DateTime<Utc>, Refusal> {
         let now = {
