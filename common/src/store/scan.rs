@@ -71,6 +71,7 @@ pub async fn untried_invoices(
          where invoice.subscription_id = any ($1) and invoice.status = 'open' and invoice.held_since is null
            and invoice.period_no > 0 and invoice.next_attempt_at is null
            and not exists (select from payments where payments.invoice_id = invoice.id)
+         order by invoice.subscription_id, invoice.period_no
         "#,
         subscriptions,
     )
