@@ -138,7 +138,7 @@ pub async fn complete(
 pub async fn fail(
     conn: &mut PgConnection,
     id: Uuid,
-    code: &str,
+    code: Option<&str>,
     message: &str,
     trace_id: Option<&str>,
     now: DateTime<Utc>,

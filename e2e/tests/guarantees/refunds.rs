@@ -109,6 +109,36 @@ async fn a_refund_whose_answer_is_lost_is_made_once(pool: PgPool) {
     }
 }
 
+/// Its key is dead by then: nothing is sent again, but what the gateway lists is booked, and what it does not list is over.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_that_is_unknown_for_two_weeks_is_looked_for_and_then_has_an_end(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let made = world.subscriber_called("ORDER_1", Cycle::Monthly).await;
+    let lost = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
+    for (id, effect) in [(made, Effect::ApproveThenCut), (lost, Effect::Error500NotApproved)] {
+        world.sandbox.fault(Fault::next(Operation::Cancel, effect)).unwrap();
+        refund(&world, id, None, None).await.unwrap();
+        world.run_due_jobs().await;
+    }
+    world.advance(TimeDelta::days(15));
+    world.settle().await;
+    assert_eq!(world.story(made).await.statuses(), ["refunded"]);
+    assert_eq!(world.story(lost).await.statuses(), ["completed"]);
+    let jobs = jobs_so_far(&world).await;
+    world.advance(TimeDelta::hours(1));
+    world.settle().await;
+    assert_eq!(jobs_so_far(&world).await, jobs, "the sweep has nothing to do");
+    refund(&world, lost, None, None).await.unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(world.story(lost).await.statuses(), ["refunded"]);
+    assert_eq!((world.net(made).await, world.net(lost).await), (0, 0));
+}
+
+async fn jobs_so_far(world: &World) -> i64 {
+    let sql = "select count(*) from jobs where kind = 'refund-payment'";
+    sqlx::query_scalar(sql).fetch_one(&world.pool).await.unwrap()
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn a_refund_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;

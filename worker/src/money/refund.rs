@@ -1,6 +1,6 @@
 //! One step of one refund: commit that it is sent, ask the gateway, record what it said. An unknown one is looked for
-//! among the payment's cancels, and only when it is not there sent again under the same key; after 14 days a person
-//! decides.
+//! among the payment's cancels, and only when it is not there sent again under the same key; what is not there after 14
+//! days has failed, and a person decides.
 //!
 //! What a death leaves behind, line by line: before the intent's commit, a refund that was not sent; from then until the
 //! outcome's commit, one that looks sent, so it is looked for first, and what is sent again carries the old key and the
@@ -47,21 +47,36 @@ pub(crate) async fn advance_refund(env: &Env, lease: &Lease, refund_id: Uuid) ->
         return Err(JobError::new("a refund of a payment that does not exist"));
     };
     tracing::Span::current().record("payment.id", tracing::field::display(payment.id));
-    if refund.first_sent_at.is_some_and(|first| now - first >= KEY_LIFETIME) {
-        alarm::raise("refund_unknown");
-        let error = "unknown for 14 days; its key has expired: look the payment up at Toss by hand";
-        return Ok(Ran::Finish(Finish::Fail(error.into())));
-    }
+    let key_is_dead = refund.first_sent_at.is_some_and(|first| now - first >= KEY_LIFETIME);
     let back = refunds::completed_of(&mut tx, payment.id).await?;
     let booked = refund_requests::transactions_of(&mut tx, payment.id).await?;
-    refunds::mark_sent(&mut tx, refund.id, now).await?;
+    if !key_is_dead {
+        refunds::mark_sent(&mut tx, refund.id, now).await?;
+    }
     tx.commit().await?;
     crash::point("after_refund_intent");
     let left = payment.amount.less(back).unwrap_or(common::domain::money::Won::ZERO);
     let call = Call { env, payment: &payment, refund: &refund, left: left.get().into(), booked: &booked };
-    let answer = call.answer().await?;
+    let answer = if key_is_dead { call.look_for_it().await } else { Some(call.answer().await?) };
     crash::point("after_refund_call");
-    record(env, lease, &refund, &payment, answer).await
+    match answer {
+        Some(answer) => record(env, lease, &refund, &payment, answer).await,
+        None => never_made(env, lease, &refund, &payment).await,
+    }
+}
+
+/// After all this time the gateway does not list it, and its key would not keep a second one from being made: nothing
+/// went back, and it is asked for anew or not at all.
+async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Attempt) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    subscriptions::lock(&mut tx, payment.subscription_id).await?.ok_or(RecordError::Vanished)?;
+    let why = "unknown for 14 days, and Toss does not list it: nothing went back";
+    refunds::fail(&mut tx, refund.id, None, why, None, now).await?;
+    common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
+    alarm::raise("refund_unknown");
+    tracing::error!(refund.id = %refund.id, payment.id = %payment.id, why);
+    Ok(Ran::Committed(lease.commit(tx, Finish::Fail(why.into()), now).await?))
 }
 
 /// All that asking about one refund takes.
@@ -162,7 +177,7 @@ async fn record(
         }
         CancelOutcome::Refused(refusal) => {
             let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
-            refunds::fail(&mut tx, refund.id, code, message, refusal.trace_id.as_deref(), now).await?;
+            refunds::fail(&mut tx, refund.id, Some(code), message, refusal.trace_id.as_deref(), now).await?;
             common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
             alarm::raise("refund_refused");
             tracing::error!(refund.id = %refund.id, toss.code = code, subscription.id = %subscription_ref(subscription.id), "a refund was refused");
