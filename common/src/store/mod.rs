@@ -26,6 +26,7 @@ pub mod refund_requests;
 pub mod refunds;
 pub mod registrations;
 pub mod retired_keys;
+pub mod review;
 pub mod scan;
 pub mod settings;
 pub mod story;

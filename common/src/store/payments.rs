@@ -254,18 +254,6 @@ pub async fn unknown(
     one_row("keep an unknown outcome", &done)
 }
 
-/// A person has to look at it from now on.
-pub async fn put_in_review(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        "update payments set review_since = coalesce(review_since, $2) where id = $1 and status = 'unknown'",
-        id,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    one_row("put a payment in review", &done)
-}
-
 /// Withdraws an attempt that was certainly never sent. Not a decline: it counts nothing.
 pub async fn withdraw(
     conn: &mut PgConnection,

@@ -1,5 +1,6 @@
 //! What stops charges that should not be made: a broken gateway, an absurd rate of declines, a copied database.
 
+use chrono::TimeDelta;
 use common::{
     domain::{calendar::Cycle, subscription::SubscriptionStatus},
     store::{
@@ -43,6 +44,36 @@ async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(p
 
     assert!(world.sandbox.remove_fault(broken));
     world.live(1).await;
+    for id in &ids {
+        assert_eq!(world.net(*id).await, 2 * 9_900);
+    }
+}
+
+/// While nobody may ask, no answer comes that would say so.
+#[sqlx::test(migrations = "../migrations")]
+async fn what_is_unknown_for_a_day_is_put_before_a_person_although_toss_is_left_alone(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let ids = subscribers(&world, 12).await;
+    world.live_until("2026-12-21").await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut).times(1_000_000)).unwrap();
+    world
+        .sandbox
+        .fault(Fault::next(Operation::Lookup, Effect::Error500NotApproved).times(1_000_000))
+        .unwrap();
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    for _ in 0..25 * 12 {
+        world.advance(TimeDelta::minutes(5));
+        world.run_due_jobs().await;
+    }
+    let unseen = "select count(*) from payments where review_since is null and unknown_since < $1";
+    let a_day_ago = world.now() - TimeDelta::hours(24) - TimeDelta::minutes(10);
+    let unseen: i64 = sqlx::query_scalar(unseen).bind(a_day_ago).fetch_one(&world.pool).await.unwrap();
+    let seen = "select count(*) from payments where review_since is not null";
+    let seen: i64 = sqlx::query_scalar(seen).fetch_one(&world.pool).await.unwrap();
+    assert_eq!((unseen, seen), (0, 10));
+    world.sandbox.clear_faults();
+    world.live(2).await;
     for id in &ids {
         assert_eq!(world.net(*id).await, 2 * 9_900);
     }

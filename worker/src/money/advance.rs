@@ -40,6 +40,7 @@ pub(crate) async fn advance(
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
     if let Some(finish) = gate::closed(env).await? {
+        record::review_if_overdue(env, invoice_id).await?;
         return Ok(Ran::Finish(finish));
     }
     let now = env.clock.now();

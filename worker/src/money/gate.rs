@@ -46,8 +46,8 @@ pub(crate) async fn closed(env: &Env) -> Result<Option<Finish>, JobError> {
     };
     Ok(Some(Finish::Snooze {
         reason: "Toss does not work at present: nothing is asked, no try is spent".into(),
-        // Not all at once when it opens.
-        run_at: until + TimeDelta::milliseconds(rand::random_range(0..5_000)),
+        // Not all at once when it opens: over five seconds, by the fraction of the second in which each came.
+        run_at: until + TimeDelta::microseconds(i64::from(now.timestamp_subsec_micros()) * 5),
     }))
 }
 

@@ -7,14 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, QueueError, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, PaymentKind, PaymentStatus},
+        attempt::{Attempt, PaymentKind, PaymentStatus, REVIEW_AFTER},
         outcome::{Doubt, NotAttempted, Outcome},
     },
     id::new_key,
     outbox::OutboxError,
-    store::{StoreError, database_is_away, payments},
+    store::{StoreError, database_is_away, payments, review},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{alarm, decline, facts::Locked, gate, paid};
 use crate::{crash, env::Env};
@@ -184,10 +185,23 @@ async fn unknown(
     let since = attempt.unknown_since.unwrap_or(now);
     let waiting = Attempt { status: PaymentStatus::Unknown, unknown_since: Some(since), ..attempt.clone() };
     if waiting.is_for_review(now) && attempt.review_since.is_none() {
-        payments::put_in_review(conn, attempt.id, now).await?;
-        alarm::raise("payment_in_review");
-        tracing::error!(payment.id = %attempt.id, order.id = attempt.order_id, "unknown for 24 h: a person has to look");
+        review::put(conn, attempt.id, now).await?;
+        call_a_person(attempt.id);
     }
     let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
     Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
+}
+
+/// While the gateway does not work nobody is asked, and no answer comes that would put an attempt in review.
+pub(super) async fn review_if_overdue(env: &Env, invoice_id: Uuid) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let mut conn = env.pool.acquire().await?;
+    let overdue = review::put_overdue(&mut conn, invoice_id, now - REVIEW_AFTER, now).await?;
+    overdue.into_iter().for_each(call_a_person);
+    Ok(())
+}
+
+fn call_a_person(payment_id: Uuid) {
+    alarm::raise("payment_in_review");
+    tracing::error!(payment.id = %payment_id, "unknown for 24 h: a person has to look");
 }
