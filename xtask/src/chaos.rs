@@ -1,11 +1,12 @@
-//! `cargo xtask chaos`: real processes under a lying bank are killed again and again, then the books are compared.
+//! `cargo xtask chaos`: real processes under a lying bank are killed again and again, then the books are compared; or, with
+//! `--seeds` or `--seed`, the same in one process, step by step, so that what went wrong can be seen again.
 
 use std::process::Command;
 
 use clap::Args;
 
 use crate::driver;
-use crate::postgres::{Cluster, Purpose};
+use crate::postgres::{Cluster, Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
@@ -24,9 +25,18 @@ pub(crate) struct Options {
     /// Print the figures as JSON only
     #[arg(long)]
     json: bool,
+    /// Instead of real processes, so many seeds of the simulation
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first seed of the simulation; without --seeds only this one, and it tells its story
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    if options.seeds.is_some() || options.seed.is_some() {
+        return simulate(options, project, stop);
+    }
     let _only_one = project.lock("chaos")?;
     // Not the one of DATABASE_URL: this one is crashed again and again.
     let cluster = Cluster::start(project, Purpose::Chaos)?;
@@ -52,4 +62,17 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
         chaos.arg("--json");
     }
     process::run(&mut chaos, stop)
+}
+
+fn simulate(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let server = Postgres::open(project, Purpose::Tests)?;
+    let mut test = project.cargo();
+    test.args(["test", "--package", "e2e", "--test", "simulation", "--", "--nocapture", "whatever"]);
+    test.env("DATABASE_URL", server.url.secret());
+    for (name, value) in [("SEEDS", options.seeds), ("SEED", options.seed)] {
+        if let Some(value) = value {
+            test.env(name, value.to_string());
+        }
+    }
+    process::run(&mut test, stop)
 }

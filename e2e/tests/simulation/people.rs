@@ -1,0 +1,168 @@
+//! What people do: subscribe, cancel, take that back, lose and mend cards; and somebody deletes rows of the job table.
+
+use common::{
+    commands::{
+        cancel::{Wish, cancel_subscription},
+        confirm::{Confirmation, record_confirmation},
+        resume,
+    },
+    domain::calendar::Cycle,
+    store::plans,
+};
+use sandbox::{FailedChargeLookup, Purchase};
+use uuid::Uuid;
+use worker::env::Env;
+
+use crate::{life::Life, process::Task};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Customer {
+    pub(crate) subscription_id: Uuid,
+    pub(crate) customer_key: String,
+}
+
+impl Life<'_> {
+    /// What Toss leaves open, this gateway has decided one way.
+    pub(crate) fn choose_a_gateway(&mut self) {
+        let aborted = self.dice.percent(40.0);
+        let bound = self.dice.percent(15.0);
+        let key = !self.dice.percent(8.0);
+        let told = self.dice.percent(70.0);
+        self.bench.sandbox.set_switches(|switches| {
+            if aborted {
+                switches.failed_charge_lookup = FailedChargeLookup::Aborted;
+            }
+            switches.bind_server_errors = bound;
+            switches.confirm_billing_key = key;
+            switches.billing_cancel_webhook = told;
+        });
+        self.story.tell(format!(
+            "declines read back: {aborted}; 5xx bound to keys: {bound}; confirmations give billing keys: {key}; \
+             refunds are told: {told}"
+        ));
+    }
+
+    pub(crate) async fn sign_up(&mut self, number: i64) {
+        let order_id = format!("ORDER_{number}");
+        let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, order_id.as_bytes());
+        let customer_key = user_id.to_string();
+        let cycle = self.dice.weighted(&[(5, Cycle::Monthly), (1, Cycle::Yearly)]);
+        let plan = self.dice.pick(&["personal", "pro"]);
+        let mut tx = self.bench.desk().begin().await.unwrap();
+        let price = plans::find(&mut tx, plan).await.unwrap().unwrap().price(cycle);
+        let purchase = Purchase::new(&order_id, price.get().into()).customer(&customer_key);
+        let open = self.bench.sandbox.pay(purchase).unwrap();
+        let asked = Confirmation {
+            user_id,
+            payment_key: open.payment_key,
+            order_id,
+            amount: price,
+            plan: plan.to_owned(),
+            cycle,
+            customer_key: customer_key.clone(),
+            customer_email: format!("user{number}@example.com"),
+            customer_name: "홍길동".to_owned(),
+        };
+        let attempt = record_confirmation(&mut tx, &asked, self.bench.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.customers.push(Customer { subscription_id: attempt.subscription_id, customer_key });
+        self.story.tell(format!("s{number} subscribes: {plan} {cycle}"));
+    }
+
+    /// Between two moments.
+    pub(crate) async fn whims(&mut self) {
+        if self.dice.percent(12.0) {
+            let customer = self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1);
+            let card = self.dice.weighted(&[
+                (5, "pays"),
+                (4, "REJECT_CARD_PAYMENT"),
+                (1, "EXCEED_MAX_PAYMENT_AMOUNT"),
+                (1, "INVALID_STOPPED_CARD"),
+            ]);
+            self.story.tell(format!("the card of s{customer}: {card}"));
+            let key = self.customers[usize::try_from(customer).unwrap()].customer_key.clone();
+            self.bench.sandbox.set_customer(&key, card.to_owned().into());
+        }
+        match self.dice.between(0, 99) {
+            0..2 => self.switch_charging(false).await,
+            2..4 => self.pause_somebody().await,
+            4..14 => {
+                self.switch_charging(true).await;
+                self.resume_everybody().await;
+            }
+            14..24 => self.decide_held_periods().await,
+            24..44 => self.help_parked_jobs().await,
+            44..48 => self.is_away = true,
+            48..70 => self.is_away = false,
+            _ => {}
+        }
+    }
+
+    pub(crate) async fn calm_down(&mut self) {
+        for customer in &self.customers {
+            self.bench.sandbox.set_customer(&customer.customer_key, sandbox::Outcome::Pays);
+        }
+        self.bench.sandbox.clear_faults();
+        self.is_away = false;
+        self.switch_charging(true).await;
+        self.resume_everybody().await;
+        self.help_parked_jobs().await;
+        self.decide_held_periods().await;
+        self.all_events_arrive().await;
+    }
+
+    /// Any rows, whatever their state, but for those that a process is just writing.
+    pub(crate) async fn delete_jobs(&mut self) {
+        let every = self.dice.pick(&[1_i64, 2, 3, 5]);
+        let rest = self.dice.between(0, every - 1);
+        let gone: Vec<String> = sqlx::query_scalar(
+            "delete from jobs where id in (select id from jobs where id % $1 = $2 for update skip locked)
+             returning kind || ' ' || state",
+        )
+        .bind(every)
+        .bind(rest)
+        .fetch_all(self.bench.desk())
+        .await
+        .unwrap();
+        self.lost_jobs |= !gone.is_empty();
+        self.mail_deaths += gone.iter().filter(|one| *one == "send-email running").count();
+        self.story.tell(format!("{} rows of the job table are deleted", gone.len()));
+    }
+
+    /// Some customer wants to cancel, or to take that back; the task that does it.
+    pub(crate) fn somebody_cancels(&mut self, env: &Env) -> (String, Task) {
+        let number = self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1);
+        let id = self.customers[usize::try_from(number).unwrap()].subscription_id;
+        let (env, back) = (env.clone(), self.dice.percent(40.0));
+        let task = async move {
+            let done = if back { resume(&env, id).await } else { cancel(&env, id).await };
+            done.map_or_else(|error| error.to_string(), |()| "so it is".to_owned())
+        };
+        let what = if back { "takes the cancel back" } else { "cancels" };
+        (format!("s{number} {what}"), Box::pin(task))
+    }
+}
+
+/// With what is on record at that moment, in the same commit.
+async fn cancel(env: &Env, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = env.pool.begin().await?;
+    let wish = Wish { subscription_id: id, user_id: None, actor: "customer:simulation", reason: "변심" };
+    cancel_subscription(&mut tx, &env.brand, wish, env.clock.now()).await?;
+    let farewell = sqlx::query(
+        "insert into remembered.farewells (subscription_id, order_id, was_sent)
+         select $1, null, false
+         union all select $1, order_id, status in ('pending', 'unknown') and sent_at is not null
+           from payments where subscription_id = $1",
+    );
+    farewell.bind(id).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn resume(env: &Env, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = env.pool.begin().await?;
+    let wish = resume::Wish { subscription_id: id, user_id: None, actor: "customer:simulation" };
+    resume::resume_subscription(&mut tx, wish, env.clock.now()).await?;
+    let farewell = sqlx::query("delete from remembered.farewells where subscription_id = $1");
+    farewell.bind(id).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
