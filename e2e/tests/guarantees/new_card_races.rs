@@ -72,6 +72,7 @@ async fn a_charge_in_flight_with_the_old_card_is_settled_before_the_new_one_move
     world.settle().await;
     assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
     let card = new_card(&world, id, OTHER).await;
+    assert_eq!(card.status, RegistrationStatus::Issued);
     minutes(&mut world, 10).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
     assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
@@ -112,4 +113,21 @@ async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPo
     assert_eq!(world.story(neighbour).await.statuses(), ["completed", "completed"]);
     // Both renewals and the first payment of the one; the other paid its first under its own name.
     assert_eq!(world.net(id).await, 3 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_that_died_with_its_worker_and_is_gone_at_toss_is_told_as_lost(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let card = register(&world, id, "bln_used_by_the_request_that_nobody_heard_of").await.unwrap();
+    // As a worker leaves it that dies during the call.
+    sqlx::query("update card_registrations set sent_at = $1, first_sent_at = $1")
+        .bind(world.now())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(read(&world, card.id).await.toss_code.as_deref(), Some("REGISTRATION_LOST"));
+    assert!(world.subjects().contains(&"집체크 결제 카드 등록 안내".to_owned()));
+    assert_eq!(world.net(id).await, 9_900);
 }
