@@ -9,7 +9,7 @@ use common::{
     id::{parse_subscription_ref, subscription_ref},
     store::{
         events::{self, Event},
-        story::{self, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+        story::{self, CardLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
         subscriptions,
     },
 };
@@ -32,6 +32,7 @@ pub struct Story {
     pub invoices: Vec<InvoiceLine>,
     pub payments: Vec<PaymentLine>,
     pub refunds: Vec<RefundLine>,
+    pub cards: Vec<CardLine>,
     pub emails: Vec<EmailLine>,
     pub jobs: Vec<JobView>,
     pub events: Vec<Event>,
@@ -79,6 +80,7 @@ pub async fn show(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
         invoices: story::invoices(conn, id).await?,
         payments: story::payments(conn, id).await?,
         refunds: story::refunds(conn, id).await?,
+        cards: story::cards(conn, id).await?,
         emails: story::emails(conn, id).await?,
         jobs,
         events: events::of_subscription(conn, id).await?,

@@ -5,7 +5,7 @@ use std::fmt;
 use common::{
     domain::calendar::seoul_date,
     store::events::Event,
-    store::story::{EmailLine, InvoiceLine, PaymentLine, RefundLine},
+    store::story::{CardLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
 };
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ impl fmt::Display for Story {
             ("INVOICES", invoices(&self.invoices)),
             ("PAYMENTS", payments(&self.payments)),
             ("REFUNDS", refunds(&self.refunds)),
+            ("CARDS", cards(&self.cards)),
             ("E-MAILS", emails(&self.emails)),
         ];
         for (title, table) in sections {
@@ -146,6 +147,23 @@ fn refunds(lines: &[RefundLine]) -> Table {
             line.requested_by.clone(),
             or_dash(line.toss_code.as_deref()),
             line.reason.clone(),
+        ]);
+    }
+    table
+}
+
+fn cards(lines: &[CardLine]) -> Table {
+    let mut table =
+        Table::new(&["REGISTERED", "CARD", "STATUS", "SETTLED", "PAYMENT", "TOSS CODE", "MESSAGE"]);
+    for line in lines {
+        table.row([
+            seoul(line.created_at),
+            or_dash(line.card_number.as_deref()),
+            line.status.clone(),
+            seoul_or_dash(line.settled_at),
+            line.payment_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            or_dash(line.toss_code.as_deref()),
+            line.toss_message.clone().unwrap_or_default(),
         ]);
     }
     table

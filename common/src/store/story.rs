@@ -1,4 +1,4 @@
-//! What people read of a subscription: its invoices, attempts, refunds and e-mails as they stand in the tables.
+//! What people read of a subscription: its invoices, attempts, refunds, cards and e-mails as they stand in the tables.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -68,6 +68,22 @@ pub struct RefundLine {
     pub toss_code: Option<String>,
     pub toss_message: Option<String>,
     pub toss_trace_id: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+/// A card that the customer registered, and what became of it. Never a key.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CardLine {
+    pub id: Uuid,
+    pub status: String,
+    /// Masked by the gateway.
+    pub card_number: Option<String>,
+    /// The attempt that proved it, or was to.
+    pub payment_id: Option<Uuid>,
+    pub toss_code: Option<String>,
+    pub toss_message: Option<String>,
     pub created_at: DateTime<Utc>,
     pub settled_at: Option<DateTime<Utc>>,
 }
@@ -164,6 +180,21 @@ pub async fn emails(conn: &mut PgConnection, subscription_id: Uuid) -> Result<Ve
         r#"
         select id, kind, to_address, subject, status, last_error, created_at, settled_at
           from emails where subscription_id = $1 order by created_at, id
+        "#,
+        subscription_id
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(lines)
+}
+
+/// First to last.
+pub async fn cards(conn: &mut PgConnection, subscription_id: Uuid) -> Result<Vec<CardLine>, StoreError> {
+    let lines = sqlx::query_as!(
+        CardLine,
+        r#"
+        select id, status, card_number, payment_id, toss_code, toss_message, created_at, settled_at
+          from card_registrations where subscription_id = $1 order by created_at, id
         "#,
         subscription_id
     )

@@ -1,6 +1,7 @@
 //! The story of a subscription: everything on one screen, except its billing key.
 
 use common::{
+    commands::register_card::{NewCard, register_card},
     id::subscription_ref,
     mail::Rendered,
     outbox::{self, Fact},
@@ -49,6 +50,21 @@ async fn its_e_mails_are_part_of_the_story(pool: PgPool) {
         ("payment_succeeded", "queued")
     );
     assert_eq!(story.jobs.len(), 2, "the e-mail's job, too");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_cards_that_were_registered_are_part_of_the_story_and_their_keys_are_not(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let it = active_subscription(&mut conn).await;
+    let (subscription_id, user_id) = (it.id, it.user_id);
+    let card = NewCard { subscription_id, user_id, auth_key: "bln_secret", customer_key: &it.customer_key };
+    register_card(&mut conn, card, start()).await.unwrap();
+    sqlx::query("update card_registrations set toss_message = 'timeout'").execute(&mut *conn).await.unwrap();
+    let story = subscription::show(&mut conn, it.id, start()).await.unwrap();
+    assert_eq!(story.cards[0].status, "pending");
+    let json = serde_json::to_string(&story).unwrap();
+    assert!(json.contains("timeout") && story.to_string().contains("timeout"), "{story}");
+    assert!(!json.contains("bln_secret") && !story.to_string().contains("bln_secret"), "{story}");
 }
 
 #[sqlx::test(migrations = "../migrations")]
