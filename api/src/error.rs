@@ -11,7 +11,7 @@ use common::{
     store::{StoreError, database_is_away},
 };
 
-use crate::language::Text;
+use crate::{change_problem::ChangeProblem, language::Text};
 
 /// When to try again after the database was away.
 const BACK_IN: Duration = Duration::from_secs(5);
@@ -47,6 +47,8 @@ pub(crate) enum ApiError {
     NotCanceled,
     #[error("the paid period has ended")]
     PeriodEnded,
+    #[error("the change is refused: {}", .0.code())]
+    Change(ChangeProblem),
     #[error("a refund is under way")]
     RefundInProgress,
     #[error("the payment has nothing to give back")]
@@ -109,6 +111,7 @@ impl ApiError {
             | Self::AlreadyEnded
             | Self::NotCanceled
             | Self::PeriodEnded
+            | Self::Change(_)
             | Self::RefundInProgress
             | Self::NotActive
             | Self::RegistrationInProgress

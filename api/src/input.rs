@@ -1,6 +1,7 @@
 //! Checks single fields and names the one that is wrong. What passes fits the database and Toss.
 
 use axum::http::HeaderMap;
+use chrono::NaiveDate;
 use common::domain::{calendar::Cycle, ending::RefundPolicy, money::Won};
 
 use crate::{body::Fields, error::ApiError, language::Text};
@@ -93,6 +94,22 @@ const REFUND_POLICY: Rule = Rule {
     fits: |text| text.parse::<RefundPolicy>().is_ok(),
     words: Text { ko: "항목은 pro_rata 또는 none이어야 합니다", en: "must be pro_rata or none" },
 };
+/// Several paragraphs at most, as they were shown.
+const SHOWN_TEXT: Rule = Rule {
+    least: 1,
+    most: 4000,
+    fits: |text| (REASON.fits)(text) && !text.trim().is_empty(),
+    words: Text { ko: "항목은 1~4000자여야 합니다", en: "must be 1 to 4000 characters" },
+};
+const DATE: Rule = Rule {
+    least: 10,
+    most: 10,
+    fits: |text| text.parse::<NaiveDate>().is_ok(),
+    words: Text {
+        ko: "항목은 2026-12-22 형식의 날짜여야 합니다", en: "must be a date like 2026-12-22"
+    },
+};
+const NOT_OBJECT: Text = Text { ko: "항목은 객체여야 합니다", en: "must be an object" };
 const IDEMPOTENCY_KEY: Rule = Rule {
     least: 1,
     most: 255,
@@ -167,6 +184,25 @@ pub(crate) fn amount(fields: &Fields) -> Result<Won, ApiError> {
     let raw = fields.raw("amount").ok_or(wrong(MISSING))?;
     let won = serde_json::from_str::<i64>(raw).ok().and_then(|won| Won::new(won).ok());
     won.filter(|won| *won > Won::ZERO).ok_or(wrong(NOT_WON))
+}
+
+/// Exactly what the customer was shown.
+pub(crate) fn shown_text(fields: &Fields) -> Result<String, ApiError> {
+    required(fields, "text", &SHOWN_TEXT)
+}
+
+pub(crate) fn effective_date(fields: &Fields) -> Result<NaiveDate, ApiError> {
+    let text = required(fields, "effectiveDate", &DATE)?;
+    text.parse().map_err(|_| ApiError::Invalid { field: "effectiveDate", rule: DATE.words })
+}
+
+/// The fields of an object within the body; none when it was left out.
+pub(crate) fn object(fields: &Fields, name: &'static str) -> Result<Option<Fields>, ApiError> {
+    let Some(raw) = fields.raw(name) else { return Ok(None) };
+    if !raw.starts_with('{') {
+        return Err(ApiError::Invalid { field: name, rule: NOT_OBJECT });
+    }
+    Fields::parse(raw.as_bytes()).map(Some)
 }
 
 /// All that is left when left out.

@@ -112,6 +112,7 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::AlreadyEnded => "already_ended",
         ApiError::NotCanceled => "not_canceled",
         ApiError::PeriodEnded => "period_ended",
+        ApiError::Change(problem) => problem.code(),
         ApiError::RefundInProgress => "refund_in_progress",
         ApiError::NotRefundable => "not_refundable",
         ApiError::IdempotencyConflict => "idempotency_conflict",
@@ -171,6 +172,7 @@ fn sentence(error: &ApiError) -> Text {
             "이용 기간이 끝나 구독을 되돌릴 수 없습니다. 새로 구독해 주세요.",
             "The paid period has ended: subscribe anew.",
         ),
+        ApiError::Change(problem) => problem.sentence(),
         ApiError::RefundInProgress => {
             ("환불이 진행 중입니다. 잠시 후 다시 시도해 주세요.", "A refund is under way. Try again shortly.")
         }

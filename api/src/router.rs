@@ -14,9 +14,11 @@ use crate::{
     body, cors, edge,
     routes::{
         cancel_subscription::cancel_subscription,
+        change_plan::{change_plan, undo_plan_change},
         confirm_payment::confirm_payment,
         confirmation_status::confirmation_status,
         end_subscription::end_subscription,
+        give_consent::give_consent,
         health::{healthz, readyz},
         list_payments::list_payments,
         list_plans::list_plans,
@@ -49,6 +51,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/{id}/end", post(end_subscription))
         .route("/api/subscriptions/{id}/payments", get(list_payments))
         .route("/api/subscriptions/{id}/payment-method", get(payment_method_status).post(register_card))
+        .route("/api/subscriptions/{id}/plan", post(change_plan))
+        .route("/api/subscriptions/{id}/plan/undo", post(undo_plan_change))
+        .route("/api/subscriptions/{id}/consents", post(give_consent))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route(
             "/api/webhooks/toss",

@@ -7,7 +7,13 @@ use common::store::{subscriptions, users};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, auth::Customer, error::ApiError, page::Page, views::SubscriptionView};
+use crate::{
+    app::App,
+    auth::Customer,
+    error::ApiError,
+    page::Page,
+    views::{PendingChangeView, SubscriptionView},
+};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +44,8 @@ pub(crate) async fn list_subscriptions(
     users::make_if_missing(&mut conn, customer.id, now).await?;
     let mut rows = subscriptions::page_of_user(&mut conn, customer.id, page.cursor, page.rows()).await?;
     let next_cursor = page.cut(&mut rows, |it| (it.created_at, it.id));
-    let subscriptions = rows.iter().map(|it| SubscriptionView::of(it, now)).collect();
+    let mut pending = PendingChangeView::of(&mut conn, &rows).await?;
+    let subscriptions =
+        rows.iter().map(|it| SubscriptionView::of(it, now).changing(pending.remove(&it.id))).collect();
     Ok(Json(SubscriptionPage { success: true, subscriptions, next_cursor }))
 }

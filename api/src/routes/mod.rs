@@ -1,9 +1,11 @@
 //! One file per endpoint, named after what it does.
 
 pub(crate) mod cancel_subscription;
+pub(crate) mod change_plan;
 pub(crate) mod confirm_payment;
 pub(crate) mod confirmation_status;
 pub(crate) mod end_subscription;
+pub(crate) mod give_consent;
 pub(crate) mod health;
 pub(crate) mod list_payments;
 pub(crate) mod list_plans;

@@ -11,8 +11,8 @@ use common::{
     id::parse_subscription_ref,
 };
 
-use super::show_subscription::SubscriptionAnswer;
-use crate::{app::App, auth::Customer, error::ApiError, views::SubscriptionView};
+use super::show_subscription::{SubscriptionAnswer, answer};
+use crate::{app::App, auth::Customer, error::ApiError};
 
 /// Takes the cancel of one of the customer's subscriptions back. Nothing is charged before the next date.
 #[utoipa::path(
@@ -37,6 +37,7 @@ pub(crate) async fn resume_subscription(
     let now = app.clock.now();
     let mut tx = app.pool.begin().await?;
     let resumed = resume(&mut tx, wish, now).await?;
+    let answered = answer(&mut tx, &resumed, now).await?;
     tx.commit().await?;
-    Ok(Json(SubscriptionAnswer { success: true, subscription: SubscriptionView::of(&resumed, now) }))
+    Ok(answered)
 }

@@ -6,12 +6,18 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use chrono::{DateTime, Utc};
 use common::{domain::subscription::Subscription, id::parse_subscription_ref, store::subscriptions};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use crate::{app::App, auth::Customer, error::ApiError, views::SubscriptionView};
+use crate::{
+    app::App,
+    auth::Customer,
+    error::ApiError,
+    views::{PendingChangeView, SubscriptionView},
+};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubscriptionAnswer {
@@ -37,7 +43,18 @@ pub(crate) async fn show_subscription(
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let subscription = own(&mut conn, &customer, &id).await?;
-    let view = SubscriptionView::of(&subscription, app.clock.now());
+    answer(&mut conn, &subscription, app.clock.now()).await
+}
+
+/// The subscription with what is pending for it.
+pub(super) async fn answer(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<Json<SubscriptionAnswer>, ApiError> {
+    let pending =
+        PendingChangeView::of(conn, std::slice::from_ref(subscription)).await?.remove(&subscription.id);
+    let view = SubscriptionView::of(subscription, now).changing(pending);
     Ok(Json(SubscriptionAnswer { success: true, subscription: view }))
 }
 

@@ -11,6 +11,8 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::PendingChangeView;
+
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SubscriptionView {
@@ -43,6 +45,9 @@ pub(crate) struct SubscriptionView {
     card: Option<CardView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_action: Option<NextAction>,
+    /// What it becomes at a coming renewal; left out when nothing is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_change: Option<PendingChangeView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,6 +98,12 @@ impl SubscriptionView {
             repair_until: it.repair_until.filter(|_| it.status == S::Incomplete),
             card: has_card.then(|| CardView { number: it.card_number.clone() }),
             next_action: next_action(it),
+            pending_change: None,
         }
+    }
+
+    /// With what is pending for it.
+    pub(crate) fn changing(self, pending_change: Option<PendingChangeView>) -> Self {
+        Self { pending_change, ..self }
     }
 }

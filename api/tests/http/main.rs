@@ -19,6 +19,8 @@ mod lists;
 #[cfg(test)]
 mod new_cards;
 #[cfg(test)]
+mod plan_changes;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod published_keys;

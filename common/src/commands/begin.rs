@@ -73,6 +73,8 @@ fn subscription(new: &NewSubscription<'_>, now: DateTime<Utc>) -> Result<Subscri
         customer_email: new.customer_email.to_owned(),
         customer_name: new.customer_name.to_owned(),
         anchor_on: today,
+        terms_from_no: 0,
+        terms_from_month: 0,
         period_no: 0,
         current_period_start: period.start,
         current_period_end: period.end,

@@ -58,16 +58,27 @@ pub async fn cancel_subscription(
     let before =
         found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(CancelError::NotFound)?;
     cancel(&before)?;
-    subscriptions::cancel(conn, before.id, wish.reason, now).await?;
-    close_invoices(conn, before.id, now).await?;
-    let entry = Entry { actor: wish.actor, what: "subscription.canceled", why: wish.reason };
-    events::append(conn, &before, entry, now).await?;
+    end(conn, &before, wish.actor, wish.reason, now).await?;
     let after = subscriptions::find(conn, before.id).await?.ok_or(CancelError::NotFound)?;
     if before.activated_at.is_some() {
         tell(conn, brand, &after, now).await?;
     }
     tracing::info!(subscription.id = %subscription_ref(after.id), actor = wish.actor, "subscription canceled");
     Ok(after)
+}
+
+/// The subscription is canceled, whoever decided it: nothing is charged from here on. Tells nobody.
+pub(super) async fn end(
+    conn: &mut PgConnection,
+    before: &Subscription,
+    actor: &str,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    subscriptions::cancel(conn, before.id, reason, now).await?;
+    close_invoices(conn, before.id, now).await?;
+    let entry = Entry { actor, what: "subscription.canceled", why: reason };
+    events::append(conn, before, entry, now).await
 }
 
 /// Nothing is owed any more, except where money may be on its way: that invoice waits for its answer.

@@ -2,7 +2,9 @@
 
 mod begin;
 pub mod cancel;
+pub mod change_plan;
 pub mod confirm;
+pub mod consent;
 pub mod deliver_events;
 pub mod end;
 pub mod erase_customer;
@@ -10,4 +12,5 @@ pub mod receive_webhook;
 pub mod refund;
 pub mod register_card;
 pub mod resume;
+pub mod settle_change;
 pub mod subscribe;

@@ -5,8 +5,9 @@ use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::{
-    calendar::{Cycle, OutOfCalendar, Period},
+    calendar::{OutOfCalendar, Period},
     money::Won,
+    rhythm::Rhythm,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -46,17 +47,16 @@ pub struct DuePeriods {
     pub older: Vec<Period>,
 }
 
-/// Which periods after `paid_no` have begun by `today`. None: nothing is due.
+/// Which periods after `paid_no` have begun by `today`, under the terms of `rhythm`. None: nothing is due.
 pub fn due_periods(
-    cycle: Cycle,
-    anchor: NaiveDate,
+    rhythm: Rhythm,
     paid_no: u32,
     today: NaiveDate,
 ) -> Result<Option<DuePeriods>, OutOfCalendar> {
     let mut begun = Vec::new();
-    let mut no = paid_no.checked_add(1).ok_or(OutOfCalendar)?;
+    let mut no = paid_no.checked_add(1).ok_or(OutOfCalendar)?.max(rhythm.from_no);
     loop {
-        let period = cycle.period(anchor, no)?;
+        let period = rhythm.period(no)?;
         if period.start > today {
             break;
         }
@@ -69,14 +69,19 @@ pub fn due_periods(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::calendar::Cycle;
 
     fn date(text: &str) -> NaiveDate {
         text.parse().unwrap()
     }
 
+    fn monthly() -> Rhythm {
+        Rhythm::since(date("2026-11-22"), Cycle::Monthly)
+    }
+
     #[test]
     fn nothing_is_due_the_day_before_and_one_period_on_the_day() {
-        let due = |today| due_periods(Cycle::Monthly, date("2026-11-22"), 0, date(today)).unwrap();
+        let due = |today| due_periods(monthly(), 0, date(today)).unwrap();
         assert_eq!(due("2026-12-21"), None);
         let due = due("2026-12-22").unwrap();
         assert_eq!((due.current.no, due.current.start, due.older), (1, date("2026-12-22"), vec![]));
@@ -84,8 +89,15 @@ mod tests {
 
     #[test]
     fn after_forty_days_of_downtime_one_period_is_charged_and_the_older_one_waits() {
-        let due = due_periods(Cycle::Monthly, date("2026-11-22"), 0, date("2027-01-31")).unwrap().unwrap();
+        let due = due_periods(monthly(), 0, date("2027-01-31")).unwrap().unwrap();
         assert_eq!(due.current.no, 2);
         assert_eq!(due.older.iter().map(|p| p.no).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn periods_before_the_present_terms_are_not_counted_again() {
+        let yearly = monthly().changed(2, Cycle::Yearly).unwrap();
+        let due = due_periods(yearly, 0, date("2027-01-31")).unwrap().unwrap();
+        assert_eq!((due.current.no, due.current.start, due.older), (2, date("2027-01-22"), vec![]));
     }
 }

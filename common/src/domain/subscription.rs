@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     calendar::{Cycle, seoul_date},
     money::Won,
+    rhythm::Rhythm,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -38,6 +39,10 @@ pub struct Subscription {
     pub customer_email: String,
     pub customer_name: String,
     pub anchor_on: NaiveDate,
+    /// The first period under the present plan, cycle and amount.
+    pub terms_from_no: u32,
+    /// In which month after the anchor that period begins.
+    pub terms_from_month: u32,
     pub period_no: u32,
     pub current_period_start: NaiveDate,
     /// First day that is not paid for.
@@ -135,6 +140,12 @@ pub fn resume(
 }
 
 impl Subscription {
+    /// On which days it is charged under its present terms.
+    pub fn rhythm(&self) -> Rhythm {
+        let Self { cycle, anchor_on, terms_from_no, terms_from_month, .. } = *self;
+        Rhythm { cycle, anchor_on, from_no: terms_from_no, from_month: terms_from_month }
+    }
+
     /// First day without access if it ends now, or since it was canceled: the paid period's end, or the day itself
     /// when nothing paid for was running.
     pub fn access_until(&self, now: DateTime<Utc>) -> NaiveDate {
@@ -180,6 +191,8 @@ pub(crate) mod tests {
             customer_email: "user@example.com".into(),
             customer_name: "홍길동".into(),
             anchor_on: start,
+            terms_from_no: 0,
+            terms_from_month: 0,
             period_no: 0,
             current_period_start: start,
             current_period_end: end,

@@ -2,6 +2,7 @@
 
 mod card_needed;
 mod card_replacement;
+mod consent_request;
 mod first_payment_failed;
 mod letter;
 mod links;
@@ -14,6 +15,7 @@ mod renewal_notice;
 mod samples;
 mod subscription_canceled;
 mod subscription_ended;
+mod subscription_lapsed;
 mod subscription_not_begun;
 mod subscription_suspended;
 #[cfg(test)]
@@ -23,6 +25,7 @@ use url::Url;
 
 pub use card_needed::{CardNeeded, card_needed};
 pub use card_replacement::{CardReplacement, card_replacement};
+pub use consent_request::{ConsentRequest, consent_request};
 pub use first_payment_failed::{FirstPaymentFailed, first_payment_failed};
 pub use payment_failed::{PaymentFailed, payment_failed};
 pub use payment_refunded::{PaymentRefunded, payment_refunded};
@@ -30,6 +33,7 @@ pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};
 pub use renewal_notice::{RenewalNotice, renewal_notice};
 pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};
 pub use subscription_ended::{SubscriptionEnded, subscription_ended};
+pub use subscription_lapsed::{SubscriptionLapsed, subscription_lapsed};
 pub use subscription_not_begun::{SubscriptionNotBegun, subscription_not_begun};
 pub use subscription_suspended::{SubscriptionSuspended, subscription_suspended};
 

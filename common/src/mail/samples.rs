@@ -159,6 +159,37 @@ pub(super) fn refunded(customer_name: &str) -> PaymentRefunded<'_> {
     }
 }
 
+pub(super) fn dearer(customer_name: &str) -> ConsentRequest<'_> {
+    ConsentRequest {
+        customer_name,
+        old_plan: "퍼스널",
+        old_cycle: Cycle::Monthly,
+        old_amount: won(9_900),
+        new_plan: "퍼스널",
+        new_cycle: Cycle::Monthly,
+        new_amount: won(11_900),
+        effective_on: date("2027-02-01"),
+        own_wish: false,
+        card_number: Some("43300000****000*"),
+        subscription_ref: SUB,
+    }
+}
+
+pub(super) fn wished(customer_name: &str) -> ConsentRequest<'_> {
+    ConsentRequest { new_plan: "프로", new_amount: won(19_900), own_wish: true, ..dearer(customer_name) }
+}
+
+pub(super) fn lapsed(customer_name: &str) -> SubscriptionLapsed<'_> {
+    SubscriptionLapsed {
+        customer_name,
+        plan_name: "퍼스널",
+        old_amount: won(9_900),
+        new_amount: won(11_900),
+        ended_on: date("2027-02-01"),
+        subscription_ref: SUB,
+    }
+}
+
 /// Each mail there is, in each wording it has.
 pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Rendered)> {
     let cardless =
@@ -183,6 +214,9 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         ("subscription_not_begun", subscription_not_begun(brand, &not_begun(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),
+        ("consent_request", consent_request(brand, &dearer(name))),
+        ("consent_request_own_wish", consent_request(brand, &wished(name))),
+        ("subscription_lapsed", subscription_lapsed(brand, &lapsed(name))),
     ]
     .map(|(kind, mail)| (kind, mail.unwrap()))
     .into()

@@ -47,6 +47,8 @@ fn subjects_are_those_of_the_guide_under_any_brand() {
             "우리집 구독 종료 안내",
             "우리집 구독 신청 취소 안내",
             "우리집 환불 완료",
+            "우리집 요금 변경 동의 요청",
+            "우리집 구독 종료 안내",
         ]
     );
 }
@@ -175,6 +177,20 @@ fn a_cancel_with_nothing_left_to_use_offers_no_undo() {
     let ended = SubscriptionCanceled { has_access: false, ..canceled("홍길동") };
     let mail = subscription_canceled(&brand(), &ended).unwrap();
     assert!(!mail.text.contains("되돌리실") && !mail.text.contains("12월"));
+}
+
+#[test]
+fn a_consent_is_asked_for_by_the_day_before_and_silence_is_said_to_end_it() {
+    for m in [dearer("홍길동"), wished("홍길동")] {
+        let mail = consent_request(&brand(), &m).unwrap();
+        let new = m.new_amount.to_string();
+        for words in ["2027년 1월 31일까지 동의하지 않으시면", "2027년 2월 1일 0시에 종료", "9,900원", &new]
+        {
+            assert!(mail.text.contains(words), "{words}: {}", mail.text);
+        }
+    }
+    let own = consent_request(&brand(), &wished("홍길동")).unwrap();
+    assert!(own.text.contains("변경 신청을 취소하시면 지금 요금으로"));
 }
 
 #[test]

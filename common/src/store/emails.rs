@@ -27,6 +27,7 @@ pub struct NewEmail<'a> {
 pub struct QueuedEmail {
     pub id: Uuid,
     pub kind: String,
+    pub unique_key: String,
     pub subscription_id: Uuid,
     pub to_address: String,
     pub subject: String,
@@ -74,7 +75,8 @@ pub async fn find_queued(conn: &mut PgConnection, id: Uuid) -> Result<Option<Que
     let row = sqlx::query_as!(
         QueuedEmail,
         r#"
-        select id, kind, subscription_id, to_address, subject, body_html, body_text, message_id, send_before, created_at
+        select id, kind, unique_key, subscription_id, to_address, subject, body_html, body_text, message_id, send_before,
+               created_at
           from emails where id = $1 and status = 'queued'
         "#,
         id

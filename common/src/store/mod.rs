@@ -1,6 +1,7 @@
 //! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
 
 pub mod breaks;
+pub mod consents;
 pub mod doubtful_cards;
 pub mod dunning;
 pub mod emails;
@@ -19,6 +20,7 @@ pub mod outgoing_events;
 pub mod payment_keys;
 pub mod payment_methods;
 pub mod payments;
+pub mod plan_changes;
 pub mod plans;
 pub mod processes;
 pub mod reconcile;

@@ -1,23 +1,23 @@
 //! What the daily runs look for: subscriptions to charge and subscriptions to remind, in bounded batches.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, counted, known, won};
-use crate::domain::{calendar::Cycle, money::Won};
+use crate::domain::{money::Won, rhythm::Rhythm};
 
 /// What is needed to bill a due subscription.
 #[derive(Debug, Clone)]
 pub struct Due {
     pub subscription_id: Uuid,
-    pub cycle: Cycle,
-    pub anchor_on: NaiveDate,
+    pub rhythm: Rhythm,
     pub period_no: u32,
     pub amount: Won,
 }
 
-/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`.
+/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`. Those whose terms
+/// are about to change are left out until that is settled.
 pub async fn due_batch(
     conn: &mut PgConnection,
     until: DateTime<Utc>,
@@ -26,9 +26,12 @@ pub async fn due_batch(
 ) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id, billing_cycle, anchor_on, period_no, amount
+        select id, billing_cycle, anchor_on, terms_from_no, terms_from_month, period_no, amount
           from subscriptions
          where status = 'active' and next_billing_date <= $1 and id > $2 and charging_paused_at is null
+           and not exists (select from plan_changes change
+                            where change.subscription_id = subscriptions.id and change.status = 'pending'
+                              and change.effective_on <= ($1 at time zone 'Asia/Seoul')::date)
          order by id
          limit $3
         "#,
@@ -42,8 +45,12 @@ pub async fn due_batch(
         .map(|row| {
             Ok(Due {
                 subscription_id: row.id,
-                cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
-                anchor_on: row.anchor_on,
+                rhythm: Rhythm {
+                    cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
+                    anchor_on: row.anchor_on,
+                    from_no: counted("subscriptions", "terms_from_no", row.terms_from_no)?,
+                    from_month: counted("subscriptions", "terms_from_month", row.terms_from_month)?,
+                },
                 period_no: counted("subscriptions", "period_no", row.period_no)?,
                 amount: won("subscriptions", "amount", row.amount)?,
             })

@@ -20,7 +20,7 @@ async fn fenced(pool: PgPool) -> (World, Uuid) {
     (world, id)
 }
 
-async fn run(world: &World, sql: &'static str) -> Result<u64, String> {
+pub(crate) async fn run(world: &World, sql: &'static str) -> Result<u64, String> {
     match sqlx::raw_sql(sql).execute(&world.pool).await {
         Ok(done) => Ok(done.rows_affected()),
         Err(sqlx::Error::Database(error)) => Err(error.constraint().unwrap_or("no constraint").to_owned()),
@@ -28,7 +28,7 @@ async fn run(world: &World, sql: &'static str) -> Result<u64, String> {
     }
 }
 
-async fn refused(world: &World, sql: &'static str, fence: &str) {
+pub(crate) async fn refused(world: &World, sql: &'static str, fence: &str) {
     assert_eq!(run(world, sql).await, Err(fence.to_owned()), "{sql}");
 }
 

@@ -8,6 +8,8 @@ mod cancel;
 #[cfg(test)]
 mod card_window;
 #[cfg(test)]
+mod consent_fences;
+#[cfg(test)]
 mod dunning;
 #[cfg(test)]
 mod end;
@@ -38,6 +40,10 @@ mod new_card_races;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod plan_change_races;
+#[cfg(test)]
+mod plan_changes;
+#[cfg(test)]
 mod postman;
 #[cfg(test)]
 mod receiver;
@@ -55,5 +61,7 @@ mod subscribe;
 mod subscribe_lost;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod wishes;
 #[cfg(test)]
 mod world;

@@ -6,6 +6,7 @@ use common::{
     commands::{
         cancel::{Wish, cancel_subscription},
         confirm::{Confirmation, record_confirmation},
+        resume,
     },
     domain::{
         attempt::Attempt,
@@ -198,6 +199,14 @@ impl World {
         let canceled = cancel_subscription(&mut tx, &self.env.brand, wish, now).await.unwrap();
         tx.commit().await.unwrap();
         canceled
+    }
+
+    /// Takes a cancel back.
+    pub(crate) async fn resume(&self, id: Uuid) {
+        let mut tx = self.pool.begin().await.unwrap();
+        let wish = resume::Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+        resume::resume_subscription(&mut tx, wish, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn story(&self, id: Uuid) -> Story {

@@ -2,6 +2,7 @@
 
 mod charge_subscription;
 mod confirm_payment;
+mod consent_requests;
 mod delete_billing_key;
 mod deliver_event;
 mod end_incomplete_subscription;
@@ -12,6 +13,7 @@ mod refund_payment;
 mod scan_due_subscriptions;
 mod send_email;
 mod send_renewal_notices;
+mod settle_changes;
 
 pub(crate) use charge_subscription::charge_subscription;
 pub(crate) use confirm_payment::confirm_payment;

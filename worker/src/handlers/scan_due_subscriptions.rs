@@ -18,6 +18,7 @@ use common::{
 };
 use uuid::Uuid;
 
+use super::settle_changes::settle_changes;
 use crate::{crash, env::Env, money};
 
 const BATCH: i64 = 5_000;
@@ -31,6 +32,7 @@ pub(crate) async fn scan_due_subscriptions(
     if let Some(finish) = money::gate::away(&env).await? {
         return Ok(Ran::Finish(finish));
     }
+    settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let (mut last, mut seen, mut enqueued) = (Uuid::nil(), 0_usize, 0_usize);
     loop {
@@ -65,7 +67,7 @@ pub(crate) async fn scan_due_subscriptions(
 fn missing(due: &[Due], job: &ScanDueSubscriptions, now: DateTime<Utc>) -> Result<Vec<Invoice>, JobError> {
     let mut wanted = Vec::with_capacity(due.len());
     for one in due {
-        if let Some(periods) = due_periods(one.cycle, one.anchor_on, one.period_no, job.date)? {
+        if let Some(periods) = due_periods(one.rhythm, one.period_no, job.date)? {
             wanted.extend(invoices_for(one.subscription_id, one.amount, &periods, now));
         }
     }

@@ -4,12 +4,12 @@ use apalis::prelude::Data;
 use chrono::TimeDelta;
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
-    domain::erasure::ERASED_ADDRESS,
+    domain::{erasure::ERASED_ADDRESS, plan_change::PlanChange},
     jobs::SendEmail,
     store::{
         self,
         emails::{self, EmailEnd, QueuedEmail},
-        subscriptions,
+        plan_changes, subscriptions,
     },
 };
 use sqlx::PgConnection;
@@ -33,7 +33,8 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
         return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the customer was erased")).await;
     }
     if is_pointless(&mut conn, &email).await? {
-        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the subscription was canceled")).await;
+        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("there is no reason for it any more"))
+            .await;
     }
     drop(conn);
     let sent = env.mailer.send(&email).await;
@@ -52,13 +53,20 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     }
 }
 
-/// A notice of a renewal that will not come.
+/// A notice of a renewal that will not come; a question that has been answered or is moot.
 async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bool, JobError> {
-    if !["renewal_notice", "card_reminder", "card_needed"].contains(&email.kind.as_str()) {
+    if !["renewal_notice", "card_reminder", "card_needed", "consent_request"].contains(&email.kind.as_str()) {
         return Ok(false);
     }
     let subscription = subscriptions::find(conn, email.subscription_id).await?;
-    Ok(subscription.is_none_or(|it| it.canceled_at.is_some()))
+    if subscription.is_none_or(|it| it.canceled_at.is_some()) {
+        return Ok(true);
+    }
+    let pending = plan_changes::pending_of(conn, &[email.subscription_id]).await?;
+    let is_asked_for = |change: &PlanChange| {
+        email.unique_key.contains(&change.id.simple().to_string()) && !change.is_agreed()
+    };
+    Ok(email.kind == "consent_request" && !pending.iter().any(is_asked_for))
 }
 
 async fn settle(

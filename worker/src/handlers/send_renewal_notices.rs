@@ -5,17 +5,19 @@ use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
+        plan_change::{Terms, next_change},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::subscription_ref,
     jobs::SendRenewalNotices,
     mail::{self, RenderError, Rendered},
     outbox::{self, Fact},
-    store::{scan, subscriptions},
+    store::{plan_changes, scan, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::consent_requests::ask_for_consents;
 use crate::{env::Env, money};
 
 const DAYS_AHEAD: u32 = 3;
@@ -43,19 +45,22 @@ pub(crate) async fn send_renewal_notices(
         }
         tx.commit().await?;
     }
-    tracing::info!(job.id = lease.id(), written, "renewal notices");
-    Ok(Ran::Finish(Finish::Done(Some(format!("{written} notices written")))))
+    let asked = ask_for_consents(&env, today).await?;
+    tracing::info!(job.id = lease.id(), written, asked, "renewal notices");
+    let told = format!("{written} notices written, {asked} consents asked for");
+    Ok(Ran::Finish(Finish::Done(Some(told))))
 }
 
 async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription) -> Result<bool, JobError> {
     if subscription.status != SubscriptionStatus::Active {
         return Ok(false);
     }
-    let plan = money::plan_name(conn, &subscription.plan).await?;
+    let Some(terms) = terms_of_renewal(conn, subscription).await? else { return Ok(false) };
+    let plan = money::plan_name(conn, &terms.plan).await?;
     let (kind, letter) = match subscription.sealed_billing_key {
-        Some(_) => ("renewal_notice", announce(env, subscription, &plan)?),
+        Some(_) => ("renewal_notice", announce(env, subscription, &terms, &plan)?),
         // Nothing can be charged yet: the same three days are left to register a card.
-        None => ("card_reminder", ask_for_card(env, subscription, &plan)?),
+        None => ("card_reminder", ask_for_card(env, subscription, &terms, &plan)?),
     };
     let period_no = subscription.period_no.saturating_add(1);
     let fact = Fact { kind, period_no, step: "0" };
@@ -63,12 +68,34 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
     Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
 }
 
-fn announce(env: &Env, subscription: &Subscription, plan: &str) -> Result<Rendered, RenderError> {
+/// What the renewal will be charged for; none where it waits for a consent, which another mail asks for.
+async fn terms_of_renewal(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+) -> Result<Option<Terms>, JobError> {
+    let renews_on = seoul_date(subscription.next_billing_date);
+    let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
+    Ok(match next_change(&pending).filter(|change| change.effective_on <= renews_on) {
+        Some(change) => change.is_agreed().then(|| change.to.clone()),
+        None => Some(Terms {
+            plan: subscription.plan.clone(),
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+        }),
+    })
+}
+
+fn announce(
+    env: &Env,
+    subscription: &Subscription,
+    terms: &Terms,
+    plan: &str,
+) -> Result<Rendered, RenderError> {
     let notice = mail::RenewalNotice {
         customer_name: &subscription.customer_name,
         plan_name: plan,
-        cycle: subscription.cycle,
-        amount: subscription.amount,
+        cycle: terms.cycle,
+        amount: terms.amount,
         renews_on: seoul_date(subscription.next_billing_date),
         card_number: subscription.card_number.as_deref(),
         subscription_ref: &subscription_ref(subscription.id),
@@ -76,12 +103,17 @@ fn announce(env: &Env, subscription: &Subscription, plan: &str) -> Result<Render
     mail::renewal_notice(&env.brand, &notice)
 }
 
-fn ask_for_card(env: &Env, subscription: &Subscription, plan: &str) -> Result<Rendered, RenderError> {
+fn ask_for_card(
+    env: &Env,
+    subscription: &Subscription,
+    terms: &Terms,
+    plan: &str,
+) -> Result<Rendered, RenderError> {
     let reminder = mail::CardNeeded {
         customer_name: &subscription.customer_name,
         plan_name: plan,
-        cycle: subscription.cycle,
-        amount: subscription.amount,
+        cycle: terms.cycle,
+        amount: terms.amount,
         next_date: seoul_date(subscription.next_billing_date),
         subscription_ref: &subscription_ref(subscription.id),
     };

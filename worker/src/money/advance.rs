@@ -8,12 +8,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
+    commands::settle_change::settle_change,
     domain::{
         attempt::{Attempt, PaymentKind, PaymentStatus, renewal_order_id},
         charge::Decision,
         invoice::{Invoice, InvoiceStatus, due_periods},
         outcome::{Doubt, Outcome},
-        subscription::Subscription,
+        subscription::{Subscription, SubscriptionStatus},
     },
     id::{new_id, new_key, subscription_ref},
     jobs::{self, ChargeSubscription},
@@ -196,10 +197,14 @@ async fn hold(
     locked: &Locked,
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
-    let Locked { subscription, invoice, .. } = locked;
-    invoices::hold(&mut tx, invoice.id, now).await?;
+    invoices::hold(&mut tx, locked.invoice.id, now).await?;
+    let subscription = settle_change(&mut tx, &env.brand, locked.subscription.clone(), now).await?;
+    if subscription.status == SubscriptionStatus::Canceled {
+        let why = "the subscription has ended: nobody agreed to its new amount";
+        return Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?));
+    }
     let today = common::domain::calendar::seoul_date(now);
-    let due = due_periods(subscription.cycle, subscription.anchor_on, subscription.period_no, today)?;
+    let due = due_periods(subscription.rhythm(), subscription.period_no, today)?;
     if let Some(due) = due {
         let wanted: Vec<Invoice> =
             crate::handlers::invoices_for(subscription.id, subscription.amount, &due, now);

@@ -11,6 +11,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
+    commands::settle_change::settle_change,
     domain::{
         attempt::{Attempt, PaymentKind},
         calendar::seoul_date,
@@ -72,7 +73,7 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let subscription = subscriptions::lock(&mut tx, found.subscription_id).await?;
-    let subscription = subscription.ok_or(RecordError::Vanished)?;
+    let subscription = at_todays_terms(env, &mut tx, subscription.ok_or(RecordError::Vanished)?, now).await?;
     let Some(card) = registrations::lock(&mut tx, found.id).await? else {
         return Err(JobError::new("the registration vanished"));
     };
@@ -106,6 +107,22 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
     advance::send(env, lease, tx, &locked.subscription, &attempt, false).await
 }
 
+/// A suspended subscription is billed for the running period: what was to change by now has changed, or it has ended.
+async fn at_todays_terms(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: Subscription,
+    now: DateTime<Utc>,
+) -> Result<Subscription, JobError> {
+    match subscription.status {
+        SubscriptionStatus::Suspended => Ok(settle_change(conn, &env.brand, subscription, now).await?),
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Canceled => Ok(subscription),
+    }
+}
+
 /// What the new card has to pay at once. A suspended subscription owes the running period, counted from its anchor;
 /// older ones wait for an operator, as after an outage.
 async fn owed(
@@ -121,8 +138,8 @@ async fn owed(
         SubscriptionStatus::Active | SubscriptionStatus::Canceled => Ok(None),
         SubscriptionStatus::PastDue => Ok(in_dunning(&unsettled, today).map(|invoice| invoice.id)),
         SubscriptionStatus::Suspended => {
-            let Subscription { id, cycle, anchor_on, period_no, amount, .. } = subscription;
-            let Some(due) = due_periods(*cycle, *anchor_on, *period_no, today)? else { return Ok(None) };
+            let Subscription { id, period_no, amount, .. } = subscription;
+            let Some(due) = due_periods(subscription.rhythm(), *period_no, today)? else { return Ok(None) };
             let wanted = crate::handlers::invoices_for(*id, *amount, &due, now);
             let made = invoices::insert_missing(conn, &wanted, now).await?;
             let Some(current) = invoices::of_period(conn, *id, due.current.no).await? else {
