@@ -17,6 +17,10 @@ pub const RECONFIRM_AFTER: TimeDelta = TimeDelta::seconds(75);
 /// How often the gateway must have said "no such order" before the attempt is sent again.
 pub const MISSES_BEFORE_RESEND: i32 = 2;
 
+/// After a cancel nothing is sent again, so that no charge begins then: an order that the gateway does not know this long
+/// after its sending never arrived.
+pub const NEVER_ARRIVED_AFTER: TimeDelta = TimeDelta::hours(6);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
@@ -101,6 +105,12 @@ impl Attempt {
             && now - sent >= pause
             && now - first < KEY_LIFETIME
             && !self.is_for_review(now)
+    }
+
+    /// Whether it is certain that the sending never arrived (the answer "no such order" counted in `lookups_missed`).
+    pub fn never_arrived(&self, now: DateTime<Utc>) -> bool {
+        self.lookups_missed >= MISSES_BEFORE_RESEND
+            && self.sent_at.is_none_or(|sent| now - sent >= NEVER_ARRIVED_AFTER)
     }
 
     /// Whether a person has to look at it.

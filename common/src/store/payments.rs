@@ -254,7 +254,7 @@ pub async fn unknown(
     one_row("keep an unknown outcome", &done)
 }
 
-/// Withdraws an attempt that was certainly never sent. Not a decline: it counts nothing.
+/// Withdraws an attempt that was never sent, or never arrived as far as look-ups can tell. No decline: it counts nothing.
 pub async fn withdraw(
     conn: &mut PgConnection,
     id: Uuid,
@@ -264,7 +264,7 @@ pub async fn withdraw(
     let done = sqlx::query!(
         r#"
         update payments set status = 'failed', toss_message = $2, settled_at = $3
-         where id = $1 and status = 'pending' and sent_at is null
+         where id = $1 and (status = 'pending' and sent_at is null or status = 'unknown' and lookups_missed > 1)
         "#,
         id,
         why,
@@ -272,7 +272,7 @@ pub async fn withdraw(
     )
     .execute(conn)
     .await?;
-    one_row("withdraw an unsent attempt", &done)
+    one_row("withdraw an attempt", &done)
 }
 
 /// Books what has gone back of a captured payment.

@@ -63,6 +63,27 @@ async fn a_charge_in_flight_when_the_customer_cancels_is_refunded_once_when_it_l
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_charge_that_never_arrived_is_not_sent_again_after_a_cancel(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::Error500NotApproved)).unwrap();
+    world.live_until("2026-12-21").await;
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+
+    world.cancel(id).await;
+    world.live(2).await;
+
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Canceled);
+    assert_eq!(story.statuses(), ["completed", "failed"]);
+    assert_eq!(world.unsettled_invoices(id).await, []);
+    assert_eq!(world.charges_asked(id).await, 1);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn two_clicks_at_once_cancel_once_and_write_one_letter(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;

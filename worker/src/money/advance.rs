@@ -153,13 +153,38 @@ async fn look_up(
     // Another worker has sent it since we read it: its answer may still come.
     let stale = current.sent_at != attempt.sent_at;
     let asked = Attempt { lookups_missed: current.lookups_missed.saturating_add(1), ..current.clone() };
-    if stale || !asked.may_resend(now) {
+    let is_canceled = locked.subscription.status == SubscriptionStatus::Canceled;
+    if !stale && is_canceled && asked.never_arrived(now) {
+        return give_up(env, lease, tx, &locked, &asked, now).await;
+    }
+    if stale || is_canceled || !asked.may_resend(now) {
         drop(tx);
         return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
     }
     payments::unknown(&mut tx, attempt.id, &resending(), true, now).await?;
     payments::mark_sent(&mut tx, attempt.id, now).await?;
     send(env, lease, tx, &locked.subscription, &asked, true).await
+}
+
+/// Nothing is sent again after a cancel. Should the gateway find the money all the same, comparing the books shows it.
+async fn give_up(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    locked: &Locked,
+    attempt: &Attempt,
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    let why = "canceled, and the gateway knows no such order";
+    payments::unknown(&mut tx, attempt.id, &Doubt { message: why.into(), ..resending() }, true, now).await?;
+    payments::withdraw(&mut tx, attempt.id, why, now).await?;
+    common::store::announce_settled(&mut tx, &attempt.order_id).await?;
+    if locked.invoice.status == InvoiceStatus::Open {
+        invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
+    }
+    let finish =
+        Finish::Done(Some("the charge never arrived; the subscription was canceled meanwhile".into()));
+    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }
 
 fn resending() -> Doubt {
