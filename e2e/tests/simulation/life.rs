@@ -30,7 +30,8 @@ pub(crate) struct Life<'a> {
     pub(crate) is_away: bool,
     /// Of which date the scheduler has made the jobs.
     pub(crate) scheduled: Option<NaiveDate>,
-    pub(crate) lost_jobs: bool,
+    /// When rows of the job table were deleted last, until a sweep has come late enough to see it.
+    pub(crate) lost_jobs_at: Option<DateTime<Utc>>,
     pub(crate) mail_deaths: usize,
     pub(crate) broken: Vec<Broken>,
 }
@@ -53,7 +54,7 @@ pub(crate) async fn live(bench: &mut Bench, seed: u64, story: &Story) -> Vec<Bro
         rough: true,
         is_away: false,
         scheduled: None,
-        lost_jobs: false,
+        lost_jobs_at: None,
         mail_deaths: 0,
         broken: Vec::new(),
     };

@@ -124,7 +124,7 @@ impl Life<'_> {
         .fetch_all(self.bench.desk())
         .await
         .unwrap();
-        self.lost_jobs |= !gone.is_empty();
+        self.lost_jobs_at = Some(self.bench.now());
         self.mail_deaths += gone.iter().filter(|one| *one == "send-email running").count();
         self.story.tell(format!("{} rows of the job table are deleted", gone.len()));
     }

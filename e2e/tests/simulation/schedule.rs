@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, TimeDelta};
 use common::domain::calendar::seoul_date;
 use sandbox::LedgerQuery;
 use worker::{scheduler, sweep};
@@ -12,7 +12,7 @@ use crate::life::Life;
 impl Life<'_> {
     pub(crate) async fn run_the_schedule(&mut self) {
         let due = self.bench.schedule.last_due(self.bench.now());
-        let lost = std::mem::take(&mut self.lost_jobs);
+        let lost = self.lost_jobs_at.is_some();
         if lost || due != self.scheduled {
             self.scheduled = due;
             self.begin_the_day(due.unwrap()).await;
@@ -23,6 +23,8 @@ impl Life<'_> {
                 self.story.tell(format!("the sweep makes {swept} jobs"));
             }
         }
+        // The sweep leaves alone what has not waited for two minutes.
+        self.lost_jobs_at = self.lost_jobs_at.filter(|at| self.bench.now() - *at < TimeDelta::minutes(3));
     }
 
     /// Days on which no money moved count as compared: comparing nothing with nothing is not worth the time.

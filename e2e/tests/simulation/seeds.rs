@@ -1,4 +1,4 @@
-//! Runs the seeds on two threads, each with its own database, and says how to replay one that broke a promise.
+//! Runs the seeds on three threads, each with its own database, and says how to replay one that broke a promise.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,8 +18,8 @@ use crate::{
     story::Story,
 };
 
-const THREADS: usize = 2;
-const SEEDS: u64 = 300;
+const THREADS: usize = 3;
+const SEEDS: u64 = 150;
 /// Enough of a story to see what led to its end.
 const TAIL: usize = 80;
 
