@@ -115,7 +115,7 @@ async fn what_is_not_paid_in_23_hours_ends_without_having_begun(pool: PgPool) {
     world.set_clock("2026-11-23T08:59:59+09:00");
     world.settle().await;
     assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
-    world.set_clock("2026-11-23T09:00:00+09:00");
+    world.set_clock("2026-11-23T09:00:01+09:00");
     world.settle().await;
     assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!(world.unsettled_invoices(id).await, []);
