@@ -45,7 +45,8 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     steps.run("tests", || {
         browser::find_or_install()?;
         let mut test = project.cargo();
-        test.args(["test", "--workspace", "--no-fail-fast"]);
+        // A failed assertion says where it stands; the frames below it would push it out of a log that is cut.
+        test.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");
         if let Some(postgres) = &postgres {
             test.env("DATABASE_URL", postgres.url.secret());
         }
