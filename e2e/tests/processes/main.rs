@@ -19,6 +19,8 @@ mod mail;
 #[cfg(test)]
 mod new_card_kills;
 #[cfg(test)]
+mod plan_change_kills;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod proxy;
