@@ -18,8 +18,8 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::env::Env;
 
-/// How far back the books are compared that were missed, or that still differ.
-const RECONCILE_DAYS_BACK: i32 = 31;
+/// How many days of the books a daily run compares at most: those that were missed, or that still differ.
+const RECONCILE_DAYS: i64 = 100;
 
 /// `SCAN_CRON`: second, minute, hour, day, month, weekday, in Seoul.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub async fn catch_up(env: &Env, schedule: &Schedule) -> Result<(), JobError> {
     let scan = jobs::enqueue(&mut tx, &ScanDueSubscriptions { date }, now, now).await?;
     let notices = jobs::enqueue(&mut tx, &SendRenewalNotices { date }, now, now).await?;
     if let Some(yesterday) = date.pred_opt() {
-        for day in reconcile::days_to_compare(&mut tx, yesterday, RECONCILE_DAYS_BACK).await? {
+        for day in reconcile::days_to_compare(&mut tx, yesterday, RECONCILE_DAYS).await? {
             let job = ReconcilePayments { date: day, daily_run: Some(date) };
             jobs::enqueue(&mut tx, &job, now, now).await?;
         }

@@ -1,6 +1,6 @@
 //! Makes progress certain: whatever is unfinished and has no live job any more gets one.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::JobError;
 use common::{
     commands::deliver_events::enqueue_next,
@@ -8,15 +8,20 @@ use common::{
         self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
         IssueBillingKey, RefundPayment, SendEmail,
     },
-    store::{gate, listener, registrations, retired_keys, sweep, webhooks},
+    store::{
+        gate, listener, registrations, retired_keys, sweep,
+        webhooks::{self, WebhookEnd},
+    },
+    webhook::without_billing_keys,
 };
+use sqlx::PgConnection;
 
-use crate::env::Env;
+use crate::{env::Env, money};
 
 /// What has not moved for this long, and has no job, has lost it.
 const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
 const BATCH: i64 = 1_000;
-/// A webhook that nobody could make anything of for this long is left to the operators.
+/// A webhook that no job could make anything of for this long is put before the operators.
 const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
 /// Looks once. Answers how many jobs it made.
@@ -60,6 +65,7 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
         jobs::enqueue(&mut tx, &HandleWebhook { webhook_id }, now, now).await?;
         made = made.saturating_add(1);
     }
+    give_up_webhooks(&mut tx, now).await?;
     made = made.saturating_add(enqueue_next(&mut tx, None, Some(before), now).await?);
     tx.commit().await?;
     if made > 0 {
@@ -67,6 +73,18 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
     Ok(made)
+}
+
+/// They are hints: the daily comparison of the books still finds what they hinted at.
+async fn give_up_webhooks(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), JobError> {
+    for webhook in webhooks::abandoned(conn, now - WEBHOOKS_LIVE_FOR, BATCH).await? {
+        let body = without_billing_keys(&webhook.body);
+        let note = "no job could make anything of it for three days";
+        webhooks::settle(conn, webhook.id, WebhookEnd::Failed, note, &body, now).await?;
+        money::raise_alarm("webhook_given_up");
+        tracing::error!(webhook.id = %webhook.id, "{note}");
+    }
+    Ok(())
 }
 
 /// Says where events go, so that from now on they are kept for it. A copied database says nothing.

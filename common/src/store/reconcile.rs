@@ -136,33 +136,39 @@ pub async fn refunds_of_orders(
     rows.into_iter().map(OurRefund::try_from).collect()
 }
 
-/// The days that a daily run compares: `yesterday`, and of the `days_back` before it those since the first comparison
-/// that were missed, or compared only before they were over, or still have open breaks.
+/// The days that a daily run compares, in their order: `yesterday`, and of those since the first comparison the ones that
+/// were missed, compared only before they were over, or still have open breaks; accepted ones count for a month. At most
+/// `limit`, those first that have waited longest: the next days' runs come to the others.
 pub async fn days_to_compare(
     conn: &mut PgConnection,
     yesterday: NaiveDate,
-    days_back: i32,
+    limit: i64,
 ) -> Result<Vec<NaiveDate>, StoreError> {
-    let days = sqlx::query_scalar!(
+    let mut days = sqlx::query_scalar!(
         r#"
-        with days as (
-            select ($1::date - back) as date from generate_series(0, $2::int) back
+        with open_breaks as (
+            select date from reconciliation_breaks
+             where resolved_at is null and (accepted_at is null or date > $1::date - 31)
+        ), days as (
+            select day::date as date
+              from generate_series((select least(min(date), $1) from reconciliation_runs), $1::date, '1 day') day
+            union
+            select date from open_breaks where date <= $1
         )
         select days.date as "date!" from days
+          left join lateral (select max(started_at) as last_at from reconciliation_runs where date = days.date) run on true
          where days.date = $1
-            or (days.date >= (select min(date) from reconciliation_runs)
-                and not exists (
-                    select from reconciliation_runs run
-                     where run.date = days.date
-                       and run.started_at >= (days.date + 1)::timestamp at time zone 'Asia/Seoul'))
-            or exists (select from reconciliation_breaks found
-                        where found.date = days.date and found.resolved_at is null)
-         order by 1
+            or run.last_at is null
+            or run.last_at < (days.date + 1)::timestamp at time zone 'Asia/Seoul'
+            or days.date in (select date from open_breaks)
+         order by days.date = $1 desc, run.last_at nulls first, days.date
+         limit $2
         "#,
         yesterday,
-        days_back,
+        limit,
     )
     .fetch_all(conn)
     .await?;
+    days.sort_unstable();
     Ok(days)
 }

@@ -123,3 +123,30 @@ pub async fn stranded(
     .await?;
     Ok(ids)
 }
+
+/// Received before `before`, not settled, and without a waiting or running job.
+pub async fn abandoned(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<ReceivedWebhook>, StoreError> {
+    let rows = sqlx::query_as!(
+        ReceivedWebhook,
+        r#"
+        select webhook.id, webhook.received_at, webhook.body from webhook_events_in webhook
+         where webhook.state = 'received' and webhook.received_at < $1
+           and not exists (
+               select from jobs
+                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
+                  and jobs.subject->>'webhook' = webhook.id::text)
+         order by webhook.received_at
+         limit $2
+           for update of webhook skip locked
+        "#,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}

@@ -222,6 +222,25 @@ async fn days_that_were_missed_are_compared_when_the_system_is_back(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn days_missed_in_a_long_outage_and_breaks_of_long_ago_are_compared_all_the_same(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.subscriber(Cycle::Monthly).await;
+    tamper(&world, "payments", "set amount = 9000 where order_id = 'ORDER_1'").await;
+    world.live(1).await;
+    assert_eq!(open_breaks(&world).await, ["amount_differs"]);
+    capture_behind_our_back(&world, "ORDER_MISSED").await;
+    tamper(&world, "payments", "set amount = 9900 where order_id = 'ORDER_1'").await;
+    world.advance(TimeDelta::days(90));
+    world.settle().await;
+    let compared: i64 = sqlx::query_scalar("select count(distinct date) from reconciliation_runs")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(compared, 91);
+    assert_eq!(open_breaks(&world).await, ["unknown_capture"]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_day_that_an_operator_looked_at_before_it_was_over_is_compared_all_the_same(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.live(1).await;

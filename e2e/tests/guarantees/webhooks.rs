@@ -233,6 +233,22 @@ async fn an_event_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_event_that_no_job_has_settled_in_three_days_is_put_before_a_person(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live(1).await;
+    let event = refund_in_dashboard(&world, id, None).await;
+    arrive(&world, &event.transmission_id, &event.body).await;
+    sqlx::query("delete from jobs").execute(&world.pool).await.unwrap();
+    world.advance(TimeDelta::days(3) + TimeDelta::minutes(1));
+    world.settle().await;
+    assert_eq!(end_of(&world, &event.transmission_id).await.0, "failed");
+    // The comparison of the books has found what it hinted at.
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.net(id).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn while_toss_cannot_be_asked_an_event_waits_and_is_handled_later(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
