@@ -29,7 +29,10 @@ use worker::{
     step,
 };
 
-use super::{figure::Figure, postgres::Limits};
+use super::{
+    figure::{Figure, Unit},
+    postgres::Limits,
+};
 use crate::{
     bank::{BILLING_SECRET, Bank, WIDGET_SECRET},
     database::Database,
@@ -89,6 +92,13 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
     }))
 }
 
+/// What charging came to.
+pub(super) struct Charged {
+    pub(super) rate: Figure,
+    /// What one renewal leaves in the tables and their indexes.
+    pub(super) stored: Figure,
+}
+
 /// 1,000 due subscriptions, one worker process with so many charges at once, a bank that answers at once: from the
 /// first charge on record to the last.
 pub(super) async fn end_to_end(
@@ -96,7 +106,7 @@ pub(super) async fn end_to_end(
     folder: &Path,
     at_once: usize,
     limits: &Limits,
-) -> anyhow::Result<Figure> {
+) -> anyhow::Result<Charged> {
     let database = Database::recreate(server, "bench_charges", 8).await?;
     let http = reqwest::Client::builder().no_proxy().build()?;
     let addresses = free_addresses(2)?;
@@ -110,6 +120,7 @@ pub(super) async fn end_to_end(
     let all = subscribers::register(&bank, usize::try_from(CHARGED)?).await?;
     subscribers::insert(&database.pool, &all, anchor_due_by(seoul_date(now))?, now).await?;
 
+    let before = stored(&database.pool).await?;
     let worker = Program::beside_this_one("billing-worker", "billing-worker", folder)?
         .var("DATABASE_URL", &database.url)
         .var("WORKER_ADDR", worker_address)
@@ -126,10 +137,36 @@ pub(super) async fn end_to_end(
         .var("RUST_LOG", "warn")
         .start()?;
     let took = charge_all(&database.pool).await?;
+    wait_for_letters(&database.pool).await?;
     drop(worker);
+    let grown = i32::try_from(stored(&database.pool).await? - before)?;
     database.remove(server).await?;
     let what = format!("charges end to end with e-mail, {at_once} at once");
-    Ok(Figure::rate(&what, CHARGED, took).against(&limits.one_by_one))
+    let per_renewal = f64::from(grown) / 1_024.0 / f64::from(CHARGED);
+    Ok(Charged {
+        rate: Figure::rate(&what, CHARGED, took).against(&limits.one_by_one),
+        stored: Figure::of("tables and indexes per renewal with its e-mail", Unit::Kilobytes, per_renewal),
+    })
+}
+
+/// Bytes of all tables with their indexes.
+async fn stored(pool: &PgPool) -> anyhow::Result<i64> {
+    let sum = "select sum(pg_total_relation_size(oid))::bigint from pg_class
+                where relkind = 'r' and relnamespace = 'public'::regnamespace";
+    Ok(sqlx::query_scalar(sum).fetch_one(pool).await?)
+}
+
+async fn wait_for_letters(pool: &PgPool) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CHARGED_WITHIN;
+    while Instant::now() < deadline {
+        let sent: i64 =
+            sqlx::query_scalar("select count(*) from emails where status = 'sent'").fetch_one(pool).await?;
+        if sent >= i64::from(CHARGED) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    anyhow::bail!("not mailed within {} s", CHARGED_WITHIN.as_secs())
 }
 
 async fn charge_all(pool: &PgPool) -> anyhow::Result<Duration> {

@@ -13,6 +13,8 @@ pub enum Unit {
     Seconds,
     /// Less is better.
     Milliseconds,
+    /// Less is better. 1,024 bytes.
+    Kilobytes,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -47,7 +49,7 @@ impl Figure {
     pub fn against(self, limit: &Self) -> Self {
         let ratio = match self.unit {
             Unit::PerSecond => self.value / limit.value,
-            Unit::Seconds | Unit::Milliseconds => limit.value / self.value,
+            Unit::Seconds | Unit::Milliseconds | Unit::Kilobytes => limit.value / self.value,
         };
         Self { against: Some(limit.what.clone()), ratio: Some(ratio), ..self }
     }
@@ -57,6 +59,7 @@ impl Figure {
             Unit::PerSecond => format!("{:.0} /s", self.value),
             Unit::Seconds => format!("{:.2} s", self.value),
             Unit::Milliseconds => format!("{:.1} ms", self.value),
+            Unit::Kilobytes => format!("{:.1} kB", self.value),
         };
         let ratio = self.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         vec![self.what.clone(), value, ratio, self.against.clone().unwrap_or_default()]

@@ -15,6 +15,7 @@ use clap::Args;
 use url::Url;
 
 use crate::database::Database;
+use charges::Charged;
 use figure::Figure;
 use postgres::Limits;
 
@@ -43,9 +44,9 @@ pub async fn run(options: &Options, server: &Url) -> anyhow::Result<Vec<Figure>>
     eprintln!("Measuring the daily scan");
     figures.push(charges::fan_out(&database.pool, &options.folder, &limits).await?);
     database.remove(server).await?;
-    for at_once in [8, 32] {
-        eprintln!("Measuring charges, {at_once} at once");
-        figures.push(charges::end_to_end(server, &options.folder, at_once, &limits).await?);
-    }
+    eprintln!("Measuring charges");
+    figures.push(charges::end_to_end(server, &options.folder, 8, &limits).await?.rate);
+    let Charged { rate, stored } = charges::end_to_end(server, &options.folder, 32, &limits).await?;
+    figures.extend([rate, stored]);
     Ok(figures)
 }
