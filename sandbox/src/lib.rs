@@ -37,7 +37,7 @@ pub use config::{Checked, Config, ConfigErrors, Settings, Shop};
 pub use faults::{Effect, Fault, Late};
 pub use ledger::{Asked, Entry, EntryKind, Ledger, LedgerQuery, Operation};
 pub use refusal::Refusal;
-pub use script::{CardRegistration, OpenPayment, Purchase, Script};
+pub use script::{CardRegistration, IssuedKey, OpenPayment, Purchase, Script};
 pub use server::Sandbox;
 pub use switches::{FailedChargeLookup, Switches};
 pub use webhooks::{Delivery, DeliveryState, Webhook};

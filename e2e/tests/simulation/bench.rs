@@ -26,8 +26,10 @@ const WIDGET_SECRET: &str = "test_gsk_docs_OaPz8L5KdmQXkzRz3y47BMw6";
 /// 32 bytes, base64.
 const SEALING_KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const WORKERS: usize = 4;
+/// So many wishes can meet.
+pub(crate) const APIS: usize = 2;
 
-/// One process of the system: a worker, or (the last) an API that takes the customers' wishes.
+/// One process of the system: a worker, or (the last ones) an API that takes the customers' wishes.
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) env: Env,
@@ -61,8 +63,8 @@ impl Bench {
         let sandbox = Sandbox::start("127.0.0.1:0").await.unwrap();
         let (clock, mails) = (StandingClock::default(), tempfile::tempdir().unwrap());
         let mut hosts = Vec::new();
-        for number in 0..=WORKERS {
-            let name = if number < WORKERS { format!("w{number}") } else { "api".to_owned() };
+        for number in 0..WORKERS + APIS {
+            let name = number.checked_sub(WORKERS).map_or(format!("w{number}"), |api| format!("api{api}"));
             let gate = Gate::before(sandbox.addr()).await;
             let wire = Wire::before(database.server()).await;
             let pool = database.pool(&name, &wire);

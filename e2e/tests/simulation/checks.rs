@@ -1,8 +1,10 @@
 //! The promises, checked when calm has returned and everything unfinished has had its time.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod cards;
+mod letters;
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
 use common::domain::attempt::{PaymentKind, PaymentStatus};
 use uuid::Uuid;
 
@@ -24,8 +26,9 @@ pub(crate) async fn all(life: &Life<'_>) -> Vec<Broken> {
     broken.extend(everybody_is_charged_or_explained(life).await);
     broken.extend(refunds_have_ended(life).await);
     broken.extend(the_books_agree(life).await);
-    broken.extend(facts_have_their_letters(life, &lines).await);
-    broken.extend(letters_went_out_once(life).await);
+    broken.extend(cards::all(life).await);
+    broken.extend(letters::facts_have_theirs(life, &lines).await);
+    broken.extend(letters::went_out_once(life).await);
     broken
 }
 
@@ -72,7 +75,7 @@ fn ledgers_agree(line: &Line) -> Option<Broken> {
 /// I5, both ways. What a person has to look at is neither yet.
 fn failures_are_declines(line: &Line) -> Option<Broken> {
     let Line { ours, name, status, .. } = line;
-    if ours.kind != PaymentKind::Renewal || ours.review_since.is_some() {
+    if ours.kind == PaymentKind::First || ours.review_since.is_some() {
         return None;
     }
     let (counted, declined) = (ours.decline_kind.is_some(), status.as_deref() == Some("ABORTED"));
@@ -155,94 +158,4 @@ async fn refunds_have_ended(life: &Life<'_>) -> Vec<Broken> {
     let tell =
         |(id, status): (Uuid, String)| format!("I2: a refund for {} is {status}", watch::customer(life, id));
     open.into_iter().map(tell).collect()
-}
-
-/// I6: one letter for each fact that has one.
-async fn facts_have_their_letters(life: &Life<'_>, lines: &[Line]) -> Vec<Broken> {
-    let letters: Vec<String> =
-        sqlx::query_scalar("select unique_key from emails").fetch_all(life.bench.desk()).await.unwrap();
-    let letters: BTreeSet<String> = letters.into_iter().collect();
-    let periods: Vec<(Uuid, i32)> =
-        sqlx::query_as("select id, period_no from invoices").fetch_all(life.bench.desk()).await.unwrap();
-    let periods: BTreeMap<Uuid, i32> = periods.into_iter().collect();
-    let mut wanted = Vec::new();
-    for Line { ours, name, unwanted, .. } in lines {
-        let (whose, period) = (ours.subscription_id.simple(), periods[&ours.invoice_id]);
-        if ours.status == PaymentStatus::Completed && !unwanted {
-            let key = format!("payment_succeeded:{whose}:{period}:{}", ours.attempt_no);
-            wanted.push((key, format!("{name} is paid")));
-        }
-    }
-    for (what, key) in told_facts(life).await {
-        wanted.push((key, what));
-    }
-    let missing = wanted.into_iter().filter(|(key, _)| !fits(&letters, key));
-    missing.map(|(_, what)| format!("I6: {what}, and no e-mail says so")).collect()
-}
-
-/// Some keys begin or end in what only the writer knew.
-fn fits(letters: &BTreeSet<String>, key: &str) -> bool {
-    letters.contains(key)
-        || key.strip_suffix('*').is_some_and(|begin| letters.iter().any(|letter| letter.starts_with(begin)))
-        || key.strip_prefix('*').is_some_and(|end| letters.iter().any(|letter| letter.ends_with(end)))
-}
-
-async fn told_facts(life: &Life<'_>) -> Vec<(String, String)> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "select 'a refund went back', '*:' || replace(id::text, '-', '')
-           from refunds where status = 'completed'
-         union all
-         select 'a subscription was canceled', 'subscription_canceled:' || replace(id::text, '-', '') || '*'
-           from subscriptions where status = 'canceled' and activated_at is not null
-         union all
-         select 'a subscription was suspended', 'subscription_suspended:' || replace(subscription_id::text, '-', '') || '*'
-           from subscription_events where what = 'subscription.suspended'",
-    )
-    .fetch_all(life.bench.desk())
-    .await
-    .unwrap();
-    rows
-}
-
-/// I6: nothing waits, what was sent arrived, and nothing arrived twice unless its sender died between sending and saying so.
-async fn letters_went_out_once(life: &Life<'_>) -> Vec<Broken> {
-    let rows: Vec<(String, String, String, Option<DateTime<Utc>>)> =
-        sqlx::query_as("select message_id, status, unique_key, settled_at from emails")
-            .fetch_all(life.bench.desk())
-            .await
-            .unwrap();
-    let arrived = arrivals(life);
-    let mut broken = Vec::new();
-    let mut twice = 0;
-    for (id, status, key, _) in rows {
-        let times = arrived.get(id.split('@').next().unwrap_or_default()).copied().unwrap_or_default();
-        let kind = key.split(':').next().unwrap_or_default();
-        match status.as_str() {
-            "sent" if times == 0 => broken.push(format!("I6: a {kind} was sent and did not arrive")),
-            "sent" => twice += times - 1,
-            "dropped" if times > 0 => twice += times,
-            "dropped" => {}
-            other => broken.push(format!("I6: a {kind} is {other} in the end")),
-        }
-    }
-    if twice > life.mail_deaths {
-        broken.push(format!("I6: {twice} copies too many, after {} deaths while mailing", life.mail_deaths));
-    }
-    broken
-}
-
-/// How often each Message-ID lies in the mailbox.
-fn arrivals(life: &Life<'_>) -> BTreeMap<String, usize> {
-    let mut arrived = BTreeMap::new();
-    for file in std::fs::read_dir(life.bench.mails.path()).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "eml") {
-            continue;
-        }
-        let text = std::fs::read_to_string(path).unwrap();
-        let id = text.lines().find_map(|line| line.strip_prefix("Message-ID: <")).unwrap_or_default();
-        let local = id.split('@').next().unwrap_or_default();
-        *arrived.entry(local.to_owned()).or_default() += 1;
-    }
-    arrived
 }

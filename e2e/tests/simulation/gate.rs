@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     /// The order, or for a cancel the payment key.
     pub(crate) name: String,
     pub(crate) amount: Option<i64>,
+    /// That is to be charged or deleted.
+    pub(crate) billing_key: Option<String>,
 }
 
 /// A request that waits at the gate. Dropping it loses the request on its way.
@@ -151,6 +153,10 @@ fn parse(request: &[u8]) -> Asked {
     let path: Vec<&str> = path.split('/').skip(2).collect();
     let body = body(request);
     let order = body["orderId"].as_str().unwrap_or_default().to_owned();
+    let billing_key = match path.as_slice() {
+        ["billing", key] => Some(key.replace("%3D", "=")),
+        _ => None,
+    };
     let (operation, name) = match path.as_slice() {
         ["payments", "confirm"] => (Operation::Confirm, order),
         ["payments", "orders", order] => (Operation::Lookup, (*order).to_owned()),
@@ -162,7 +168,7 @@ fn parse(request: &[u8]) -> Asked {
         ["transactions"] => (Operation::Transactions, String::new()),
         other => panic!("a worker asked for {other:?}"),
     };
-    Asked { operation, name, amount: body["amount"].as_i64() }
+    Asked { operation, name, amount: body["amount"].as_i64(), billing_key }
 }
 
 /// Status and code, for the story.

@@ -78,9 +78,9 @@ impl Life<'_> {
         let end = begin + TimeDelta::days(31 * months);
         self.bench.set_clock(begin, &self.story);
         let people = if months > 6 { 2 } else { self.dice.between(2, 4) };
-        self.story.tell(format!("{} workers, {people} customers, {months} months", self.seats.len() - 1));
-        for number in 0..people {
-            self.sign_up(number).await;
+        self.story.tell(format!("{} workers, {people} customers, {months} months", self.workers()));
+        for _ in 0..people {
+            self.sign_up().await;
             self.turn_by(TimeDelta::seconds(1)).await;
         }
         // Who never begins has no story.

@@ -7,6 +7,8 @@ mod asked;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod cards;
+#[cfg(test)]
 mod checks;
 #[cfg(test)]
 mod database;
@@ -46,3 +48,5 @@ mod trouble;
 mod watch;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod wishes;

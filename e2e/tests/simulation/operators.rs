@@ -30,8 +30,8 @@ impl Life<'_> {
     }
 
     pub(crate) async fn pause_somebody(&mut self) {
-        let number = self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1);
-        let id = self.customers[usize::try_from(number).unwrap()].subscription_id;
+        let number = self.somebody();
+        let id = self.customers[number].subscription_id;
         let now = self.bench.now();
         let mut conn = self.bench.desk().acquire().await.unwrap();
         ops::charging::pause(&mut conn, id, "a whim", OPERATOR, now).await.unwrap();

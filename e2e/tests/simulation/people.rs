@@ -5,6 +5,7 @@ use common::{
         cancel::{Wish, cancel_subscription},
         confirm::{Confirmation, record_confirmation},
         resume,
+        subscribe::Subscribing,
     },
     domain::calendar::Cycle,
     store::plans,
@@ -15,10 +16,38 @@ use worker::env::Env;
 
 use crate::{life::Life, process::Task};
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Customer {
     pub(crate) subscription_id: Uuid,
+    pub(crate) user_id: Uuid,
     pub(crate) customer_key: String,
+    /// In the order in which they came.
+    pub(crate) cards: Vec<Card>,
+    /// With which words, where it began with a registered card.
+    pub(crate) subscribed: Option<Subscribing>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Card {
+    pub(crate) number: String,
+    /// None: it came with a payment.
+    pub(crate) auth_key: Option<String>,
+}
+
+impl Customer {
+    pub(crate) fn named(name: &str) -> Self {
+        let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let customer_key = user_id.to_string();
+        Self { subscription_id: Uuid::nil(), user_id, customer_key, cards: Vec::new(), subscribed: None }
+    }
+
+    pub(crate) fn email(&self) -> String {
+        format!("{}@example.com", self.user_id.simple())
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        "홍길동"
+    }
 }
 
 impl Life<'_> {
@@ -42,46 +71,68 @@ impl Life<'_> {
         ));
     }
 
-    pub(crate) async fn sign_up(&mut self, number: i64) {
-        let order_id = format!("ORDER_{number}");
-        let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, order_id.as_bytes());
-        let customer_key = user_id.to_string();
+    /// Mostly by the payment window, sometimes with a registered card.
+    pub(crate) async fn sign_up(&mut self) {
+        let number = self.customers.len();
+        let new = Customer::named(&format!("ORDER_{number}"));
         let cycle = self.dice.weighted(&[(5, Cycle::Monthly), (1, Cycle::Yearly)]);
         let plan = self.dice.pick(&["personal", "pro"]);
+        let how = if self.dice.percent(35.0) {
+            self.subscribe_with_a_card(new, plan, cycle).await;
+            "with a registered card"
+        } else {
+            self.pay_and_confirm(new, plan, cycle).await;
+            "with a payment"
+        };
+        self.story.tell(format!("s{number} subscribes {how}: {plan} {cycle}"));
+    }
+
+    async fn pay_and_confirm(&mut self, mut new: Customer, plan: &str, cycle: Cycle) {
+        let number = self.customers.len();
+        let order_id = format!("ORDER_{number}");
+        let card = format!("43{number:02}000000000001");
         let mut tx = self.bench.desk().begin().await.unwrap();
         let price = plans::find(&mut tx, plan).await.unwrap().unwrap().price(cycle);
-        let purchase = Purchase::new(&order_id, price.get().into()).customer(&customer_key);
+        let purchase = Purchase::new(&order_id, price.get().into()).customer(&new.customer_key).card(&card);
         let open = self.bench.sandbox.pay(purchase).unwrap();
         let asked = Confirmation {
-            user_id,
+            user_id: new.user_id,
             payment_key: open.payment_key,
             order_id,
             amount: price,
             plan: plan.to_owned(),
             cycle,
-            customer_key: customer_key.clone(),
-            customer_email: format!("user{number}@example.com"),
-            customer_name: "홍길동".to_owned(),
+            customer_key: new.customer_key.clone(),
+            customer_email: new.email(),
+            customer_name: new.name().to_owned(),
         };
         let attempt = record_confirmation(&mut tx, &asked, self.bench.now()).await.unwrap();
         tx.commit().await.unwrap();
-        self.customers.push(Customer { subscription_id: attempt.subscription_id, customer_key });
-        self.story.tell(format!("s{number} subscribes: {plan} {cycle}"));
+        new.subscription_id = attempt.subscription_id;
+        new.cards.push(Card { number: card, auth_key: None });
+        self.customers.push(new);
+    }
+
+    pub(crate) fn somebody(&mut self) -> usize {
+        usize::try_from(self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1)).unwrap()
     }
 
     /// Between two moments.
     pub(crate) async fn whims(&mut self) {
         if self.dice.percent(12.0) {
-            let customer = self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1);
-            let card = self.dice.weighted(&[
+            let customer = self.somebody();
+            let persona = self.dice.weighted(&[
                 (5, "pays"),
                 (4, "REJECT_CARD_PAYMENT"),
                 (1, "EXCEED_MAX_PAYMENT_AMOUNT"),
                 (1, "INVALID_STOPPED_CARD"),
             ]);
-            self.story.tell(format!("the card of s{customer}: {card}"));
-            let key = self.customers[usize::try_from(customer).unwrap()].customer_key.clone();
-            self.bench.sandbox.set_customer(&key, card.to_owned().into());
+            let cards = self.customers[customer].cards.clone();
+            let nth = usize::try_from(self.dice.between(0, i64::try_from(cards.len()).unwrap() - 1)).unwrap();
+            // Mostly the one that is charged.
+            let nth = if self.dice.percent(75.0) { cards.len() - 1 } else { nth };
+            self.story.tell(format!("card {nth} of s{customer}: {persona}"));
+            self.bench.sandbox.set_card(&cards[nth].number, persona.to_owned().into());
         }
         match self.dice.between(0, 99) {
             0..2 => self.switch_charging(false).await,
@@ -131,8 +182,8 @@ impl Life<'_> {
 
     /// Some customer wants to cancel, or to take that back; the task that does it.
     pub(crate) fn somebody_cancels(&mut self, env: &Env) -> (String, Task) {
-        let number = self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1);
-        let id = self.customers[usize::try_from(number).unwrap()].subscription_id;
+        let number = self.somebody();
+        let id = self.customers[number].subscription_id;
         let (env, back) = (env.clone(), self.dice.percent(40.0));
         let task = async move {
             let done = if back { resume(&env, id).await } else { cancel(&env, id).await };

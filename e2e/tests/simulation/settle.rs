@@ -5,7 +5,7 @@ use std::time::Duration;
 use worker::step;
 
 use crate::{
-    bench::Bench,
+    bench::{APIS, Bench},
     faults,
     life::Life,
     process::{Others, Process, Stand},
@@ -15,6 +15,8 @@ use crate::{
 /// Longer than any seed takes: leases end here when the simulation says so.
 const LEASE: Duration = Duration::from_hours(1);
 const MOVES: usize = 5_000;
+/// How the end of a task begins that has seen what must not be.
+const BROKEN: &str = "BROKEN";
 
 /// Where a process sits, and what it is at.
 pub(crate) struct Seat {
@@ -32,9 +34,9 @@ pub(crate) struct At {
 }
 
 impl Seat {
-    /// So many workers, and the API as the last.
+    /// So many workers, and the APIs as the last.
     pub(crate) fn all(bench: &Bench, workers: usize) -> Vec<Self> {
-        let hosts = (0..workers).chain([bench.hosts.len() - 1]);
+        let hosts = (0..workers).chain(bench.hosts.len() - APIS..bench.hosts.len());
         hosts.map(|host| Self { host, at: None, rests: false }).collect()
     }
 }
@@ -63,12 +65,16 @@ impl Life<'_> {
         }
     }
 
+    pub(crate) fn workers(&self) -> usize {
+        self.seats.len() - APIS
+    }
+
     /// False: nobody has anything to do.
     async fn one_move(&mut self) -> bool {
         if self.rough {
             self.trouble().await;
         }
-        let workers = self.seats.len() - 1;
+        let workers = self.workers();
         let able = |(number, seat): (usize, &Seat)| match &seat.at {
             Some(at) => (!at.locked).then_some(number),
             None => (number < workers && !seat.rests).then_some(number),
@@ -126,6 +132,9 @@ impl Life<'_> {
             Stand::AtGate => self.wake_all(),
             Stand::Done(end) => {
                 let line = format!("{} ends {}: {end}", self.bench.hosts[host].name, at.what);
+                if end.starts_with(BROKEN) {
+                    self.broken.push(line.clone());
+                }
                 self.story.tell(line);
                 self.seats[seat].at = None;
                 self.wake_all();

@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 
 use crate::{
     life::Life,
-    process::Process,
     settle::{At, Seat},
     watch,
 };
@@ -26,30 +25,11 @@ impl Life<'_> {
                 self.wake_all();
             }
             46..50 => self.delete_jobs().await,
-            50..72 => self.begin_a_wish().await,
-            72..74 => self.a_refund_in_the_dashboard(),
-            74..100 => self.land_what_is_adrift().await,
+            50..82 => self.begin_a_wish().await,
+            82..84 => self.a_refund_in_the_dashboard(),
+            84..110 => self.land_what_is_adrift().await,
             _ => {}
         }
-    }
-
-    async fn begin_a_wish(&mut self) {
-        let seat = self.seats.len() - 1;
-        if self.seats[seat].at.is_some() {
-            return;
-        }
-        let host = self.seats[seat].host;
-        let env = self.bench.hosts[host].env.clone();
-        let wish = match self.dice.between(0, 21) {
-            0..6 => Some(self.somebody_cancels(&env)),
-            6..10 => self.somebody_refunds(&env).await,
-            10..20 => self.an_event_arrives(&env),
-            _ => self.a_forgery_arrives(&env),
-        };
-        let Some((what, task)) = wish else { return };
-        self.story.tell(&what);
-        let process = Process::begin(&self.bench.hosts[host], task);
-        self.seats[seat].at = Some(At { process, what, job: None, locked: false });
     }
 
     fn somebody_at_work(&mut self) -> Option<usize> {

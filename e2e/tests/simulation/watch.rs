@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use sandbox::{EntryKind, LedgerQuery, Operation};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -33,9 +34,31 @@ pub(crate) fn customer(life: &Life<'_>, subscription_id: Uuid) -> String {
 
 /// A request is about to reach the gateway.
 pub(crate) async fn request(life: &mut Life<'_>, asked: &Asked) {
-    if asked.operation != Operation::Charge {
-        return;
+    match asked.operation {
+        Operation::Charge => charge(life, asked).await,
+        Operation::Delete => deletion(life, asked).await,
+        _ => {}
     }
+}
+
+/// No card that somebody is charged with is taken from them.
+async fn deletion(life: &mut Life<'_>, asked: &Asked) {
+    let cards: Vec<(Uuid, String)> = sqlx::query_as(
+        "select id, billing_key from subscriptions where billing_key is not null and status <> 'canceled'",
+    )
+    .fetch_all(life.bench.desk())
+    .await
+    .unwrap();
+    for (id, sealed) in cards {
+        let key = life.bench.hosts[0].env.sealer.open(&sealed, id).unwrap();
+        if Some(key.expose_secret()) == asked.billing_key.as_deref() {
+            let whose = customer(life, id);
+            life.broken.push(format!("card: the key in force of {whose} is deleted"));
+        }
+    }
+}
+
+async fn charge(life: &mut Life<'_>, asked: &Asked) {
     let name = order(life, &asked.name);
     let known: Option<(i32, i64, bool)> = sqlx::query_as(
         "select subscription.amount,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::Value;
 use url::Url;
 
-use super::{CardRegistration, OpenPayment, Purchase, Script};
+use super::{CardRegistration, IssuedKey, OpenPayment, Purchase, Script};
 use crate::api::{cancel, is_order_id};
 use crate::auth_keys::Registration;
 use crate::cards::{GOOD_CARD, Outcome, digits, is_card_number};
@@ -104,6 +104,17 @@ impl Script {
 
     pub fn set_customer(&self, customer_key: &str, outcome: Outcome) {
         self.lock().cards.set_customer(customer_key, outcome);
+    }
+
+    /// Every billing key that a customer was ever issued, the oldest first.
+    pub fn billing_keys(&self, customer_key: &str) -> Vec<IssuedKey> {
+        let owned = self.lock().billing.of_customer(customer_key);
+        let shown = owned.into_iter().map(|it| IssuedKey {
+            billing_key: it.key,
+            card_number: it.card_number,
+            is_deleted: it.removed,
+        });
+        shown.collect()
     }
 
     /// Counts money and requests.

@@ -88,6 +88,15 @@ pub struct CardRegistration {
     pub card_number: Option<String>,
 }
 
+/// A billing key that was issued, and whether it still charges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedKey {
+    pub billing_key: String,
+    /// Digits only.
+    pub card_number: String,
+    pub is_deleted: bool,
+}
+
 impl Script {
     pub(crate) fn new(config: Config) -> Self {
         let world = Mutex::new(World::new(&config, 0));

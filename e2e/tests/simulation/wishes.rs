@@ -1,0 +1,43 @@
+//! What people, operators and the gateway want of an API: a wish begins at any statement, beside whatever runs.
+
+use crate::{bench::APIS, life::Life, process::Process, settle::At};
+
+#[derive(Clone, Copy)]
+enum Wish {
+    Cancel,
+    Refund,
+    Event,
+    Forgery,
+    NewCard,
+    SubscribeAgain,
+}
+
+const WISHES: [(u32, Wish); 6] = [
+    (6, Wish::Cancel),
+    (4, Wish::Refund),
+    (10, Wish::Event),
+    (2, Wish::Forgery),
+    (6, Wish::NewCard),
+    (1, Wish::SubscribeAgain),
+];
+
+impl Life<'_> {
+    pub(crate) async fn begin_a_wish(&mut self) {
+        let apis = self.seats.len() - APIS..self.seats.len();
+        let Some(seat) = apis.into_iter().find(|seat| self.seats[*seat].at.is_none()) else { return };
+        let host = self.seats[seat].host;
+        let env = self.bench.hosts[host].env.clone();
+        let wish = match self.dice.weighted(&WISHES) {
+            Wish::Cancel => Some(self.somebody_cancels(&env)),
+            Wish::Refund => self.somebody_refunds(&env).await,
+            Wish::Event => self.an_event_arrives(&env),
+            Wish::Forgery => self.a_forgery_arrives(&env),
+            Wish::NewCard => Some(self.somebody_registers_a_card(&env).await),
+            Wish::SubscribeAgain => self.somebody_subscribes_again(&env),
+        };
+        let Some((what, task)) = wish else { return };
+        self.story.tell(&what);
+        let process = Process::begin(&self.bench.hosts[host], task);
+        self.seats[seat].at = Some(At { process, what, job: None, locked: false });
+    }
+}
