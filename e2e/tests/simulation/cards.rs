@@ -13,7 +13,9 @@ use worker::env::Env;
 
 use crate::{
     life::Life,
+    memory,
     people::{Card, Customer},
+    plans::price,
     process::Task,
 };
 
@@ -58,8 +60,10 @@ impl Life<'_> {
         };
         let mut tx = self.bench.desk().begin().await.unwrap();
         let recorded = subscribe(&mut tx, &asked, self.bench.now()).await.unwrap();
-        tx.commit().await.unwrap();
         new.subscription_id = recorded.subscription_id;
+        let price = price(&mut tx, plan, cycle).await;
+        memory::begin(&mut tx, new.subscription_id, price, cycle).await.unwrap();
+        tx.commit().await.unwrap();
         new.cards.clone_from(&self.customers[number].cards);
         new.subscribed = Some(asked);
         self.customers[number] = new;

@@ -2,6 +2,7 @@
 
 mod cards;
 mod letters;
+mod terms;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub(crate) async fn all(life: &Life<'_>) -> Vec<Broken> {
     broken.extend(refunds_have_ended(life).await);
     broken.extend(the_books_agree(life).await);
     broken.extend(cards::all(life).await);
+    broken.extend(terms::all(life).await);
     broken.extend(letters::facts_have_theirs(life, &lines).await);
     broken.extend(letters::went_out_once(life).await);
     broken

@@ -6,16 +6,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
-use crate::wire::Wire;
+use crate::{memory, wire::Wire};
 
 /// Nothing here needs to survive a power cut of this machine. Rows that no query orders come in an order that does not
 /// depend on the hashes of random ids, so that a seed replays.
 const SETTINGS: [&str; 4] =
     ["jit = off", "synchronous_commit = off", "enable_hashjoin = off", "enable_mergejoin = off"];
-
-/// What was on record for a subscription when its cancel took effect: written and taken back in the same commit.
-const FAREWELLS: &str = "create table remembered.farewells (
-    subscription_id uuid not null, order_id text, was_sent boolean not null)";
 
 pub(crate) struct Database {
     options: PgConnectOptions,
@@ -44,7 +40,9 @@ impl Database {
         let desk = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await.unwrap();
         common::store::migrate(&desk).await.unwrap();
         let clean = remember(&desk).await;
-        sqlx::query(FAREWELLS).execute(&desk).await.unwrap();
+        for sql in memory::SCHEMA {
+            sqlx::query(sql).execute(&desk).await.unwrap();
+        }
         Self { options, name, desk, clean }
     }
 
@@ -88,10 +86,8 @@ async fn remember(desk: &PgPool) -> Vec<String> {
     let mut tables: Vec<String> =
         tables.fetch_all(desk).await.unwrap().iter().map(|row| row.get("tablename")).collect();
     tables.sort_unstable();
-    let mut clean = vec![
-        format!("truncate {} restart identity", tables.join(", ")),
-        "delete from remembered.farewells".to_owned(),
-    ];
+    let mut clean = vec![format!("truncate {} restart identity", tables.join(", "))];
+    clean.extend(memory::TABLES.map(|table| format!("delete from remembered.{table}")));
     for table in &tables {
         // Its own pace would decide when pages are tidied up, and rows moved.
         let steady = format!("alter table {table} set (autovacuum_enabled = off)");

@@ -91,6 +91,9 @@ impl Life<'_> {
             self.settle().await;
             watch::after_settling(self).await;
             self.whims().await;
+            if self.dice.percent(40.0) {
+                self.begin_a_wish().await;
+            }
             let to = self.next_moment(end).await;
             self.turn_to(to).await;
         }
@@ -168,7 +171,10 @@ impl Life<'_> {
                     (select min(at) from (
                         select next_billing_date - interval '3 days' from subscriptions where status = 'active'
                         union all select next_billing_date from subscriptions where status in ('active', 'past_due')
-                        union all select next_attempt_at from invoices where status = 'open') as dates (at)
+                        union all select next_attempt_at from invoices where status = 'open'
+                        union all select repair_until - interval '12 hours' from subscriptions where status = 'incomplete'
+                        union all select (effective_on - 1)::timestamp at time zone 'Asia/Seoul'
+                          from plan_changes where status = 'pending') as dates (at)
                       where at > $1)",
         )
         .bind(self.bench.now())

@@ -25,11 +25,15 @@ mod life;
 #[cfg(test)]
 mod marks;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod people;
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod post;
 #[cfg(test)]

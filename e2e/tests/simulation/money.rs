@@ -14,6 +14,7 @@ pub(crate) struct Line {
     pub(crate) ours: Attempt,
     /// Told without ids.
     pub(crate) name: String,
+    /// Of its period, as people agreed to it.
     pub(crate) price: i64,
     pub(crate) refunded_by_us: i64,
     /// Of it, what people wanted back.
@@ -48,6 +49,7 @@ pub(crate) async fn lines(life: &Life<'_>) -> Vec<Line> {
     .unwrap();
     let refunds: BTreeMap<Uuid, (i64, i64, bool)> =
         refunds.into_iter().map(|(id, all, given, unwanted)| (id, (all, given, unwanted))).collect();
+    let prices = prices(life).await;
     let mut lines = Vec::new();
     for ours in attempts(life).await {
         let (captured, refunded) = booked.get(&ours.order_id).copied().unwrap_or_default();
@@ -57,7 +59,8 @@ pub(crate) async fn lines(life: &Life<'_>) -> Vec<Line> {
             LookupOutcome::NotFound { .. } => None,
             LookupOutcome::Unavailable(why) => panic!("{why:?}"),
         };
-        let (name, price) = (watch::order(life, &ours.order_id), ours.amount.get().into());
+        let name = watch::order(life, &ours.order_id);
+        let price = prices.get(&ours.id).copied().unwrap_or_default();
         let (refunded_by_us, given_back, unwanted) = refunds.get(&ours.id).copied().unwrap_or_default();
         lines.push(Line {
             ours,
@@ -72,6 +75,21 @@ pub(crate) async fn lines(life: &Life<'_>) -> Vec<Line> {
         });
     }
     lines
+}
+
+/// What people agreed to pay for the period of each attempt; nothing where they agreed to none of it.
+async fn prices(life: &Life<'_>) -> BTreeMap<Uuid, i64> {
+    let prices: Vec<(Uuid, i32)> = sqlx::query_as(
+        "select payment.id, terms.amount
+           from payments payment join invoices invoice on invoice.id = payment.invoice_id
+           join remembered.terms terms on terms.subscription_id = payment.subscription_id
+            and invoice.period_start >= effective_on and (until is null or invoice.period_start < until)
+          where terms.is_agreed",
+    )
+    .fetch_all(life.bench.desk())
+    .await
+    .unwrap();
+    prices.into_iter().map(|(id, amount)| (id, amount.into())).collect()
 }
 
 async fn attempts(life: &Life<'_>) -> Vec<Attempt> {

@@ -7,14 +7,13 @@ use common::{
         resume,
         subscribe::Subscribing,
     },
-    domain::calendar::Cycle,
-    store::plans,
+    domain::{calendar::Cycle, money::Won},
 };
 use sandbox::{FailedChargeLookup, Purchase};
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{life::Life, process::Task};
+use crate::{life::Life, memory, plans::price, process::Task};
 
 #[derive(Clone)]
 pub(crate) struct Customer {
@@ -92,14 +91,14 @@ impl Life<'_> {
         let order_id = format!("ORDER_{number}");
         let card = format!("43{number:02}000000000001");
         let mut tx = self.bench.desk().begin().await.unwrap();
-        let price = plans::find(&mut tx, plan).await.unwrap().unwrap().price(cycle);
-        let purchase = Purchase::new(&order_id, price.get().into()).customer(&new.customer_key).card(&card);
+        let price = price(&mut tx, plan, cycle).await;
+        let purchase = Purchase::new(&order_id, price.into()).customer(&new.customer_key).card(&card);
         let open = self.bench.sandbox.pay(purchase).unwrap();
         let asked = Confirmation {
             user_id: new.user_id,
             payment_key: open.payment_key,
             order_id,
-            amount: price,
+            amount: Won::new(price.into()).unwrap(),
             plan: plan.to_owned(),
             cycle,
             customer_key: new.customer_key.clone(),
@@ -107,14 +106,27 @@ impl Life<'_> {
             customer_name: new.name().to_owned(),
         };
         let attempt = record_confirmation(&mut tx, &asked, self.bench.now()).await.unwrap();
-        tx.commit().await.unwrap();
         new.subscription_id = attempt.subscription_id;
+        memory::begin(&mut tx, new.subscription_id, price, cycle).await.unwrap();
+        tx.commit().await.unwrap();
         new.cards.push(Card { number: card, auth_key: None });
         self.customers.push(new);
     }
 
     pub(crate) fn somebody(&mut self) -> usize {
         usize::try_from(self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1)).unwrap()
+    }
+
+    /// Mostly somebody in one of these states.
+    pub(crate) async fn somebody_who_is(&mut self, statuses: &[&str]) -> usize {
+        let such: Vec<Uuid> = sqlx::query_scalar("select id from subscriptions where status = any ($1)")
+            .bind(statuses)
+            .fetch_all(self.bench.desk())
+            .await
+            .unwrap();
+        let such = self.customers.iter().enumerate().filter(|(_, one)| such.contains(&one.subscription_id));
+        let such: Vec<usize> = such.map(|(number, _)| number).collect();
+        if such.is_empty() || self.dice.percent(10.0) { self.somebody() } else { self.dice.pick(&such) }
     }
 
     /// Between two moments.
@@ -199,13 +211,7 @@ async fn cancel(env: &Env, id: Uuid) -> anyhow::Result<()> {
     let mut tx = env.pool.begin().await?;
     let wish = Wish { subscription_id: id, user_id: None, actor: "customer:simulation", reason: "변심" };
     cancel_subscription(&mut tx, &env.brand, wish, env.clock.now()).await?;
-    let farewell = sqlx::query(
-        "insert into remembered.farewells (subscription_id, order_id, was_sent)
-         select $1, null, false
-         union all select $1, order_id, status in ('pending', 'unknown') and sent_at is not null
-           from payments where subscription_id = $1",
-    );
-    farewell.bind(id).execute(&mut *tx).await?;
+    memory::farewell(&mut tx, id).await?;
     Ok(tx.commit().await?)
 }
 
@@ -213,7 +219,6 @@ async fn resume(env: &Env, id: Uuid) -> anyhow::Result<()> {
     let mut tx = env.pool.begin().await?;
     let wish = resume::Wish { subscription_id: id, user_id: None, actor: "customer:simulation" };
     resume::resume_subscription(&mut tx, wish, env.clock.now()).await?;
-    let farewell = sqlx::query("delete from remembered.farewells where subscription_id = $1");
-    farewell.bind(id).execute(&mut *tx).await?;
+    memory::come_back(&mut tx, id).await?;
     Ok(tx.commit().await?)
 }

@@ -60,26 +60,31 @@ async fn deletion(life: &mut Life<'_>, asked: &Asked) {
 
 async fn charge(life: &mut Life<'_>, asked: &Asked) {
     let name = order(life, &asked.name);
-    let known: Option<(i32, i64, bool)> = sqlx::query_as(
-        "select subscription.amount,
+    let known: Option<(i32, bool, i64, bool)> = sqlx::query_as(
+        "select terms.amount, terms.is_agreed,
                 (select count(*) from payments other
                   where other.invoice_id = payment.invoice_id and other.status in ('pending', 'unknown')),
                 exists (select from remembered.farewells where subscription_id = subscription.id)
                 and not exists (select from remembered.farewells farewell
                                  where farewell.order_id = payment.order_id and was_sent)
            from payments payment join subscriptions subscription on subscription.id = payment.subscription_id
+           join invoices invoice on invoice.id = payment.invoice_id
+           join remembered.terms terms on terms.subscription_id = subscription.id
+            and invoice.period_start >= effective_on and (until is null or invoice.period_start < until)
           where payment.order_id = $1",
     )
     .bind(&asked.name)
     .fetch_optional(life.bench.desk())
     .await
     .unwrap();
-    let Some((agreed, unfinished, is_late)) = known else {
+    let Some((agreed, is_agreed, unfinished, is_late)) = known else {
         life.broken.push(format!("{name} is charged without an intent on record"));
         return;
     };
-    if asked.amount.is_none_or(|amount| amount > i64::from(agreed)) {
-        life.broken.push(format!("I4: {name} is charged {:?}, agreed are {agreed}", asked.amount));
+    if asked.amount != Some(agreed.into()) || !is_agreed {
+        let what =
+            format!("I4: {name} is charged {:?}, known are {agreed}, agreed to: {is_agreed}", asked.amount);
+        life.broken.push(what);
     }
     if unfinished > 1 {
         life.broken.push(format!("I3: {name} is charged while another attempt is unfinished"));

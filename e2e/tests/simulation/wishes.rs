@@ -10,15 +10,21 @@ enum Wish {
     Forgery,
     NewCard,
     SubscribeAgain,
+    ChangePlan,
+    UndoChange,
+    Consent,
 }
 
-const WISHES: [(u32, Wish); 6] = [
+const WISHES: [(u32, Wish); 9] = [
     (6, Wish::Cancel),
     (4, Wish::Refund),
     (10, Wish::Event),
     (2, Wish::Forgery),
     (6, Wish::NewCard),
     (1, Wish::SubscribeAgain),
+    (6, Wish::ChangePlan),
+    (1, Wish::UndoChange),
+    (4, Wish::Consent),
 ];
 
 impl Life<'_> {
@@ -34,6 +40,9 @@ impl Life<'_> {
             Wish::Forgery => self.a_forgery_arrives(&env),
             Wish::NewCard => Some(self.somebody_registers_a_card(&env).await),
             Wish::SubscribeAgain => self.somebody_subscribes_again(&env),
+            Wish::ChangePlan => Some(self.somebody_changes_the_plan(&env).await),
+            Wish::UndoChange => Some(self.somebody_takes_the_change_back(&env)),
+            Wish::Consent => Some(self.somebody_consents(&env).await),
         };
         let Some((what, task)) = wish else { return };
         self.story.tell(&what);

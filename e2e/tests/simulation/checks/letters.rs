@@ -46,8 +46,10 @@ async fn told_facts(life: &Life<'_>) -> Vec<(String, String)> {
         "select 'a refund went back', '*:' || replace(id::text, '-', '')
            from refunds where status = 'completed'
          union all
-         select 'a subscription was canceled', 'subscription_canceled:' || replace(id::text, '-', '') || '*'
-           from subscriptions where status = 'canceled' and activated_at is not null
+         select 'a subscription was canceled', case event.actor when 'worker' then 'subscription_lapsed:'
+                    else 'subscription_canceled:' end || replace(subscription_id::text, '-', '') || '*'
+           from subscription_events event join subscriptions subscription on subscription.id = subscription_id
+          where what = 'subscription.canceled' and activated_at is not null
          union all
          select 'a subscription was suspended', 'subscription_suspended:' || replace(subscription_id::text, '-', '') || '*'
            from subscription_events where what = 'subscription.suspended'
