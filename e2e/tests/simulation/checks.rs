@@ -1,6 +1,7 @@
 //! The promises, checked when calm has returned and everything unfinished has had its time.
 
 mod cards;
+mod erasure;
 mod letters;
 mod terms;
 
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) async fn all(life: &Life<'_>) -> Vec<Broken> {
     let lines = money::lines(life).await;
     let mut broken = Vec::new();
-    broken.extend(nothing_or_the_price(life, &lines));
+    broken.extend(nothing_or_the_price(life, &lines).await);
     broken.extend(lines.iter().filter_map(ledgers_agree));
     broken.extend(lines.iter().filter_map(failures_are_declines));
     broken.extend(lines.iter().filter_map(nothing_is_left_open));
@@ -29,6 +30,7 @@ pub(crate) async fn all(life: &Life<'_>) -> Vec<Broken> {
     broken.extend(the_books_agree(life).await);
     broken.extend(cards::all(life).await);
     broken.extend(terms::all(life).await);
+    broken.extend(erasure::all(life).await);
     broken.extend(letters::facts_have_theirs(life, &lines).await);
     broken.extend(letters::went_out_once(life).await);
     broken
@@ -42,14 +44,22 @@ fn is_captured(status: PaymentStatus) -> bool {
 }
 
 /// I1: what people wanted back is not theirs to keep either way, and never more than they wanted.
-fn nothing_or_the_price(life: &Life<'_>, lines: &[Line]) -> Vec<Broken> {
+async fn nothing_or_the_price(life: &Life<'_>, lines: &[Line]) -> Vec<Broken> {
+    let shares: Vec<(String, i64)> =
+        sqlx::query_as("select order_id, amount from remembered.shares where order_id is not null")
+            .fetch_all(life.bench.desk())
+            .await
+            .unwrap();
+    let shares: BTreeMap<String, i64> = shares.into_iter().collect();
     let mut periods: BTreeMap<Uuid, (i64, i64, &str)> = BTreeMap::new();
     let mut broken = Vec::new();
     for Line { ours, name, price, captured, refunded, given_back, .. } in lines {
         let sum = periods.entry(ours.invoice_id).or_insert((0, *price, name));
         sum.0 += captured - refunded;
         sum.1 -= given_back;
-        let wished = life.wished.get(&ours.order_id).copied().unwrap_or_default();
+        let wished =
+            [&life.wished, &shares].map(|known| known.get(&ours.order_id).copied().unwrap_or_default());
+        let wished = wished[0] + wished[1];
         if *given_back > wished {
             broken.push(format!("I1: {given_back} won of {name} went back, people wanted {wished}"));
         }

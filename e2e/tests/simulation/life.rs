@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use common::domain::calendar::{seoul_date, seoul_instant};
 
 use crate::{
-    bench::Bench, checks, dice::Dice, gate::Held, people::Customer, post::Post, settle::Seat, story::Story,
-    watch,
+    bench::Bench, checks, dice::Dice, gate::Held, imports::File, people::Customer, post::Post, settle::Seat,
+    story::Story, watch,
 };
 
 /// What broke a promise.
@@ -18,6 +18,9 @@ pub(crate) struct Life<'a> {
     pub(crate) dice: Dice,
     pub(crate) story: Story,
     pub(crate) customers: Vec<Customer>,
+    /// What other systems left, and how many were in it.
+    pub(crate) files: Vec<File>,
+    pub(crate) brought: usize,
     pub(crate) post: Post,
     /// Won that people wanted back of each order, at most.
     pub(crate) wished: BTreeMap<String, i64>,
@@ -47,6 +50,8 @@ pub(crate) async fn live(bench: &mut Bench, seed: u64, story: &Story) -> Vec<Bro
         dice,
         story: story.clone(),
         customers: Vec::new(),
+        files: Vec::new(),
+        brought: 0,
         post: Post::default(),
         wished: BTreeMap::new(),
         seats,
@@ -82,6 +87,9 @@ impl Life<'_> {
         for _ in 0..people {
             self.sign_up().await;
             self.turn_by(TimeDelta::seconds(1)).await;
+        }
+        if self.dice.percent(20.0) {
+            self.bring_some_over().await;
         }
         // Who never begins has no story.
         self.rough = self.dice.percent(40.0);

@@ -17,9 +17,13 @@ mod dice;
 #[cfg(test)]
 mod end;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gate;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod life;
 #[cfg(test)]

@@ -5,15 +5,17 @@ use common::domain::calendar::Cycle;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(crate) const TABLES: [&str; 2] = ["farewells", "agreements"];
+pub(crate) const TABLES: [&str; 3] = ["farewells", "agreements", "shares"];
 
-pub(crate) const SCHEMA: [&str; 3] = [
+pub(crate) const SCHEMA: [&str; 4] = [
     // What was on record for a subscription when its cancel took effect: written and taken back in the same commit.
     "create table remembered.farewells (subscription_id uuid not null, order_id text, was_sent boolean not null)",
     // From when on somebody agreed to pay how much for how many months; the first, and each change that was wished.
     "create table remembered.agreements (
          subscription_id uuid not null, change_id uuid, effective_on date not null, amount integer not null,
          months integer not null, is_consented boolean not null default false, is_void boolean not null default false)",
+    // What goes back of the payment of a period that was ended before its time.
+    "create table remembered.shares (subscription_id uuid primary key, order_id text, amount bigint not null)",
     "create view remembered.terms as
      select subscription_id, effective_on, lead(effective_on) over them as until, amount, months,
             is_consented or amount <= coalesce(lag(amount) over them, amount) as is_agreed
@@ -104,6 +106,34 @@ pub(crate) async fn consent(conn: &mut PgConnection, id: Uuid, at: DateTime<Utc>
                                and later.effective_on > wish.effective_on)",
     );
     yes.bind(id).bind(at).execute(conn).await.map(|_| ())
+}
+
+/// The worth of the days after today, of what the running period's payment held before; remembered when it was first asked
+/// for.
+pub(crate) async fn share(conn: &mut PgConnection, id: Uuid, at: DateTime<Utc>) -> sqlx::Result<i32> {
+    let share = sqlx::query(
+        "insert into remembered.shares (subscription_id, order_id, amount)
+         select subscription.id, paid.order_id, coalesce(left_over * unused / days, 0)
+           from subscriptions subscription
+           cross join lateral (
+                select current_period_end - current_period_start as days,
+                       greatest(current_period_end - 1
+                                - greatest(($2 at time zone 'Asia/Seoul')::date, current_period_start), 0) as unused) share
+           left join lateral (
+                select order_id, payment.amount - coalesce((
+                           select sum(amount) from refunds
+                            where payment_id = payment.id and status <> 'failed'
+                              and not exists (select from subscription_endings where refund_id = refunds.id)), 0) as left_over
+                  from payments payment join invoices invoice on invoice.id = payment.invoice_id
+                 where invoice.subscription_id = subscription.id and invoice.period_no = subscription.period_no
+                   and payment.status in ('completed', 'partially_refunded')) paid on true
+          where subscription.id = $1
+         on conflict do nothing",
+    );
+    share.bind(id).bind(at).execute(&mut *conn).await?;
+    let share =
+        sqlx::query_scalar("select amount::integer from remembered.shares where subscription_id = $1");
+    share.bind(id).fetch_one(conn).await
 }
 
 fn months(cycle: Cycle) -> i32 {

@@ -16,7 +16,7 @@ use worker::env::Env;
 
 use crate::{life::Life, process::Task};
 
-const OPERATOR: &str = "operator:simulation";
+pub(crate) const OPERATOR: &str = "operator:simulation";
 
 impl Life<'_> {
     pub(crate) async fn switch_charging(&mut self, on: bool) {

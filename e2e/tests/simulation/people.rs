@@ -1,5 +1,6 @@
 //! What people do: subscribe, cancel, take that back, lose and mend cards; and somebody deletes rows of the job table.
 
+use chrono::NaiveDate;
 use common::{
     commands::{
         cancel::{Wish, cancel_subscription},
@@ -24,6 +25,16 @@ pub(crate) struct Customer {
     pub(crate) cards: Vec<Card>,
     /// With which words, where it began with a registered card.
     pub(crate) subscribed: Option<Subscribing>,
+    /// Of one that another system charged before.
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere {
+    /// Nothing is charged here until the day after.
+    pub(crate) charged_until: NaiveDate,
+    /// The first day that is to be paid for here.
+    pub(crate) first_here: NaiveDate,
 }
 
 #[derive(Clone)]
@@ -37,7 +48,14 @@ impl Customer {
     pub(crate) fn named(name: &str) -> Self {
         let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
         let customer_key = user_id.to_string();
-        Self { subscription_id: Uuid::nil(), user_id, customer_key, cards: Vec::new(), subscribed: None }
+        Self {
+            subscription_id: Uuid::nil(),
+            user_id,
+            customer_key,
+            cards: Vec::new(),
+            subscribed: None,
+            elsewhere: None,
+        }
     }
 
     pub(crate) fn email(&self) -> String {
@@ -157,6 +175,8 @@ impl Life<'_> {
             24..44 => self.help_parked_jobs().await,
             44..48 => self.is_away = true,
             48..70 => self.is_away = false,
+            70 => self.bring_some_over().await,
+            71..74 => self.sign_up().await,
             _ => {}
         }
     }

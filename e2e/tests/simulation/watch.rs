@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use common::domain::calendar::seoul_date;
 use sandbox::{EntryKind, LedgerQuery, Operation};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -85,6 +86,13 @@ async fn charge(life: &mut Life<'_>, asked: &Asked) {
         let what =
             format!("I4: {name} is charged {:?}, known are {agreed}, agreed to: {is_agreed}", asked.amount);
         life.broken.push(what);
+    }
+    let (first, today) = (asked.name.clone(), seoul_date(life.bench.now()));
+    let elsewhere =
+        life.customers.iter().find(|one| first.contains(&one.subscription_id.simple().to_string()));
+    if let Some(elsewhere) = elsewhere.and_then(|one| one.elsewhere).filter(|it| today <= it.charged_until) {
+        let until = elsewhere.charged_until;
+        life.broken.push(format!("import: {name} is charged, and was charged elsewhere up to {until}"));
     }
     if unfinished > 1 {
         life.broken.push(format!("I3: {name} is charged while another attempt is unfinished"));

@@ -13,9 +13,12 @@ enum Wish {
     ChangePlan,
     UndoChange,
     Consent,
+    EndAtOnce,
+    Erase,
+    ImportAgain,
 }
 
-const WISHES: [(u32, Wish); 9] = [
+const WISHES: [(u32, Wish); 12] = [
     (6, Wish::Cancel),
     (4, Wish::Refund),
     (10, Wish::Event),
@@ -25,6 +28,9 @@ const WISHES: [(u32, Wish); 9] = [
     (6, Wish::ChangePlan),
     (1, Wish::UndoChange),
     (4, Wish::Consent),
+    (1, Wish::EndAtOnce),
+    (1, Wish::Erase),
+    (1, Wish::ImportAgain),
 ];
 
 impl Life<'_> {
@@ -42,6 +48,9 @@ impl Life<'_> {
             Wish::SubscribeAgain => self.somebody_subscribes_again(&env),
             Wish::ChangePlan => Some(self.somebody_changes_the_plan(&env).await),
             Wish::UndoChange => Some(self.somebody_takes_the_change_back(&env)),
+            Wish::EndAtOnce => Some(self.somebody_is_ended(&env)),
+            Wish::Erase => Some(self.somebody_is_erased(&env).await),
+            Wish::ImportAgain => self.a_file_comes_again(&env),
             Wish::Consent => Some(self.somebody_consents(&env).await),
         };
         let Some((what, task)) = wish else { return };

@@ -51,6 +51,10 @@ async fn told_facts(life: &Life<'_>) -> Vec<(String, String)> {
            from subscription_events event join subscriptions subscription on subscription.id = subscription_id
           where what = 'subscription.canceled' and activated_at is not null
          union all
+         select 'a subscription was ended', 'subscription_ended:' || replace(subscription_id::text, '-', '') || '*'
+           from subscription_events event join subscriptions subscription on subscription.id = subscription_id
+          where what = 'subscription.ended' and activated_at is not null
+         union all
          select 'a subscription was suspended', 'subscription_suspended:' || replace(subscription_id::text, '-', '') || '*'
            from subscription_events where what = 'subscription.suspended'
          union all

@@ -36,6 +36,17 @@ pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
     .fetch_all(life.bench.desk())
     .await
     .unwrap();
+    for customer in &life.customers {
+        let Some(elsewhere) = customer.elsewhere else { continue };
+        let first = periods.iter().find(|one| one.subscription_id == customer.subscription_id);
+        if let Some(first) = first.filter(|first| first.first != elsewhere.first_here) {
+            let whose = watch::customer(life, first.subscription_id);
+            broken.push(format!(
+                "import: {whose} is billed from {} on, not from {} on",
+                first.first, elsewhere.first_here
+            ));
+        }
+    }
     let place = |one: &Period| format!("terms: {}/p{}", watch::customer(life, one.subscription_id), one.no);
     for one in periods.iter().filter(|one| !is_in_step(one)) {
         broken.push(format!(
