@@ -76,7 +76,11 @@ impl Life<'_> {
             "suspended" => today - TimeDelta::days(self.dice.between(31, 90)),
             _ => today + TimeDelta::days(self.dice.between(1, 30)),
         };
-        let day = self.dice.weighted(&[(3, 31), (1, 30), (1, 29), (4, 15)]);
+        // A year after the 31st of a short month there is none.
+        let day = match cycle {
+            Cycle::Monthly => self.dice.weighted(&[(3, 31), (1, 30), (1, 29), (4, 15)]),
+            Cycle::Yearly => 15,
+        };
         let (next_on, following) = dates(day, cycle, earliest);
         let is_covered = status == "active" && next_on <= first_charge_after;
         new.elsewhere = Some(Elsewhere {

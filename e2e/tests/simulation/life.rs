@@ -79,7 +79,7 @@ impl Life<'_> {
         let begin = "2026-11-22".parse().unwrap();
         let begin = seoul_instant(begin, NaiveTime::from_hms_opt(10, 0, 0).unwrap());
         let begin = begin + TimeDelta::days(self.dice.between(0, 400));
-        let months = self.dice.weighted(&[(12, 1), (10, 2), (6, 3), (3, 6), (2, 12), (1, 24)]);
+        let months = self.dice.weighted(&[(8, 1), (10, 2), (8, 3), (4, 6), (2, 12), (1, 24)]);
         let end = begin + TimeDelta::days(31 * months);
         self.bench.set_clock(begin, &self.story);
         let people = if months > 6 { 2 } else { self.dice.between(2, 4) };
@@ -99,7 +99,7 @@ impl Life<'_> {
             self.settle().await;
             watch::after_settling(self).await;
             self.whims().await;
-            if self.dice.percent(40.0) {
+            while self.dice.percent(45.0) {
                 self.begin_a_wish().await;
             }
             let to = self.next_moment(end).await;

@@ -142,6 +142,10 @@ impl Life<'_> {
             .fetch_all(self.bench.desk())
             .await
             .unwrap();
+        self.one_of(&such)
+    }
+
+    pub(crate) fn one_of(&mut self, such: &[Uuid]) -> usize {
         let such = self.customers.iter().enumerate().filter(|(_, one)| such.contains(&one.subscription_id));
         let such: Vec<usize> = such.map(|(number, _)| number).collect();
         if such.is_empty() || self.dice.percent(10.0) { self.somebody() } else { self.dice.pick(&such) }
@@ -213,10 +217,10 @@ impl Life<'_> {
     }
 
     /// Some customer wants to cancel, or to take that back; the task that does it.
-    pub(crate) fn somebody_cancels(&mut self, env: &Env) -> (String, Task) {
-        let number = self.somebody();
-        let id = self.customers[number].subscription_id;
-        let (env, back) = (env.clone(), self.dice.percent(40.0));
+    pub(crate) async fn somebody_cancels(&mut self, env: &Env) -> (String, Task) {
+        let back = self.dice.percent(40.0);
+        let number = if back { self.somebody_who_is(&["canceled"]).await } else { self.somebody() };
+        let (env, id) = (env.clone(), self.customers[number].subscription_id);
         let task = async move {
             let done = if back { resume(&env, id).await } else { cancel(&env, id).await };
             done.map_or_else(|error| error.to_string(), |()| "so it is".to_owned())

@@ -67,8 +67,14 @@ impl Life<'_> {
         if self.dice.percent(95.0) { self.dice.pick(&others) } else { self.dice.pick(&offers) }
     }
 
-    pub(crate) fn somebody_takes_the_change_back(&mut self, env: &Env) -> (String, Task) {
-        let number = self.somebody();
+    async fn somebody_who_waits_for_a_change(&mut self) -> usize {
+        let such = sqlx::query_scalar("select subscription_id from plan_changes where status = 'pending'");
+        let such: Vec<Uuid> = such.fetch_all(self.bench.desk()).await.unwrap();
+        self.one_of(&such)
+    }
+
+    pub(crate) async fn somebody_takes_the_change_back(&mut self, env: &Env) -> (String, Task) {
+        let number = self.somebody_who_waits_for_a_change().await;
         let (env, id, user) =
             (env.clone(), self.customers[number].subscription_id, self.customers[number].user_id);
         let task = async move {
@@ -79,7 +85,7 @@ impl Life<'_> {
 
     /// Sometimes to an amount that is not asked for: that is no yes.
     pub(crate) async fn somebody_consents(&mut self, env: &Env) -> (String, Task) {
-        let number = self.somebody_who_is(&["active", "past_due"]).await;
+        let number = self.somebody_who_waits_for_a_change().await;
         let off = if self.dice.percent(10.0) { self.dice.pick(&[-100, 100]) } else { 0 };
         let (env, id, user) =
             (env.clone(), self.customers[number].subscription_id, self.customers[number].user_id);

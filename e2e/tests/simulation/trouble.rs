@@ -25,9 +25,9 @@ impl Life<'_> {
                 self.wake_all();
             }
             46..50 => self.delete_jobs().await,
-            50..82 => self.begin_a_wish().await,
-            82..84 => self.a_refund_in_the_dashboard(),
-            84..110 => self.land_what_is_adrift().await,
+            50..95 => self.begin_a_wish().await,
+            95..97 => self.a_refund_in_the_dashboard(),
+            97..123 => self.land_what_is_adrift().await,
             _ => {}
         }
     }

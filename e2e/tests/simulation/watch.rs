@@ -112,9 +112,13 @@ pub(crate) async fn after_settling(life: &mut Life<'_>) {
          union all
          select 'I7: unknown for more than 24 h, and nobody looks at it:', order_id from payments payment
           where status = 'unknown' and review_since is null and unknown_since < $1
-            and not exists (select from jobs where state = 'parked' and subject->>'invoice' = payment.invoice_id::text)",
+            -- An operator sees the parked job; what has lost its job is found by the next sweep.
+            and not exists (select from jobs where state = 'parked' and subject->>'subscription'
+                                   = 'sub_' || replace(payment.subscription_id::text, '-', ''))
+            and not $2",
     )
     .bind(life.bench.now() - TimeDelta::hours(25))
+    .bind(life.lost_jobs_at.is_some())
     .fetch_all(life.bench.desk())
     .await
     .unwrap();

@@ -19,15 +19,15 @@ enum Wish {
 }
 
 const WISHES: [(u32, Wish); 12] = [
-    (6, Wish::Cancel),
+    (5, Wish::Cancel),
     (4, Wish::Refund),
-    (10, Wish::Event),
+    (8, Wish::Event),
     (2, Wish::Forgery),
-    (6, Wish::NewCard),
+    (9, Wish::NewCard),
     (1, Wish::SubscribeAgain),
-    (6, Wish::ChangePlan),
-    (1, Wish::UndoChange),
-    (4, Wish::Consent),
+    (10, Wish::ChangePlan),
+    (2, Wish::UndoChange),
+    (8, Wish::Consent),
     (1, Wish::EndAtOnce),
     (1, Wish::Erase),
     (1, Wish::ImportAgain),
@@ -40,14 +40,14 @@ impl Life<'_> {
         let host = self.seats[seat].host;
         let env = self.bench.hosts[host].env.clone();
         let wish = match self.dice.weighted(&WISHES) {
-            Wish::Cancel => Some(self.somebody_cancels(&env)),
+            Wish::Cancel => Some(self.somebody_cancels(&env).await),
             Wish::Refund => self.somebody_refunds(&env).await,
             Wish::Event => self.an_event_arrives(&env),
             Wish::Forgery => self.a_forgery_arrives(&env),
             Wish::NewCard => Some(self.somebody_registers_a_card(&env).await),
             Wish::SubscribeAgain => self.somebody_subscribes_again(&env),
             Wish::ChangePlan => Some(self.somebody_changes_the_plan(&env).await),
-            Wish::UndoChange => Some(self.somebody_takes_the_change_back(&env)),
+            Wish::UndoChange => Some(self.somebody_takes_the_change_back(&env).await),
             Wish::EndAtOnce => Some(self.somebody_is_ended(&env)),
             Wish::Erase => Some(self.somebody_is_erased(&env).await),
             Wish::ImportAgain => self.a_file_comes_again(&env),

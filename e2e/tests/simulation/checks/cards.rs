@@ -14,7 +14,7 @@ struct Registered {
     auth_key_hash: Vec<u8>,
     status: String,
     toss_code: Option<String>,
-    /// A charge of its subscription is, for a person to look at.
+    /// A charge of its subscription does; or its own request is answered 500 under its key for 14 days.
     waits_for_a_person: bool,
 }
 
@@ -67,10 +67,13 @@ async fn of(life: &Life<'_>, customer: &Customer) -> Vec<Broken> {
     let registered: Vec<Registered> = sqlx::query_as(
         "select auth_key_hash, status, toss_code, exists (
                     select from payments where payments.subscription_id = card.subscription_id
-                       and payments.status = 'unknown' and review_since is not null) as waits_for_a_person
+                       and payments.status = 'unknown' and review_since is not null)
+                or $2 and status = 'unknown' and $3 - first_sent_at < interval '15 days' as waits_for_a_person
            from card_registrations card where subscription_id = $1 order by created_at",
     )
     .bind(id)
+    .bind(life.bench.sandbox.switches().bind_server_errors)
+    .bind(life.bench.now())
     .fetch_all(life.bench.desk())
     .await
     .unwrap();
