@@ -196,6 +196,18 @@ impl ChargeOutcome {
     }
 }
 
+impl IssueOutcome {
+    /// The outcome of the *registration*, when this call repeated an earlier one of unknown outcome under the same key:
+    /// a repeat that was not heard leaves it unknown.
+    #[must_use]
+    pub fn of_resend(self) -> Self {
+        match self {
+            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            settled @ (Self::Issued(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
+        }
+    }
+}
+
 impl CancelOutcome {
     /// As [`ChargeOutcome::of_resend`], after a lookup whose `cancels` did not show this cancel.
     #[must_use]

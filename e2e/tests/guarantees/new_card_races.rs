@@ -116,6 +116,24 @@ async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_lost_key_is_told_as_lost_also_where_a_repeat_was_turned_away_at_the_door(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    for effect in [Effect::Error500Approved, Effect::Status429] {
+        world.sandbox.fault(Fault::next(Operation::Issue, effect)).unwrap();
+    }
+    let card = new_card(&world, id, OTHER).await;
+    assert_eq!(card.status, RegistrationStatus::Unknown);
+    minutes(&mut world, 5).await;
+    let card = read(&world, card.id).await;
+    assert_eq!(
+        (card.status, card.toss_code.as_deref()),
+        (RegistrationStatus::Refused, Some("REGISTRATION_LOST"))
+    );
+    assert!(world.subjects().contains(&"집체크 결제 카드 등록 안내".to_owned()));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_key_that_died_with_its_worker_and_is_gone_at_toss_is_told_as_lost(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;

@@ -43,6 +43,8 @@ pub(super) async fn issue(env: &Env, lease: &Lease, found: &Registration) -> Res
     let request = IssueRequest { auth_key, customer_key: found.customer_key.clone() };
     let answer = env.toss.issue_billing_key(&request, &key).await;
     crash::point("after_registration_call");
+    // Turned away at the door, a repeat says nothing about the sending before it.
+    let answer = if found.sent_at.is_some() { answer.of_resend() } else { answer };
     hear(env, lease, found, answer).await
 }
 
