@@ -87,7 +87,9 @@ fn ledgers_agree(line: &Line) -> Option<Broken> {
 /// I5, both ways. What a person has to look at is neither yet.
 fn failures_are_declines(line: &Line) -> Option<Broken> {
     let Line { ours, name, status, .. } = line;
-    if ours.kind == PaymentKind::First || ours.review_since.is_some() {
+    // Nor what was withdrawn after a cancel, because the gateway did not tell of it.
+    let is_withdrawn = ours.toss_message.as_deref().is_some_and(|why| why.starts_with("canceled"));
+    if ours.kind == PaymentKind::First || ours.review_since.is_some() || is_withdrawn {
         return None;
     }
     let (counted, declined) = (ours.decline_kind.is_some(), status.as_deref() == Some("ABORTED"));
