@@ -12,9 +12,9 @@ use uuid::Uuid;
 use worker::env::Env;
 
 use crate::{
+    customers::{Card, Customer, NAME},
     life::Life,
     memory,
-    people::{Card, Customer},
     plans::price,
     process::Task,
 };
@@ -37,7 +37,7 @@ impl Life<'_> {
     fn fill_in_the_window(&mut self, number: usize) -> String {
         let nth = self.customers[number].cards.len();
         let card_number = self.draw_a_card(number, nth, 14);
-        let customer_key = self.customers[number].customer_key.clone();
+        let customer_key = self.customers[number].key.clone();
         let registration = CardRegistration { customer_key, card_number: Some(card_number.clone()) };
         let auth_key = self.bench.sandbox.auth_key(registration).unwrap();
         let card = Card { number: card_number, auth_key: Some(auth_key.clone()) };
@@ -52,11 +52,11 @@ impl Life<'_> {
         let asked = Subscribing {
             user_id: new.user_id,
             auth_key,
-            customer_key: new.customer_key.clone(),
+            customer_key: new.key.clone(),
             plan: plan.to_owned(),
             cycle,
             customer_email: new.email(),
-            customer_name: new.name().to_owned(),
+            customer_name: NAME.to_owned(),
         };
         let mut tx = self.bench.desk().begin().await.unwrap();
         let recorded = subscribe(&mut tx, &asked, self.bench.now()).await.unwrap();
@@ -95,7 +95,8 @@ impl Life<'_> {
             self.customers[number].cards.iter().filter_map(|card| card.auth_key.clone()).collect();
         let again = !sent.is_empty() && self.dice.percent(25.0);
         let auth_key = if again { self.dice.pick(&sent) } else { self.fill_in_the_window(number) };
-        let Customer { subscription_id, user_id, customer_key, cards, .. } = self.customers[number].clone();
+        let Customer { subscription_id, user_id, key: customer_key, cards, .. } =
+            self.customers[number].clone();
         let nth = cards.iter().position(|card| card.auth_key.as_ref() == Some(&auth_key)).unwrap_or_default();
         let env = env.clone();
         let task = async move {

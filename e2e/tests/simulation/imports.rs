@@ -9,10 +9,10 @@ use uuid::Uuid;
 use worker::env::Env;
 
 use crate::{
+    customers::{Card, Customer, Elsewhere, NAME},
     life::Life,
     memory,
     operators::OPERATOR,
-    people::{Card, Customer, Elsewhere},
     plans::price,
     process::Task,
 };
@@ -45,7 +45,9 @@ impl Life<'_> {
             brought.push(self.draw_a_row(first_charge_after).await);
         }
         let mut rows = HEADINGS.to_owned();
-        brought.iter().for_each(|one| rows.push_str(&one.row));
+        for one in &brought {
+            rows.push_str(&one.row);
+        }
         let file = File { rows, first_charge_after };
         let env = self.bench.hosts[0].env.clone();
         let report = import(&env, &file).await.unwrap();
@@ -90,12 +92,12 @@ impl Life<'_> {
             },
             first_here: if is_covered { following } else { next_on },
         });
-        let price = price(&mut *self.bench.desk().acquire().await.unwrap(), plan, cycle).await;
+        let price = price(&mut self.bench.desk().acquire().await.unwrap(), plan, cycle).await;
         let amount = if self.dice.percent(70.0) { price } else { price - 1_000 };
         let key = self.bring_the_card(&mut new).await;
-        let (id, user, customer_key) = (new.subscription_id, new.user_id, &new.customer_key);
+        let (id, user, customer_key) = (new.subscription_id, new.user_id, &new.key);
         let canceled_at = if status == "canceled" { today.to_string() } else { String::new() };
-        let (email, name) = (new.email(), new.name());
+        let (email, name) = (new.email(), NAME);
         let row = format!(
             "{id},{user},{plan},{cycle},{key},{customer_key},{amount},{status},{next_on},{day},{canceled_at},{email},{name}\n"
         );
@@ -105,7 +107,7 @@ impl Life<'_> {
     /// The gateway has issued its key long ago.
     async fn bring_the_card(&mut self, new: &mut Customer) -> String {
         let number = format!("4399{:04}00000001", self.brought);
-        let customer_key = new.customer_key.clone();
+        let customer_key = new.key.clone();
         new.cards.push(Card { number: number.clone(), auth_key: None });
         let registration = CardRegistration { customer_key: customer_key.clone(), card_number: Some(number) };
         let auth_key = self.bench.sandbox.auth_key(registration).unwrap();
@@ -154,6 +156,6 @@ fn dates(day: u32, cycle: Cycle, earliest: NaiveDate) -> (NaiveDate, NaiveDate) 
             Cycle::Yearly => 12,
         },
     );
-    let next = (0..).find(|months| began + Months::new(*months) >= earliest).unwrap();
+    let next = (0..12_000).find(|months| began + Months::new(*months) >= earliest).unwrap();
     (began + Months::new(next), began + Months::new(next + step))
 }

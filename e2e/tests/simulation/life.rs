@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use common::domain::calendar::{seoul_date, seoul_instant};
 
 use crate::{
-    bench::Bench, checks, dice::Dice, gate::Held, imports::File, people::Customer, post::Post, settle::Seat,
-    story::Story, watch,
+    bench::Bench, checks, customers::Customer, dice::Dice, gate::Held, imports::File, post::Post,
+    settle::Seat, story::Story, watch,
 };
 
 /// What broke a promise.

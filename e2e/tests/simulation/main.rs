@@ -11,6 +11,8 @@ mod cards;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod customers;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod dice;

@@ -1,12 +1,10 @@
 //! What people do: subscribe, cancel, take that back, lose and mend cards; and somebody deletes rows of the job table.
 
-use chrono::NaiveDate;
 use common::{
     commands::{
         cancel::{Wish, cancel_subscription},
         confirm::{Confirmation, record_confirmation},
         resume,
-        subscribe::Subscribing,
     },
     domain::{calendar::Cycle, money::Won},
 };
@@ -14,58 +12,13 @@ use sandbox::{FailedChargeLookup, Purchase};
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{life::Life, memory, plans::price, process::Task};
-
-#[derive(Clone)]
-pub(crate) struct Customer {
-    pub(crate) subscription_id: Uuid,
-    pub(crate) user_id: Uuid,
-    pub(crate) customer_key: String,
-    /// In the order in which they came.
-    pub(crate) cards: Vec<Card>,
-    /// With which words, where it began with a registered card.
-    pub(crate) subscribed: Option<Subscribing>,
-    /// Of one that another system charged before.
-    pub(crate) elsewhere: Option<Elsewhere>,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Elsewhere {
-    /// Nothing is charged here until the day after.
-    pub(crate) charged_until: NaiveDate,
-    /// The first day that is to be paid for here.
-    pub(crate) first_here: NaiveDate,
-}
-
-#[derive(Clone)]
-pub(crate) struct Card {
-    pub(crate) number: String,
-    /// None: it came with a payment.
-    pub(crate) auth_key: Option<String>,
-}
-
-impl Customer {
-    pub(crate) fn named(name: &str) -> Self {
-        let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        let customer_key = user_id.to_string();
-        Self {
-            subscription_id: Uuid::nil(),
-            user_id,
-            customer_key,
-            cards: Vec::new(),
-            subscribed: None,
-            elsewhere: None,
-        }
-    }
-
-    pub(crate) fn email(&self) -> String {
-        format!("{}@example.com", self.user_id.simple())
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        "홍길동"
-    }
-}
+use crate::{
+    customers::{Card, Customer, NAME},
+    life::Life,
+    memory,
+    plans::price,
+    process::Task,
+};
 
 impl Life<'_> {
     /// What Toss leaves open, this gateway has decided one way.
@@ -110,7 +63,7 @@ impl Life<'_> {
         let card = format!("43{number:02}000000000001");
         let mut tx = self.bench.desk().begin().await.unwrap();
         let price = price(&mut tx, plan, cycle).await;
-        let purchase = Purchase::new(&order_id, price.into()).customer(&new.customer_key).card(&card);
+        let purchase = Purchase::new(&order_id, price.into()).customer(&new.key).card(&card);
         let open = self.bench.sandbox.pay(purchase).unwrap();
         let asked = Confirmation {
             user_id: new.user_id,
@@ -119,9 +72,9 @@ impl Life<'_> {
             amount: Won::new(price.into()).unwrap(),
             plan: plan.to_owned(),
             cycle,
-            customer_key: new.customer_key.clone(),
+            customer_key: new.key.clone(),
             customer_email: new.email(),
-            customer_name: new.name().to_owned(),
+            customer_name: NAME.to_owned(),
         };
         let attempt = record_confirmation(&mut tx, &asked, self.bench.now()).await.unwrap();
         new.subscription_id = attempt.subscription_id;
@@ -129,26 +82,6 @@ impl Life<'_> {
         tx.commit().await.unwrap();
         new.cards.push(Card { number: card, auth_key: None });
         self.customers.push(new);
-    }
-
-    pub(crate) fn somebody(&mut self) -> usize {
-        usize::try_from(self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1)).unwrap()
-    }
-
-    /// Mostly somebody in one of these states.
-    pub(crate) async fn somebody_who_is(&mut self, statuses: &[&str]) -> usize {
-        let such: Vec<Uuid> = sqlx::query_scalar("select id from subscriptions where status = any ($1)")
-            .bind(statuses)
-            .fetch_all(self.bench.desk())
-            .await
-            .unwrap();
-        self.one_of(&such)
-    }
-
-    pub(crate) fn one_of(&mut self, such: &[Uuid]) -> usize {
-        let such = self.customers.iter().enumerate().filter(|(_, one)| such.contains(&one.subscription_id));
-        let such: Vec<usize> = such.map(|(number, _)| number).collect();
-        if such.is_empty() || self.dice.percent(10.0) { self.somebody() } else { self.dice.pick(&such) }
     }
 
     /// Between two moments.
@@ -187,7 +120,7 @@ impl Life<'_> {
 
     pub(crate) async fn calm_down(&mut self) {
         for customer in &self.customers {
-            self.bench.sandbox.set_customer(&customer.customer_key, sandbox::Outcome::Pays);
+            self.bench.sandbox.set_customer(&customer.key, sandbox::Outcome::Pays);
         }
         self.bench.sandbox.clear_faults();
         self.is_away = false;

@@ -29,20 +29,20 @@ impl Life<'_> {
         let number = self.somebody_who_is(&["active", "past_due"]).await;
         let (plan, cycle) = self.another_offer(number).await;
         let agrees = self.dice.percent(50.0);
-        let price = price(&mut *self.bench.desk().acquire().await.unwrap(), plan, cycle).await;
+        let price = price(&mut self.bench.desk().acquire().await.unwrap(), plan, cycle).await;
         let (env, id, user) =
             (env.clone(), self.customers[number].subscription_id, self.customers[number].user_id);
         let task = async move {
-            let changed = match change(&env, (id, user), (plan, cycle), price).await {
-                Ok(changed) => changed,
+            let wished = match change(&env, (id, user), (plan, cycle), price).await {
+                Ok(wished) => wished,
                 Err(error) => return error.to_string(),
             };
-            let from = format!("from {} on", changed.effective_on);
+            let from = format!("from {} on", wished.effective_on);
             if !agrees {
                 return from;
             }
-            let agreed = agree(&env, (id, user), 0).await;
-            format!("{from}; {}", agreed.unwrap_or_else(|error| error.to_string()))
+            let answer = agree(&env, (id, user), 0).await;
+            format!("{from}; {}", answer.unwrap_or_else(|error| error.to_string()))
         };
         (format!("s{number} wants {plan} {cycle}, and agrees at once: {agrees}"), Box::pin(task))
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 const THREADS: usize = 3;
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 300;
 /// Enough of a story to see what led to its end.
 const TAIL: usize = 80;
 

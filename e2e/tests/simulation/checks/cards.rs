@@ -2,10 +2,11 @@
 
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::{
+    customers::Customer,
     life::{Broken, Life},
-    people::Customer,
 };
 
 /// A registration, as far as it decides about a card.
@@ -58,33 +59,14 @@ pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
 }
 
 async fn of(life: &Life<'_>, customer: &Customer) -> Vec<Broken> {
-    let id = customer.subscription_id;
-    let sealed: Option<String> = sqlx::query_scalar("select billing_key from subscriptions where id = $1")
-        .bind(id)
-        .fetch_one(life.bench.desk())
-        .await
-        .unwrap();
-    let registered: Vec<Registered> = sqlx::query_as(
-        "select auth_key_hash, status, toss_code, exists (
-                    select from payments where payments.subscription_id = card.subscription_id
-                       and payments.status = 'unknown' and review_since is not null)
-                or $2 and status = 'unknown' and $3 - first_sent_at < interval '15 days' as waits_for_a_person
-           from card_registrations card where subscription_id = $1 order by created_at",
-    )
-    .bind(id)
-    .bind(life.bench.sandbox.switches().bind_server_errors)
-    .bind(life.bench.now())
-    .fetch_all(life.bench.desk())
-    .await
-    .unwrap();
-    let sealer = &life.bench.hosts[0].env.sealer;
-    let in_force = sealed.map(|sealed| sealer.open(&sealed, id).unwrap().expose_secret().to_owned());
+    let registered = registrations(life, customer).await;
+    let in_force = in_force(life, customer.subscription_id).await;
     let nth = |number: &str| customer.cards.iter().position(|card| card.number == number).unwrap();
     let mut broken = Vec::new();
     if registered.iter().any(|one| one.is_unfinished() && !one.waits_for_a_person) {
         broken.push("a registration is unfinished".to_owned());
     }
-    for key in life.bench.sandbox.billing_keys(&customer.customer_key) {
+    for key in life.bench.sandbox.billing_keys(&customer.key) {
         let mut known = registered.iter().filter(|one| one.is_of(&key.card_number, customer));
         let is_explained = known.any(|one| one.is_lost() || one.is_unfinished());
         let nth = nth(&key.card_number);
@@ -100,6 +82,33 @@ async fn of(life: &Life<'_>, customer: &Customer) -> Vec<Broken> {
         }
     }
     broken
+}
+
+/// The billing key that the subscription is charged with.
+async fn in_force(life: &Life<'_>, id: Uuid) -> Option<String> {
+    let kept: Option<String> = sqlx::query_scalar("select billing_key from subscriptions where id = $1")
+        .bind(id)
+        .fetch_one(life.bench.desk())
+        .await
+        .unwrap();
+    let sealer = &life.bench.hosts[0].env.sealer;
+    kept.map(|kept| sealer.open(&kept, id).unwrap().expose_secret().to_owned())
+}
+
+async fn registrations(life: &Life<'_>, customer: &Customer) -> Vec<Registered> {
+    sqlx::query_as(
+        "select auth_key_hash, status, toss_code, exists (
+                    select from payments where payments.subscription_id = card.subscription_id
+                       and payments.status = 'unknown' and review_since is not null)
+                or $2 and status = 'unknown' and $3 - first_sent_at < interval '15 days' as waits_for_a_person
+           from card_registrations card where subscription_id = $1 order by created_at",
+    )
+    .bind(customer.subscription_id)
+    .bind(life.bench.sandbox.switches().bind_server_errors)
+    .bind(life.bench.now())
+    .fetch_all(life.bench.desk())
+    .await
+    .unwrap()
 }
 
 /// The last one that was applied, or the one that it began with.

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::{
+    customers::{Customer, NAME},
     life::{Broken, Life},
-    people::Customer,
 };
 
 pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
@@ -46,7 +46,7 @@ async fn left_of(life: &Life<'_>, customer: &Customer) -> Vec<String> {
     .bind(user_id)
     .bind(subscription_id)
     .bind(customer.email())
-    .bind(customer.name())
+    .bind(NAME)
     .fetch_all(life.bench.desk())
     .await
     .unwrap()

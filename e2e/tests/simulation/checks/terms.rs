@@ -92,7 +92,7 @@ async fn nobody_goes_on_unasked(life: &Life<'_>) -> Vec<Broken> {
 async fn anchors_are_the_first_captures(life: &Life<'_>) -> Vec<Broken> {
     let entries = life.bench.sandbox.ledger(&LedgerQuery::default()).entries;
     let captures = entries.iter().filter(|entry| entry.kind == EntryKind::Capture);
-    let captured: BTreeMap<&str, NaiveDate> =
+    let first_days: BTreeMap<&str, NaiveDate> =
         captures.map(|entry| (entry.order_id.as_str(), seoul_date(entry.at))).collect();
     let firsts: Vec<(Uuid, String, NaiveDate)> = sqlx::query_as(
         "select subscription.id, order_id, anchor_on
@@ -104,7 +104,7 @@ async fn anchors_are_the_first_captures(life: &Life<'_>) -> Vec<Broken> {
     .await
     .unwrap();
     let wrong = firsts.into_iter().filter_map(|(id, order, anchor)| {
-        let day = captured.get(order.as_str()).filter(|day| **day != anchor)?;
+        let day = first_days.get(order.as_str()).filter(|day| **day != anchor)?;
         Some(format!("terms: {} began on {day} and is anchored on {anchor}", watch::customer(life, id)))
     });
     wrong.collect()
