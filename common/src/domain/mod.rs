@@ -16,6 +16,7 @@ pub mod money;
 pub mod outcome;
 pub mod plan;
 pub mod plan_change;
+pub mod price_change;
 pub mod reconcile;
 pub mod refund;
 pub mod registration;

@@ -17,6 +17,14 @@ impl Plan {
             Cycle::Yearly => self.yearly,
         }
     }
+
+    #[must_use]
+    pub fn with_price(self, cycle: Cycle, price: Won) -> Self {
+        match cycle {
+            Cycle::Monthly => Self { monthly: price, ..self },
+            Cycle::Yearly => Self { yearly: price, ..self },
+        }
+    }
 }
 
 impl Cycle {

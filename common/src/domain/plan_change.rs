@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     calendar::{Cycle, OutOfCalendar, Period, seoul_date},
     money::Won,
+    rhythm::Rhythm,
     subscription::{Subscription, SubscriptionStatus},
 };
 
@@ -104,12 +105,16 @@ pub fn next_unbilled(
     billed_no: u32,
     today: NaiveDate,
 ) -> Result<Period, OutOfCalendar> {
-    let rhythm = subscription.rhythm();
-    let mut no = subscription.period_no.max(billed_no).max(rhythm.from_no);
+    first_unbilled(subscription.rhythm(), subscription.period_no.max(billed_no), today)
+}
+
+/// The first period after `last_no`, the last one paid or billed, that begins after `day`.
+pub fn first_unbilled(rhythm: Rhythm, last_no: u32, day: NaiveDate) -> Result<Period, OutOfCalendar> {
+    let mut no = last_no.max(rhythm.from_no);
     loop {
         no = no.checked_add(1).ok_or(OutOfCalendar)?;
         let period = rhythm.period(no)?;
-        if period.start > today {
+        if period.start > day {
             return Ok(period);
         }
     }
@@ -141,6 +146,35 @@ impl PlanChange {
 /// was made at the price of that day.
 pub fn next_change(pending: &[PlanChange]) -> Option<&PlanChange> {
     pending.iter().min_by_key(|change| (change.effective_on, change.price_change_id.is_some()))
+}
+
+/// What is charged next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextTerms {
+    Agreed(Terms),
+    /// These, or nothing: without a consent it ends.
+    AwaitsConsent(Terms),
+}
+
+/// What a charge on this date is for, as things stand. `pending` is all that waits for this subscription's renewals.
+pub fn terms_on(subscription: &Subscription, pending: &[PlanChange], date: NaiveDate) -> NextTerms {
+    let change = match subscription.status {
+        // A charge that is tried again keeps its terms.
+        SubscriptionStatus::PastDue => None,
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::Suspended
+        | SubscriptionStatus::Canceled => next_change(pending).filter(|change| change.effective_on <= date),
+    };
+    match change {
+        Some(change) if change.is_agreed() => NextTerms::Agreed(change.to.clone()),
+        Some(change) => NextTerms::AwaitsConsent(change.to.clone()),
+        None => NextTerms::Agreed(Terms {
+            plan: subscription.plan.clone(),
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+        }),
+    }
 }
 
 /// What a change does to the renewal that it waits for.

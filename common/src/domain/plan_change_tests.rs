@@ -100,6 +100,21 @@ fn on_one_day_the_customers_wish_comes_before_the_plans_new_price() {
     assert_eq!(next_change(&[]), None);
 }
 
+#[test]
+fn the_next_charge_is_for_what_holds_on_its_date_and_one_tried_again_for_what_it_was() {
+    let active = subscription(SubscriptionStatus::Active);
+    let on = |it: &Subscription, change: PlanChange, day: &str| terms_on(it, &[change], date(day));
+    let (up, down) = (change(9_900, 19_900, None), change(9_900, 7_900, None));
+    let agreed = change(9_900, 19_900, Some(given(19_900, "2026-12-01T00:00:00+09:00")));
+    let present = Terms { plan: "personal".into(), cycle: Cycle::Monthly, amount: won(9_900) };
+    assert_eq!(on(&active, up.clone(), "2026-12-21"), NextTerms::Agreed(present.clone()));
+    assert_eq!(on(&active, up.clone(), "2026-12-22"), NextTerms::AwaitsConsent(up.to.clone()));
+    assert_eq!(on(&active, agreed.clone(), "2026-12-22"), NextTerms::Agreed(agreed.to));
+    assert_eq!(on(&active, down.clone(), "2026-12-22"), NextTerms::Agreed(down.to));
+    let past_due = subscription(SubscriptionStatus::PastDue);
+    assert_eq!(on(&past_due, up, "2026-12-28"), NextTerms::Agreed(present));
+}
+
 fn statuses() -> impl Strategy<Value = SubscriptionStatus> {
     use SubscriptionStatus as S;
     prop::sample::select(vec![S::Incomplete, S::Active, S::PastDue, S::Suspended, S::Canceled])
