@@ -1,5 +1,6 @@
-//! What people ask of a subscription, in the caller's transaction: decided by the domain, recorded with its e-mail and event.
+//! What people ask of a subscription or a plan, in the caller's transaction: decided by the domain, recorded with its e-mail and event.
 
+pub mod announce_price;
 mod begin;
 pub mod cancel;
 pub mod change_plan;
@@ -13,4 +14,5 @@ pub mod refund;
 pub mod register_card;
 pub mod resume;
 pub mod settle_change;
+pub mod spread_price;
 pub mod subscribe;

@@ -22,6 +22,8 @@ pub mod payment_methods;
 pub mod payments;
 pub mod plan_changes;
 pub mod plans;
+pub mod price_changes;
+pub mod price_followers;
 pub mod processes;
 pub mod reconcile;
 pub mod refund_requests;

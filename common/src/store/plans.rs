@@ -46,6 +46,18 @@ pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, S
     row.map(Plan::try_from).transpose()
 }
 
+/// Reads a plan and holds its row: whoever changes its price, or announces another, comes after.
+pub async fn lock(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        "select code, name, monthly_amount, yearly_amount from plans where code = $1 for update",
+        code
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Plan::try_from).transpose()
+}
+
 /// Makes a plan or changes it. Running subscriptions keep the price that their customers agreed to.
 pub async fn set(
     conn: &mut PgConnection,
