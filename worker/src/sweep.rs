@@ -16,7 +16,7 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use crate::{env::Env, money};
+use crate::{env::Env, handlers::spread_prices, money};
 
 /// What has not moved for this long, and has no job, has lost it.
 const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
@@ -26,6 +26,7 @@ const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
 /// Looks once. Answers how many jobs it made.
 pub async fn sweep(env: &Env) -> Result<usize, JobError> {
+    spread_prices(env, true).await?;
     let now = env.clock.now();
     let before = now - STRANDED_AFTER;
     let mut tx = env.pool.begin().await?;

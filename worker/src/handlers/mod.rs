@@ -14,6 +14,7 @@ mod scan_due_subscriptions;
 mod send_email;
 mod send_renewal_notices;
 mod settle_changes;
+mod spread_prices;
 
 pub(crate) use charge_subscription::charge_subscription;
 pub(crate) use confirm_payment::confirm_payment;
@@ -27,3 +28,4 @@ pub(crate) use refund_payment::refund_payment;
 pub(crate) use scan_due_subscriptions::{invoices_for, scan_due_subscriptions};
 pub(crate) use send_email::send_email;
 pub(crate) use send_renewal_notices::send_renewal_notices;
+pub(crate) use spread_prices::spread_prices;

@@ -18,7 +18,7 @@ use common::{
 };
 use uuid::Uuid;
 
-use super::settle_changes::settle_changes;
+use super::{settle_changes::settle_changes, spread_prices};
 use crate::{crash, env::Env, money};
 
 const BATCH: i64 = 5_000;
@@ -32,6 +32,7 @@ pub(crate) async fn scan_due_subscriptions(
     if let Some(finish) = money::gate::away(&env).await? {
         return Ok(Ran::Finish(finish));
     }
+    spread_prices(&env, false).await?;
     settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let (mut last, mut seen, mut enqueued) = (Uuid::nil(), 0_usize, 0_usize);

@@ -5,7 +5,7 @@ use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
-        plan_change::{Terms, next_change},
+        plan_change::{NextTerms, Terms, terms_on},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::subscription_ref,
@@ -17,7 +17,7 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::consent_requests::ask_for_consents;
+use super::{consent_requests::ask_for_consents, spread_prices};
 use crate::{env::Env, money};
 
 const DAYS_AHEAD: u32 = 3;
@@ -30,6 +30,7 @@ pub(crate) async fn send_renewal_notices(
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
     let today = seoul_date(env.clock.now()).max(job.date);
+    spread_prices(&env, false).await?;
     let from = seoul_midnight(today);
     let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
     let (mut last, mut written) = (Uuid::nil(), 0_usize);
@@ -55,7 +56,12 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
     if subscription.status != SubscriptionStatus::Active {
         return Ok(false);
     }
-    let Some(terms) = terms_of_renewal(conn, subscription).await? else { return Ok(false) };
+    let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
+    let terms = match terms_on(subscription, &pending, seoul_date(subscription.next_billing_date)) {
+        NextTerms::Agreed(terms) => terms,
+        // Another mail asks for the consent.
+        NextTerms::AwaitsConsent(_) => return Ok(false),
+    };
     let plan = money::plan_name(conn, &terms.plan).await?;
     let (kind, letter) = match subscription.sealed_billing_key {
         Some(_) => ("renewal_notice", announce(env, subscription, &terms, &plan)?),
@@ -66,23 +72,6 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
     let fact = Fact { kind, period_no, step: "0" };
     let before = Some(subscription.next_billing_date);
     Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
-}
-
-/// What the renewal will be charged for; none where it waits for a consent, which another mail asks for.
-async fn terms_of_renewal(
-    conn: &mut PgConnection,
-    subscription: &Subscription,
-) -> Result<Option<Terms>, JobError> {
-    let renews_on = seoul_date(subscription.next_billing_date);
-    let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
-    Ok(match next_change(&pending).filter(|change| change.effective_on <= renews_on) {
-        Some(change) => change.is_agreed().then(|| change.to.clone()),
-        None => Some(Terms {
-            plan: subscription.plan.clone(),
-            cycle: subscription.cycle,
-            amount: subscription.amount,
-        }),
-    })
 }
 
 fn announce(

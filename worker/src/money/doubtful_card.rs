@@ -19,7 +19,10 @@ use common::{
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
-use super::{letters::plan_name, record::RecordError};
+use super::{
+    letters::{next_terms, plan_name},
+    record::RecordError,
+};
 use crate::env::Env;
 
 /// What came of it.
@@ -64,16 +67,17 @@ async fn tell(
         SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Suspended => {}
         SubscriptionStatus::Incomplete | SubscriptionStatus::Canceled => return Ok(()),
     }
-    let plan = plan_name(conn, &subscription.plan).await?;
-    let next_at = subscription.next_billing_date.max(now);
+    let next_date = seoul_date(subscription.next_billing_date.max(now));
+    let terms = next_terms(conn, subscription, next_date).await?;
+    let plan = plan_name(conn, &terms.plan).await?;
     let letter = mail::card_replacement(
         &env.brand,
         &mail::CardReplacement {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
-            cycle: subscription.cycle,
-            amount: subscription.amount,
-            next_date: seoul_date(next_at),
+            cycle: terms.cycle,
+            amount: terms.amount,
+            next_date,
             card_number: subscription.card_number.as_deref(),
             subscription_ref: &subscription_ref(subscription.id),
         },

@@ -1,6 +1,6 @@
 //! The e-mails that money writes, into the outbox, with the fact they tell.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     domain::{
         attempt::Attempt,
@@ -8,13 +8,14 @@ use common::{
         invoice::Invoice,
         money::Won,
         outcome::Receipt,
+        plan_change::{NextTerms, Terms, terms_on},
         registration::Registration,
         subscription::{Subscription, SubscriptionStatus},
     },
     id::subscription_ref,
     mail,
     outbox::{self, Fact},
-    store::{StoreError, plans},
+    store::{StoreError, plan_changes, plans},
 };
 use sqlx::PgConnection;
 
@@ -24,6 +25,18 @@ use crate::env::Env;
 /// The plan's name for people, or its code if the plan is gone.
 pub(crate) async fn plan_name(conn: &mut PgConnection, code: &str) -> Result<String, StoreError> {
     Ok(plans::find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
+}
+
+/// What the card is charged for on its next date. Where a consent is still missing it is that, or nothing.
+pub(super) async fn next_terms(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    date: NaiveDate,
+) -> Result<Terms, StoreError> {
+    let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
+    Ok(match terms_on(subscription, &pending, date) {
+        NextTerms::Agreed(terms) | NextTerms::AwaitsConsent(terms) => terms,
+    })
 }
 
 /// The period is paid: the amount, the next date, the receipt. Without a card, a second mail asks for one.
@@ -72,14 +85,16 @@ pub(super) async fn card_needed(
     step: &str,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
+    let next_date = seoul_date(subscription.next_billing_date);
+    let terms = next_terms(conn, subscription, next_date).await?;
     let letter = mail::card_needed(
         &env.brand,
         &mail::CardNeeded {
             customer_name: &subscription.customer_name,
-            plan_name: &plan_name(conn, &subscription.plan).await?,
-            cycle: subscription.cycle,
-            amount: subscription.amount,
-            next_date: seoul_date(subscription.next_billing_date),
+            plan_name: &plan_name(conn, &terms.plan).await?,
+            cycle: terms.cycle,
+            amount: terms.amount,
+            next_date,
             subscription_ref: &subscription_ref(subscription.id),
         },
     )?;
