@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod breaker;
 pub mod calendar;
 pub mod charge;
+pub mod consent_report;
 pub mod delivery;
 pub mod dunning;
 pub mod ending;

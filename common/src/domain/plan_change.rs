@@ -50,7 +50,7 @@ pub struct Consent {
 }
 
 /// What becomes of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ChangeEnd {
     Applied,

@@ -24,6 +24,7 @@ pub mod plan_changes;
 pub mod plans;
 pub mod price_changes;
 pub mod price_followers;
+pub mod price_report;
 pub mod processes;
 pub mod reconcile;
 pub mod refund_requests;

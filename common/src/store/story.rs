@@ -101,6 +101,33 @@ pub struct EmailLine {
     pub settled_at: Option<DateTime<Utc>>,
 }
 
+/// What it was to become at a renewal, with the consent if one was given.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeLine {
+    pub id: Uuid,
+    /// The plan's new price that it follows from; none: the customer's own wish.
+    pub price_change_id: Option<Uuid>,
+    pub from_plan: String,
+    pub from_cycle: String,
+    /// Won.
+    pub from_amount: i32,
+    pub to_plan: String,
+    pub to_cycle: String,
+    /// Won.
+    pub to_amount: i32,
+    pub effective_on: NaiveDate,
+    pub status: String,
+    pub requested_by: String,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+    pub consented_at: Option<DateTime<Utc>>,
+    pub consented_by: Option<String>,
+    /// What the customer was shown.
+    pub consented_to: Option<String>,
+    pub consented_from: Option<String>,
+}
+
 /// In the order of their periods.
 pub async fn invoices(
     conn: &mut PgConnection,
@@ -195,6 +222,28 @@ pub async fn cards(conn: &mut PgConnection, subscription_id: Uuid) -> Result<Vec
         r#"
         select id, status, card_number, payment_id, toss_code, toss_message, created_at, settled_at
           from card_registrations where subscription_id = $1 order by created_at, id
+        "#,
+        subscription_id
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(lines)
+}
+
+/// Pending and past ones, in the order in which they were made.
+pub async fn plan_changes(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+) -> Result<Vec<ChangeLine>, StoreError> {
+    let lines = sqlx::query_as!(
+        ChangeLine,
+        r#"
+        select change.id, price_change_id, from_plan, from_cycle, from_amount, to_plan, to_cycle, to_amount,
+               change.effective_on, status, requested_by, change.created_at, settled_at,
+               consent.given_at as "consented_at?", consent.given_by as "consented_by?",
+               consent.shown_text as "consented_to?", consent.ip as "consented_from?"
+          from plan_changes change left join consents consent on consent.plan_change_id = change.id
+         where change.subscription_id = $1 order by change.created_at, change.id
         "#,
         subscription_id
     )
