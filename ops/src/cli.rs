@@ -4,6 +4,7 @@ mod clock;
 mod customer;
 mod events;
 mod import;
+mod plans;
 mod subscription;
 
 use chrono::NaiveDate;
@@ -16,6 +17,7 @@ pub(crate) use clock::Clock;
 pub(crate) use customer::Customer;
 pub(crate) use events::{Events, State, Which};
 pub(crate) use import::Import;
+pub(crate) use plans::{Plans, Reprice};
 pub(crate) use subscription::Subscription;
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -45,7 +47,7 @@ pub(crate) enum Command {
     /// Create or upgrade the schema; prints what was applied
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://billing@localhost/billing billing migrate")]
     Migrate,
-    /// What is sold, and for how much
+    /// What is sold, for how much, and new prices for those who pay an old one
     #[command(subcommand)]
     Plans(Plans),
     /// Who may refund
@@ -107,29 +109,6 @@ pub(crate) enum Command {
     /// The test clock of all processes; refused with live keys
     #[command(subcommand)]
     Clock(Clock),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Plans {
-    /// All plans with their prices
-    #[command(after_help = "Example:\n  billing plans list --json")]
-    List,
-    /// Make a plan or change it; running subscriptions keep their price
-    #[command(after_help = "Examples:
-  billing plans set team --name 팀 --monthly 49900 --yearly 478800
-  billing plans set pro --monthly 21900")]
-    Set {
-        /// 1 to 50 of a-z, 0-9, _ and -
-        code: String,
-        #[arg(long)]
-        name: Option<String>,
-        /// Won per month, at least 100
-        #[arg(long, value_name = "WON", value_parser = won)]
-        monthly: Option<Won>,
-        /// Won per year, at least 100
-        #[arg(long, value_name = "WON", value_parser = won)]
-        yearly: Option<Won>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,10 @@
 //! Why a command failed, in one line, and the exit code that says of which kind the failure is.
 
 use common::{
+    commands::{
+        announce_price::{AnnounceError, WithdrawError},
+        spread_price::SpreadError,
+    },
     queue::QueueError,
     store::{StoreError, database_is_away},
 };
@@ -34,6 +38,38 @@ pub enum OpsError {
 impl From<sqlx::Error> for OpsError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(StoreError::Database(error))
+    }
+}
+
+impl From<AnnounceError> for OpsError {
+    fn from(error: AnnounceError) -> Self {
+        match error {
+            AnnounceError::Store(error) => Self::Store(error),
+            AnnounceError::UnknownPlan(code) => Self::NotFound(format!("there is no plan {code}")),
+            error @ AnnounceError::Refused(_) => Self::Usage(error.to_string()),
+            error @ (AnnounceError::AnotherIsToCome(_) | AnnounceError::NotThePlansPrice(_)) => {
+                Self::Refused(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<WithdrawError> for OpsError {
+    fn from(error: WithdrawError) -> Self {
+        match error {
+            WithdrawError::Store(error) => Self::Store(error),
+            error @ WithdrawError::NotFound(_) => Self::NotFound(error.to_string()),
+            error @ WithdrawError::Refused(_) => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<SpreadError> for OpsError {
+    fn from(error: SpreadError) -> Self {
+        match error {
+            SpreadError::Store(error) => Self::Store(error),
+            error @ SpreadError::Calendar(_) => Self::Refused(error.to_string()),
+        }
     }
 }
 

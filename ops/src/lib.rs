@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod charging;
 pub mod clock;
+pub mod consents;
 pub mod customer;
 pub mod end;
 pub mod error;
@@ -18,7 +19,9 @@ pub mod migrate;
 pub mod moment;
 pub mod operator;
 pub mod plans;
+pub mod price_changes;
 pub mod reconcile;
+pub mod reprice;
 pub mod scan;
 pub mod settings;
 pub mod subscription;

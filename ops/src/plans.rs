@@ -2,9 +2,15 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use common::{
-    domain::{money::Won, plan::Plan},
-    store::plans,
+    domain::{
+        calendar::{Cycle, seoul_date},
+        money::Won,
+        plan::Plan,
+        price_change::{PriceChange, Standing},
+    },
+    store::{plans, price_changes},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -50,10 +56,21 @@ pub async fn list(conn: &mut PgConnection) -> Result<Plans, OpsError> {
 }
 
 /// Makes a plan or changes it. Running subscriptions keep the price that their customers agreed to.
-pub async fn set(conn: &mut PgConnection, code: &str, change: PlanChange) -> Result<PlanSet, OpsError> {
+pub async fn set(
+    conn: &mut PgConnection,
+    code: &str,
+    change: PlanChange,
+    now: DateTime<Utc>,
+) -> Result<PlanSet, OpsError> {
     check(code, &change)?;
     let mut tx = conn.begin().await?;
-    let old = plans::find(&mut tx, code).await?;
+    let old = plans::lock(&mut tx, code).await?;
+    for (cycle, price) in [(Cycle::Monthly, change.monthly), (Cycle::Yearly, change.yearly)] {
+        if let Some(price) = price.filter(|price| old.as_ref().is_some_and(|old| old.price(cycle) != *price))
+        {
+            refuse_against_price_change(&mut tx, code, cycle, price, now).await?;
+        }
+    }
     let is_new = old.is_none();
     let (old_name, old_monthly, old_yearly) =
         old.map_or((None, None, None), |old| (Some(old.name), Some(old.monthly), Some(old.yearly)));
@@ -67,6 +84,27 @@ pub async fn set(conn: &mut PgConnection, code: &str, change: PlanChange) -> Res
     plans::set(&mut tx, &plan.code, &plan.name, plan.monthly, plan.yearly).await?;
     tx.commit().await?;
     Ok(PlanSet { plan, is_new })
+}
+
+/// What is announced keeps its word, and nobody new subscribes at a price that a price change leads away from.
+async fn refuse_against_price_change(
+    conn: &mut PgConnection,
+    code: &str,
+    cycle: Cycle,
+    price: Won,
+    now: DateTime<Utc>,
+) -> Result<(), OpsError> {
+    let Some(open) = price_changes::open_of(conn, code, cycle).await? else { return Ok(()) };
+    let PriceChange { id, new, effective_from, .. } = &open;
+    if open.standing(seoul_date(now)) == Standing::Announced {
+        let what = format!("price change {id} to {new} from {effective_from} on is still to come");
+        return Err(OpsError::Refused(format!("{what}: withdraw it first")));
+    }
+    if price_changes::old_amounts(conn, &open).await?.contains(&price) {
+        let what = format!("price change {id} moves everybody from {price} to {new}");
+        return Err(OpsError::Refused(format!("{what}, new subscribers too: use `billing plans reprice`")));
+    }
+    Ok(())
 }
 
 fn check(code: &str, change: &PlanChange) -> Result<(), OpsError> {

@@ -5,9 +5,7 @@ use std::fmt::Display;
 use ops::{
     OpsError, charging, clock, customer, end, import, instance, invoices,
     jobs::{self, JobsWanted},
-    migrate, moment, operator,
-    plans::{self, PlanChange},
-    reconcile, scan,
+    migrate, moment, operator, reconcile, scan,
     settings::Settings,
     subscription,
 };
@@ -15,6 +13,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 
 mod outgoing;
+mod plans;
 
 use crate::cli;
 
@@ -78,15 +77,6 @@ impl Session {
         let options = self.settings.database.clone();
         let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
         self.text(&migrate::migrate(&pool).await?)
-    }
-
-    async fn plans(&self, conn: &mut PgConnection, command: cli::Plans) -> Result<String, OpsError> {
-        match command {
-            cli::Plans::List => self.text(&plans::list(conn).await?),
-            cli::Plans::Set { code, name, monthly, yearly } => {
-                self.text(&plans::set(conn, &code, PlanChange { name, monthly, yearly }).await?)
-            }
-        }
     }
 
     async fn jobs(&self, conn: &mut PgConnection, command: cli::Jobs) -> Result<String, OpsError> {

@@ -1,23 +1,27 @@
 //! `billing scan`: the daily run by hand, or what it would do.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
         money::Won,
+        plan_change::{AtRenewal, PlanChange, at_renewal, next_change},
+        subscription::SubscriptionStatus,
     },
     id::subscription_ref,
     jobs::{self, ScanDueSubscriptions},
     queue::{self, Enqueued},
     store::{
+        plan_changes,
         scan::{self, Preview},
         settings,
     },
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
 use crate::{OpsError, table::Table};
 
@@ -37,12 +41,38 @@ pub struct ScanAsked {
 #[serde(rename_all = "camelCase")]
 pub struct DryRun {
     pub date: NaiveDate,
-    pub due: Vec<Preview>,
+    pub due: Vec<DueLine>,
     pub subscriptions: usize,
-    /// Won, those without a card left out.
+    /// Won, those without a card and those that would end left out.
     pub total: i64,
     pub without_card: usize,
+    /// Nobody agreed to their new amount: they would end, and not be charged.
+    pub would_end: usize,
     pub charging_enabled: bool,
+}
+
+/// One that is due, under the terms of that day.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DueLine {
+    pub subscription_id: Uuid,
+    pub plan: String,
+    /// Won.
+    pub amount: i32,
+    pub due_at: DateTime<Utc>,
+    pub has_card: bool,
+    /// What it pays until then, where a change comes that day.
+    pub old_plan: Option<String>,
+    /// Won.
+    pub old_amount: Option<i32>,
+    /// For want of a consent to the amount.
+    pub would_end: bool,
+}
+
+impl DueLine {
+    fn is_charged(&self) -> bool {
+        self.has_card && !self.would_end
+    }
 }
 
 /// Enqueues the scan of `date` (civil date in Seoul; default: today). Twice a day is once, whoever asks.
@@ -80,15 +110,63 @@ pub async fn dry_run(
     let next_day = days_after(date, 1).map_err(|error| OpsError::Usage(error.to_string()))?;
     let until = seoul_midnight(next_day) - TimeDelta::microseconds(1);
     let due = scan::preview(conn, until, i64::MAX).await?;
+    let due = under_terms_of(conn, due, date).await?;
     let charging_enabled = settings::charging_enabled(conn).await?;
     Ok(DryRun {
         date,
         subscriptions: due.len(),
-        total: due.iter().filter(|line| line.has_card).map(|line| i64::from(line.amount)).sum(),
+        total: due.iter().filter(|line| line.is_charged()).map(|line| i64::from(line.amount)).sum(),
         without_card: due.iter().filter(|line| !line.has_card).count(),
+        would_end: due.iter().filter(|line| line.would_end).count(),
         charging_enabled,
         due,
     })
+}
+
+/// The run of the day settles what changes before it bills.
+async fn under_terms_of(
+    conn: &mut PgConnection,
+    due: Vec<Preview>,
+    date: NaiveDate,
+) -> Result<Vec<DueLine>, OpsError> {
+    let ids: Vec<Uuid> = due.iter().map(|line| line.subscription_id).collect();
+    let mut pending: HashMap<Uuid, Vec<PlanChange>> = HashMap::new();
+    for change in plan_changes::pending_of(conn, &ids).await? {
+        pending.entry(change.subscription_id).or_default().push(change);
+    }
+    let line = |line: Preview| {
+        let changes = pending.get(&line.subscription_id).map(Vec::as_slice).unwrap_or_default();
+        due_line(line, next_change(changes), date)
+    };
+    Ok(due.into_iter().map(line).collect())
+}
+
+fn due_line(line: Preview, change: Option<&PlanChange>, date: NaiveDate) -> DueLine {
+    let Preview { subscription_id, plan, amount, due_at, has_card } = line;
+    let due = DueLine {
+        subscription_id,
+        plan,
+        amount,
+        due_at,
+        has_card,
+        old_plan: None,
+        old_amount: None,
+        would_end: false,
+    };
+    let Some(change) = change else { return due };
+    let would_end = match at_renewal(change, SubscriptionStatus::Active, date) {
+        AtRenewal::NotYet | AtRenewal::Lapse => return due,
+        AtRenewal::Apply => false,
+        AtRenewal::End => true,
+    };
+    DueLine {
+        plan: change.to.plan.clone(),
+        amount: change.to.amount.get(),
+        old_plan: Some(due.plan),
+        old_amount: Some(due.amount),
+        would_end,
+        ..due
+    }
 }
 
 impl fmt::Display for ScanAsked {
@@ -104,7 +182,7 @@ impl fmt::Display for ScanAsked {
 
 impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&["SUBSCRIPTION", "PLAN", "AMOUNT", "DUE ON", "CARD"]);
+        let mut table = Table::new(&["SUBSCRIPTION", "PLAN", "AMOUNT", "DUE ON", "CARD", "CHANGES FROM"]);
         for line in &self.due {
             table.row([
                 subscription_ref(line.subscription_id),
@@ -112,6 +190,7 @@ impl fmt::Display for DryRun {
                 won(i64::from(line.amount)),
                 seoul_date(line.due_at).to_string(),
                 if line.has_card { "yes" } else { "NONE: not charged" }.to_owned(),
+                changes_from(line),
             ]);
         }
         write!(f, "{table}")?;
@@ -121,11 +200,20 @@ impl fmt::Display for DryRun {
             "\nscan of {date}: {subscriptions} due, {without_card} without a card, {}",
             won(self.total)
         )?;
+        if self.would_end > 0 {
+            writeln!(f, "{} would end: nobody agreed to the new amount", self.would_end)?;
+        }
         if !self.charging_enabled {
             writeln!(f, "charging is OFF: nothing would be charged until `billing charging on`")?;
         }
         Ok(())
     }
+}
+
+fn changes_from(line: &DueLine) -> String {
+    let (Some(plan), Some(amount)) = (&line.old_plan, line.old_amount) else { return String::new() };
+    let end = if line.would_end { "; NO CONSENT: ends" } else { "" };
+    format!("{plan} {}{end}", won(i64::from(amount)))
 }
 
 /// A sum may be larger than any single amount.

@@ -9,7 +9,7 @@ use common::{
     id::{parse_subscription_ref, subscription_ref},
     store::{
         events::{self, Event},
-        story::{self, CardLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+        story::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
         subscriptions,
     },
 };
@@ -33,6 +33,8 @@ pub struct Story {
     pub payments: Vec<PaymentLine>,
     pub refunds: Vec<RefundLine>,
     pub cards: Vec<CardLine>,
+    /// Of plan, cycle or price, pending and past, with the consents.
+    pub changes: Vec<ChangeLine>,
     pub emails: Vec<EmailLine>,
     pub jobs: Vec<JobView>,
     pub events: Vec<Event>,
@@ -81,6 +83,7 @@ pub async fn show(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
         payments: story::payments(conn, id).await?,
         refunds: story::refunds(conn, id).await?,
         cards: story::cards(conn, id).await?,
+        changes: story::plan_changes(conn, id).await?,
         emails: story::emails(conn, id).await?,
         jobs,
         events: events::of_subscription(conn, id).await?,

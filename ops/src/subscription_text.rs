@@ -5,7 +5,7 @@ use std::fmt;
 use common::{
     domain::calendar::seoul_date,
     store::events::Event,
-    store::story::{CardLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+    store::story::{CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
 };
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ impl fmt::Display for Story {
             ("PAYMENTS", payments(&self.payments)),
             ("REFUNDS", refunds(&self.refunds)),
             ("CARDS", cards(&self.cards)),
+            ("CHANGES", changes(&self.changes)),
+            ("CONSENTS", consents(&self.changes)),
             ("E-MAILS", emails(&self.emails)),
         ];
         for (title, table) in sections {
@@ -164,6 +166,42 @@ fn cards(lines: &[CardLine]) -> Table {
             line.payment_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
             or_dash(line.toss_code.as_deref()),
             line.toss_message.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// Of plan, cycle or price.
+fn changes(lines: &[ChangeLine]) -> Table {
+    let mut table =
+        Table::new(&["ASKED", "BY", "FROM", "WON", "TO", "WON", "ON", "STATUS", "SETTLED", "PRICE CHANGE"]);
+    for line in lines {
+        table.row([
+            seoul(line.created_at),
+            line.requested_by.clone(),
+            format!("{} {}", line.from_plan, line.from_cycle),
+            line.from_amount.to_string(),
+            format!("{} {}", line.to_plan, line.to_cycle),
+            line.to_amount.to_string(),
+            line.effective_on.to_string(),
+            line.status.clone(),
+            seoul_or_dash(line.settled_at),
+            line.price_change_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+        ]);
+    }
+    table
+}
+
+fn consents(lines: &[ChangeLine]) -> Table {
+    let mut table = Table::new(&["GIVEN", "BY", "ADDRESS", "FROM", "WON", "SHOWN"]);
+    for line in lines.iter().filter(|line| line.consented_at.is_some()) {
+        table.row([
+            seoul_or_dash(line.consented_at),
+            or_dash(line.consented_by.as_deref()),
+            or_dash(line.consented_from.as_deref()),
+            line.effective_on.to_string(),
+            line.to_amount.to_string(),
+            or_dash(line.consented_to.as_deref()),
         ]);
     }
     table

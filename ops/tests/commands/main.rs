@@ -23,6 +23,8 @@ mod program;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod reprice;
+#[cfg(test)]
 mod scan;
 #[cfg(test)]
 mod seed;

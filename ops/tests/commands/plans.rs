@@ -4,6 +4,8 @@ use common::domain::money::Won;
 use ops::plans::{self, PlanChange};
 use sqlx::PgPool;
 
+use crate::seed::start;
+
 fn won(amount: i64) -> Won {
     Won::new(amount).unwrap()
 }
@@ -31,14 +33,14 @@ async fn the_two_plans_are_there_from_the_start(pool: PgPool) {
 async fn a_change_leaves_what_is_not_given_and_a_new_plan_needs_everything(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let change = PlanChange { monthly: Some(won(21_900)), ..PlanChange::default() };
-    let changed = plans::set(&mut conn, "pro", change.clone()).await.unwrap();
+    let changed = plans::set(&mut conn, "pro", change.clone(), start()).await.unwrap();
     assert_eq!(changed.to_string(), "plan pro (프로): 21,900원 monthly, 190,800원 yearly\n");
 
-    let refused = plans::set(&mut conn, "team", change).await.unwrap_err();
+    let refused = plans::set(&mut conn, "team", change, start()).await.unwrap_err();
     assert!(refused.to_string().contains("--name"), "{refused}");
     let whole =
         PlanChange { name: Some("팀".into()), monthly: Some(won(49_900)), yearly: Some(won(478_800)) };
-    assert!(plans::set(&mut conn, "team", whole).await.unwrap().is_new);
+    assert!(plans::set(&mut conn, "team", whole, start()).await.unwrap().is_new);
     assert_eq!(plans::list(&mut conn).await.unwrap().0.len(), 3);
 }
 
@@ -46,7 +48,7 @@ async fn a_change_leaves_what_is_not_given_and_a_new_plan_needs_everything(pool:
 async fn a_price_that_toss_would_refuse_never_becomes_a_plans(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let change = PlanChange { yearly: Some(won(99)), ..PlanChange::default() };
-    assert_eq!(plans::set(&mut conn, "pro", change).await.unwrap_err().exit_code(), 2);
-    let code = plans::set(&mut conn, "Pro Plan", PlanChange::default()).await.unwrap_err();
+    assert_eq!(plans::set(&mut conn, "pro", change, start()).await.unwrap_err().exit_code(), 2);
+    let code = plans::set(&mut conn, "Pro Plan", PlanChange::default(), start()).await.unwrap_err();
     assert_eq!(code.exit_code(), 2);
 }

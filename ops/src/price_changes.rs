@@ -1,0 +1,178 @@
+//! `billing plans price-changes` and `withdraw`: which new prices there are, how far they have come, and taking one back.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use common::{
+    commands::announce_price::withdraw_price,
+    domain::{calendar::seoul_date, money::Won, price_change::PriceChange},
+    store::{
+        price_changes,
+        price_report::{self, Progress},
+    },
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    OpsError,
+    error::given_reason,
+    moment::seoul,
+    reprice::spread,
+    table::{Table, plain},
+};
+
+/// Newest first.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct PriceChanges(pub Vec<PriceChangeLine>);
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceChangeLine {
+    pub id: Uuid,
+    pub plan: String,
+    pub billing_cycle: String,
+    pub old_amount: Won,
+    pub new_amount: Won,
+    pub effective_from: NaiveDate,
+    /// `announced`, `in_force`, `followed` (another took its place) or `withdrawn`.
+    pub status: String,
+    /// Subscriptions that wait for their renewal, and how many of those have consented.
+    pub pending: i64,
+    pub consented: i64,
+    /// At the new price, or ended without.
+    pub applied: i64,
+    pub lapsed: i64,
+    pub reason: String,
+    pub requested_by: String,
+    pub created_at: DateTime<Utc>,
+    pub withdrawn_at: Option<DateTime<Utc>>,
+    pub withdrawn_by: Option<String>,
+    pub withdrawal: Option<String>,
+}
+
+/// It was taken back. Whoever subscribed at the new price meanwhile still pays that.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Withdrawn {
+    pub price_change: PriceChangeLine,
+    /// Subscriptions that pay the new price: begun since it was announced, or before for another reason.
+    pub at_new_price: i64,
+}
+
+pub async fn list(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<PriceChanges, OpsError> {
+    let mut lines = Vec::new();
+    for change in price_changes::list(conn, None).await? {
+        lines.push(line(conn, change, now).await?);
+    }
+    Ok(PriceChanges(lines))
+}
+
+/// Takes it back, commits, and takes the plan changes back that followed from it.
+pub async fn withdraw(
+    conn: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Withdrawn, OpsError> {
+    let reason = given_reason(reason)?;
+    let mut tx = conn.begin().await?;
+    let withdrawn = withdraw_price(&mut tx, id, actor, reason, now).await?;
+    let at_new_price = price_report::still_to_come(&mut tx, &withdrawn, &[withdrawn.new]).await?;
+    tx.commit().await?;
+    spread(conn, &withdrawn, now).await?;
+    if let Some(earlier) = withdrawn.follows
+        && let Some(reopened) = price_changes::find(conn, earlier).await?
+    {
+        spread(conn, &reopened, now).await?;
+    }
+    Ok(Withdrawn { price_change: line(conn, withdrawn, now).await?, at_new_price })
+}
+
+async fn line(
+    conn: &mut PgConnection,
+    it: PriceChange,
+    now: DateTime<Utc>,
+) -> Result<PriceChangeLine, OpsError> {
+    let Progress { pending, consented, applied, lapsed } = price_report::progress(conn, it.id).await?;
+    Ok(PriceChangeLine {
+        id: it.id,
+        status: it.standing(seoul_date(now)).to_string(),
+        plan: it.plan,
+        billing_cycle: it.cycle.to_string(),
+        old_amount: it.old,
+        new_amount: it.new,
+        effective_from: it.effective_from,
+        pending,
+        consented,
+        applied,
+        lapsed,
+        reason: it.reason,
+        requested_by: it.requested_by,
+        created_at: it.created_at,
+        withdrawn_at: it.withdrawal.as_ref().map(|it| it.at),
+        withdrawn_by: it.withdrawal.as_ref().map(|it| it.by.clone()),
+        withdrawal: it.withdrawal.map(|it| it.reason),
+    })
+}
+
+impl fmt::Display for PriceChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(&[
+            "PRICE CHANGE",
+            "PLAN",
+            "CYCLE",
+            "OLD",
+            "NEW",
+            "FROM",
+            "STATUS",
+            "PENDING",
+            "CONSENTED",
+            "APPLIED",
+            "ENDED",
+            "ANNOUNCED",
+            "BY",
+            "REASON",
+        ]);
+        for it in &self.0 {
+            table.row([
+                it.id.to_string(),
+                it.plan.clone(),
+                it.billing_cycle.clone(),
+                it.old_amount.to_string(),
+                it.new_amount.to_string(),
+                it.effective_from.to_string(),
+                it.status.clone(),
+                it.pending.to_string(),
+                it.consented.to_string(),
+                it.applied.to_string(),
+                it.lapsed.to_string(),
+                seoul(it.created_at),
+                it.requested_by.clone(),
+                it.withdrawal.as_ref().map_or_else(|| it.reason.clone(), |why| format!("withdrawn: {why}")),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+impl fmt::Display for Withdrawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PriceChangeLine { id, plan, billing_cycle, old_amount, new_amount, .. } = &self.price_change;
+        writeln!(f, "price change {id} is withdrawn: {plan} {billing_cycle} stays at {old_amount}")?;
+        if self.at_new_price > 0 {
+            let (count, plan) = (self.at_new_price, plain(plan));
+            writeln!(
+                f,
+                "{count} subscriptions pay {new_amount}; to bring them back: billing plans reprice {plan} \
+                 --{billing_cycle} {} --was {} --from … --reason …",
+                old_amount.get(),
+                new_amount.get()
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! `billing plans reprice`: announces a new price of a plan; or, as a dry run, says whom it would reach and when.
+
+use std::{collections::BTreeMap, fmt};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use common::{
+    commands::{
+        announce_price::{Announcement, announce_price},
+        spread_price::{Next, spread_price},
+    },
+    domain::{
+        calendar::{Cycle, seoul_date},
+        money::Won,
+        price_change::{PriceChange, follows_now},
+    },
+    store::{price_changes, price_followers},
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::{OpsError, error::given_reason, table::Table};
+
+const BATCH: i64 = 5_000;
+
+/// What is wanted. At least one price.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub plan: String,
+    pub monthly: Option<Won>,
+    pub yearly: Option<Won>,
+    /// Whom it concerns, by what they pay; none: who pays the plan's price.
+    pub was: Option<Won>,
+    pub from: NaiveDate,
+    pub reason: String,
+}
+
+/// What was announced, or would be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repriced {
+    pub dry_run: bool,
+    pub prices: Vec<Announced>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Announced {
+    /// None in a dry run: nothing was written.
+    pub id: Option<Uuid>,
+    pub plan: String,
+    pub billing_cycle: String,
+    pub old_amount: Won,
+    pub new_amount: Won,
+    pub effective_from: NaiveDate,
+    /// From now on; else the plan's price is this already.
+    pub new_subscribers_pay_it: bool,
+    pub subscriptions: usize,
+    pub need_a_consent: usize,
+    /// Not begun yet, or canceled with a paid period left: these follow if they go on.
+    pub may_come_later: usize,
+    /// By the date of the first charge at the new price.
+    pub dates: Vec<Reached>,
+}
+
+/// How many it reaches on this date, as things stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reached {
+    pub date: NaiveDate,
+    pub subscriptions: usize,
+    pub need_a_consent: usize,
+}
+
+/// Announces, commits, and gives everybody concerned the change. What a death leaves undone, the worker does.
+pub async fn reprice(
+    conn: &mut PgConnection,
+    wish: &Wish,
+    dry_run: bool,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<Repriced, OpsError> {
+    let mut tx = conn.begin().await?;
+    let (mut announced, mut prices) = (Vec::new(), Vec::new());
+    for wanted in wanted(wish, actor)? {
+        let price = announce_price(&mut tx, wanted, now).await?;
+        prices.push(outlook(&mut tx, &price, dry_run, now).await?);
+        announced.push(price);
+    }
+    if dry_run {
+        tx.rollback().await?;
+        return Ok(Repriced { dry_run, prices });
+    }
+    tx.commit().await?;
+    for price in &announced {
+        spread(conn, price, now).await?;
+    }
+    Ok(Repriced { dry_run, prices })
+}
+
+fn wanted<'a>(wish: &'a Wish, actor: &'a str) -> Result<Vec<Announcement<'a>>, OpsError> {
+    let usage = |text: &str| Err(OpsError::Usage(text.to_owned()));
+    let reason = given_reason(&wish.reason)?;
+    let prices = [(Cycle::Monthly, wish.monthly), (Cycle::Yearly, wish.yearly)];
+    let prices: Vec<_> = prices.into_iter().filter_map(|(cycle, price)| Some((cycle, price?))).collect();
+    if prices.is_empty() {
+        return usage("give the new price: --monthly, --yearly or both");
+    }
+    if prices.iter().any(|(_, price)| *price < Won::LEAST_CHARGE) {
+        let least = Won::LEAST_CHARGE.get();
+        return usage(&format!("a price is at least {least} won: Toss refuses cards below"));
+    }
+    if wish.was.is_some() && prices.len() > 1 {
+        return usage("--was is what they pay in one cycle: give --monthly or --yearly, not both");
+    }
+    let one = |(cycle, price)| Announcement {
+        plan: &wish.plan,
+        cycle,
+        price,
+        was: wish.was,
+        effective_from: wish.from,
+        actor,
+        reason,
+    };
+    Ok(prices.into_iter().map(one).collect())
+}
+
+/// Makes the plan changes, batch by batch.
+pub(crate) async fn spread(
+    conn: &mut PgConnection,
+    price: &PriceChange,
+    now: DateTime<Utc>,
+) -> Result<(), OpsError> {
+    let mut next = Next::After(Uuid::nil());
+    while let Next::After(last) = next {
+        let mut tx = conn.begin().await?;
+        next = spread_price(&mut tx, price, last, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Whom it reaches when, by the facts of now.
+async fn outlook(
+    conn: &mut PgConnection,
+    price: &PriceChange,
+    dry_run: bool,
+    now: DateTime<Utc>,
+) -> Result<Announced, OpsError> {
+    let amounts = price_changes::old_amounts(conn, price).await?;
+    let (mut dates, mut may_come_later) = (BTreeMap::<NaiveDate, (usize, usize)>::new(), 0_usize);
+    let mut last = Uuid::nil();
+    loop {
+        let batch = price_followers::ids_batch(conn, price, &amounts, last, BATCH).await?;
+        let Some(end) = batch.last() else { break };
+        last = *end;
+        for it in price_followers::of_ids(conn, &batch).await? {
+            if !follows_now(it.status) {
+                may_come_later = may_come_later.saturating_add(1);
+                continue;
+            }
+            let period = price
+                .reaches(it.rhythm, it.last_no, it.pays, seoul_date(now))
+                .map_err(|error| OpsError::Usage(error.to_string()))?;
+            let (all, asked) = dates.entry(period.start).or_default();
+            *all = all.saturating_add(1);
+            *asked = asked.saturating_add(usize::from(price.new > it.pays));
+        }
+    }
+    let line = |(date, (subscriptions, need_a_consent))| Reached { date, subscriptions, need_a_consent };
+    let dates: Vec<Reached> = dates.into_iter().map(line).collect();
+    Ok(Announced {
+        id: (!dry_run).then_some(price.id),
+        plan: price.plan.clone(),
+        billing_cycle: price.cycle.to_string(),
+        old_amount: price.old,
+        new_amount: price.new,
+        effective_from: price.effective_from,
+        new_subscribers_pay_it: price.reprices_plan,
+        subscriptions: dates.iter().map(|date| date.subscriptions).sum(),
+        need_a_consent: dates.iter().map(|date| date.need_a_consent).sum(),
+        may_come_later,
+        dates,
+    })
+}
+
+impl fmt::Display for Repriced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (no, price) in (1..).zip(&self.prices) {
+            write!(f, "{}{price}", if no > 1 { "\n" } else { "" })?;
+        }
+        if self.dry_run { writeln!(f, "\na dry run: nothing was announced") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plan, billing_cycle, old_amount, new_amount, effective_from, .. } = self;
+        if let Some(id) = self.id {
+            writeln!(f, "price change {id}")?;
+        }
+        writeln!(
+            f,
+            "{plan} {billing_cycle}: {old_amount} → {new_amount}, renewals from {effective_from} on"
+        )?;
+        if self.new_subscribers_pay_it {
+            writeln!(f, "new subscribers pay {new_amount} from now on")?;
+        }
+        writeln!(f)?;
+        let mut table = Table::new(&["FIRST CHARGE ON", "SUBSCRIPTIONS", "NEED A CONSENT"]);
+        for line in &self.dates {
+            table.row([
+                line.date.to_string(),
+                line.subscriptions.to_string(),
+                line.need_a_consent.to_string(),
+            ]);
+        }
+        write!(f, "{table}")?;
+        let Self { subscriptions, need_a_consent, may_come_later, .. } = self;
+        writeln!(
+            f,
+            "\n{subscriptions} concerned, {need_a_consent} need a consent, {may_come_later} may come later"
+        )
+    }
+}
