@@ -46,6 +46,14 @@ mod plan_changes;
 #[cfg(test)]
 mod postman;
 #[cfg(test)]
+mod price_change_fences;
+#[cfg(test)]
+mod price_change_reach;
+#[cfg(test)]
+mod price_changes;
+#[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod reconciliation;

@@ -1,0 +1,215 @@
+//! Whom a new price reaches: everybody at the old one, however they came to it, whatever died, and nobody unasked.
+
+use chrono::TimeDelta;
+use common::{
+    commands::spread_price::{Next, spread_price},
+    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+};
+use e2e::subscribers;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    card_window::{OTHER, new_card, subscribe, wish},
+    plan_changes::ENDED,
+    prices::{monthly, new_price, only_announce, reached, reprice, withdraw},
+    wishes::{change, consent, count, ends, undo},
+    world::{GOOD, World},
+};
+
+const REQUEST: &str = "집체크 요금 변경 동의 요청";
+
+async fn number(world: &World, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&world.pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_once(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let many = subscribers::invent(6_000);
+    subscribers::insert(&world.pool, &many, "2026-11-20".parse().unwrap(), world.now()).await.unwrap();
+    let price = only_announce(&world, 12_900, "2027-01-01").await;
+    let mut tx = world.pool.begin().await.unwrap();
+    let next = spread_price(&mut tx, &price, Uuid::nil(), world.now()).await.unwrap();
+    assert!(matches!(next, Next::After(_)));
+    tx.commit().await.unwrap();
+    let changes = "select count(*) from plan_changes where status = 'pending'";
+    assert_eq!(number(&world, changes).await, 5_000, "a batch, and then it died");
+    world.settle().await;
+    assert_eq!(number(&world, changes).await, 6_001);
+    world.live(1).await;
+    assert_eq!(number(&world, "select count(*) from plan_changes").await, 6_001);
+    assert_eq!(number(&world, "select count(distinct subscription_id) from plan_changes").await, 6_001);
+    assert_eq!(world.net(id).await, 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_subscribed_at_the_old_price_follows_and_who_subscribes_afterwards_pays_the_new_one(
+    pool: PgPool,
+) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let paid = world.subscriber(Cycle::Monthly).await;
+    // Recorded before the announcement; neither has begun.
+    let confirming = world.order("ORDER_2", GOOD, "personal", Cycle::Monthly).await;
+    let registering = subscribe(&world, &wish(&world, "kim", GOOD)).await.unwrap().subscription_id;
+    new_price(&world, 12_900, "2026-12-23").await;
+    world.run_due_jobs().await;
+    let new = world.subscriber_called("ORDER_3", Cycle::Monthly).await;
+    world.live(1).await;
+    for id in [paid, confirming, registering] {
+        assert_eq!(reached(&world, id).await, Some(("2027-01-22".to_owned(), 12_900)));
+    }
+    assert_eq!(reached(&world, new).await, None);
+    world.live_until("2026-12-23").await;
+    for id in [paid, confirming, registering] {
+        consent(&world, id).await.unwrap();
+    }
+    world.live_until("2027-01-22").await;
+    for id in [paid, confirming, registering] {
+        assert_eq!(world.net(id).await, 2 * 9_900 + 12_900);
+    }
+    assert_eq!(world.net(new).await, 3 * 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_its_price(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let past_due = world.subscriber(Cycle::Monthly).await;
+    let (agreed, silent) = (
+        world.subscriber_called("ORDER_2", Cycle::Monthly).await,
+        world.subscriber_called("ORDER_3", Cycle::Monthly).await,
+    );
+    world.sandbox.set_card(GOOD, "REJECT_CARD_PAYMENT".to_owned().into());
+    world.live_until("2026-12-23").await;
+    new_card(&world, past_due, OTHER).await;
+    world.live_until("2026-12-29").await;
+    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Suspended);
+    new_price(&world, 12_900, "2027-02-01").await;
+    for id in [past_due, agreed, silent] {
+        assert_eq!(reached(&world, id).await, Some(("2027-02-22".to_owned(), 12_900)));
+    }
+    world.live_until("2027-01-24").await;
+    assert_eq!(count(&world, REQUEST), 3, "also who is suspended is asked");
+    consent(&world, past_due).await.unwrap();
+    consent(&world, agreed).await.unwrap();
+    world.live_until("2027-02-24").await;
+    for id in [agreed, silent] {
+        new_card(&world, id, OTHER).await;
+    }
+    world.live(1).await;
+    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.net(past_due).await, 3 * 9_900 + 12_900);
+    assert_eq!((world.net(agreed).await, world.net(silent).await), (9_900 + 12_900, 9_900));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_cancels_and_comes_back_follows_with_time_to_answer(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let (early, late) =
+        (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);
+    world.live_until("2026-12-22").await;
+    for id in [early, late] {
+        world.cancel(id).await;
+    }
+    new_price(&world, 12_900, "2027-01-22").await;
+    world.live_until("2026-12-30").await;
+    world.resume(early).await;
+    world.live(1).await;
+    consent(&world, early).await.unwrap();
+    world.live_until("2027-01-16").await;
+    assert_eq!(reached(&world, late).await, None);
+    world.resume(late).await;
+    world.live(1).await;
+    assert_eq!(reached(&world, late).await, Some(("2027-02-22".to_owned(), 12_900)));
+    world.live_until("2027-01-23").await;
+    consent(&world, late).await.unwrap();
+    world.live_until("2027-02-22").await;
+    assert_eq!((count(&world, ENDED), count(&world, REQUEST)), (0, 2));
+    assert_eq!(world.net(early).await, 2 * 9_900 + 2 * 12_900);
+    assert_eq!(world.net(late).await, 3 * 9_900 + 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_is_ended_who_was_never_asked_because_nothing_ran(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    new_price(&world, 12_900, "2026-12-23").await;
+    assert_eq!(reached(&world, id).await, Some(("2027-01-22".to_owned(), 12_900)));
+    world.live_until("2026-12-22").await;
+    // From before the first question until after the last.
+    world.set_clock("2027-01-23T10:00:00+09:00");
+    world.settle().await;
+    world.live(1).await;
+    assert_eq!(world.net(id).await, 3 * 9_900, "the running period, at the price that was agreed to");
+    assert_eq!(ends(&world, id).await, ["superseded", "pending"]);
+    assert_eq!(reached(&world, id).await, Some(("2027-02-22".to_owned(), 12_900)));
+    assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (1, 0));
+    world.live_until("2027-02-22").await;
+    assert_eq!((world.net(id).await, count(&world, ENDED)), (3 * 9_900, 1), "asked, and silent");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_is_ended_who_was_never_asked_because_a_wish_of_their_own_stood_first(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-22").await;
+    change(&world, id, "pro", Cycle::Monthly).await.unwrap();
+    new_price(&world, 12_900, "2027-01-22").await;
+    world.live_until("2027-01-18").await;
+    assert!(undo(&world, id).await);
+    world.live_until("2027-01-22").await;
+    assert_eq!(reached(&world, id).await, Some(("2027-02-22".to_owned(), 12_900)));
+    assert_eq!((world.net(id).await, count(&world, ENDED)), (3 * 9_900, 0));
+    world.live_until("2027-01-23").await;
+    consent(&world, id).await.unwrap();
+    world.live_until("2027-02-22").await;
+    assert_eq!(world.net(id).await, 3 * 9_900 + 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn after_an_outage_across_its_date_each_period_has_the_price_that_held_for_it(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    new_price(&world, 12_900, "2027-01-10").await;
+    world.live_until("2026-12-21").await;
+    world.advance(TimeDelta::days(3));
+    consent(&world, id).await.unwrap();
+    world.set_clock("2027-01-29T10:00:00+09:00");
+    world.settle().await;
+    world.live(2).await;
+    let held = world.unsettled_invoices(id).await;
+    assert_eq!(held.iter().map(|it| (it.period.no, it.amount.get())).collect::<Vec<_>>(), [(1, 9_900)]);
+    assert!(held[0].held_since.is_some());
+    assert_eq!(world.net(id).await, 9_900 + 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn another_price_takes_along_whom_the_one_before_has_not_reached(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let yearly = world.subscriber(Cycle::Yearly).await;
+    let by_year = |price: i64, from: &str| {
+        let it = monthly(price, from);
+        ops::reprice::Wish { yearly: it.monthly, monthly: None, ..it }
+    };
+    let first = reprice(&world, by_year(118_800, "2027-01-01")).await.unwrap();
+    let second = reprice(&world, by_year(130_800, "2027-06-01")).await;
+    assert!(second.unwrap_err().to_string().contains("withdraw it first"));
+    world.set_clock("2027-01-02T10:00:00+09:00");
+    world.settle().await;
+    let second = reprice(&world, by_year(130_800, "2027-06-01")).await.unwrap();
+    assert_eq!(reached(&world, yearly).await, Some(("2027-11-22".to_owned(), 130_800)));
+    assert!(withdraw(&world, first).await.is_err());
+    // Withdrawn, it leaves the first one as it was.
+    withdraw(&world, second).await.unwrap();
+    world.settle().await;
+    assert_eq!(reached(&world, yearly).await, Some(("2027-11-22".to_owned(), 118_800)));
+    // Back to what it was: who never left that price has nothing to do with it.
+    reprice(&world, by_year(94_800, "2027-01-03")).await.unwrap();
+    assert_eq!(reached(&world, yearly).await, None);
+    world.set_clock("2027-11-22T10:00:00+09:00");
+    world.settle().await;
+    world.live(1).await;
+    assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (0, 0));
+    assert_eq!(world.net(yearly).await, 2 * 94_800);
+}

@@ -1,0 +1,148 @@
+//! A new price of a plan: nobody is charged more without having agreed to it, and nobody at the old price is forgotten.
+
+use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sqlx::PgPool;
+
+use crate::{
+    plan_changes::ENDED,
+    prices::{answers, new_price, reached, withdraw},
+    wishes::{consent, count, ends},
+    world::World,
+};
+
+const REQUEST: &str = "집체크 요금 변경 동의 요청";
+const NOTICE: &str = "집체크 구독 갱신 안내";
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_higher_price_is_charged_with_consent_from_the_first_renewal_on_its_date_or_later(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-01").await;
+    let price = new_price(&world, 12_900, "2027-01-10").await;
+    assert_eq!(reached(&world, id).await, Some(("2027-01-22".to_owned(), 12_900)));
+    assert_eq!(answers(&world, price).await, ["not_yet_asked"]);
+    world.live_until("2026-12-23").await;
+    assert_eq!(world.net(id).await, 2 * 9_900, "the renewal before its date is charged as before");
+    assert_eq!(answers(&world, price).await, ["asked"]);
+    consent(&world, id).await.unwrap();
+    assert_eq!(answers(&world, price).await, ["consented"]);
+    world.live_until("2027-01-21").await;
+    let letters = world.letters();
+    let asked = letters.iter().find(|letter| letter.subject == REQUEST).unwrap();
+    for words in
+        ["9,900원에서 12,900원으로 인상", "2027년 1월 21일까지 동의하지", "2027년 1월 22일 0시에 종료"]
+    {
+        assert!(asked.text.contains(words), "{words}: {}", asked.text);
+    }
+    let notice = letters.iter().rfind(|letter| letter.subject == NOTICE).unwrap();
+    assert!(notice.text.contains("12,900원") && !notice.text.contains(" 9,900원"), "{}", notice.text);
+    world.live_until("2027-02-22").await;
+    assert_eq!((count(&world, REQUEST), ends(&world, id).await), (1, vec!["applied".to_owned()]));
+    assert_eq!(answers(&world, price).await, ["applied"]);
+    assert_eq!(world.net(id).await, 2 * 9_900 + 2 * 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_charged_neither_price(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let price = new_price(&world, 12_900, "2027-01-01").await;
+    for (day, asked) in [("2026-12-22", 0), ("2026-12-23", 1), ("2027-01-14", 1), ("2027-01-15", 2)] {
+        world.live_until(day).await;
+        assert_eq!(count(&world, REQUEST), asked, "{day}");
+    }
+    world.live_until("2027-02-22").await;
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (2, 1));
+    assert_eq!(
+        (ends(&world, id).await, answers(&world, price).await),
+        (vec!["lapsed".into()], vec!["ended".into()])
+    );
+    assert_eq!(world.charges_asked(id).await, 1, "of December");
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_lower_price_needs_no_consent_and_may_come_at_once(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let (id, yearly) =
+        (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Yearly).await);
+    world.live_until("2026-12-21").await;
+    let price = new_price(&world, 7_900, "2026-12-21").await;
+    assert_eq!(
+        (reached(&world, yearly).await, answers(&world, price).await),
+        (None, vec!["none_needed".into()])
+    );
+    world.live_until("2027-01-22").await;
+    assert_eq!((count(&world, REQUEST), ends(&world, id).await), (0, vec!["applied".to_owned()]));
+    assert_eq!((world.net(id).await, world.net(yearly).await), (9_900 + 2 * 7_900, 94_800));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_is_withdrawn_before_its_date_leaves_everybody_at_the_old_price(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let price = new_price(&world, 12_900, "2027-01-01").await;
+    world.live_until("2026-12-24").await;
+    consent(&world, id).await.unwrap();
+    let between = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
+    assert_eq!(withdraw(&world, price).await.unwrap(), 1, "who subscribed at the new price pays that");
+    assert!(withdraw(&world, price).await.is_err());
+    let after = world.subscriber_called("ORDER_3", Cycle::Monthly).await;
+    assert_eq!(
+        (ends(&world, id).await, answers(&world, price).await),
+        (vec!["withdrawn".into()], vec!["withdrawn".into()])
+    );
+    world.live_until("2027-01-24").await;
+    assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (1, 0));
+    assert_eq!((world.net(between).await, world.net(after).await), (2 * 12_900, 2 * 9_900));
+    assert_eq!(world.net(id).await, 3 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_has_begun_is_not_withdrawn(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let price = new_price(&world, 7_900, "2026-11-24").await;
+    world.set_clock("2026-11-24T00:00:00+09:00");
+    assert!(withdraw(&world, price).await.unwrap_err().to_string().contains("in force"));
+    world.live_until("2026-12-22").await;
+    assert_eq!(world.net(id).await, 9_900 + 7_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_customers_own_change_comes_first_and_taken_back_leaves_the_new_price(pool: PgPool) {
+    use crate::wishes::{change, undo};
+    let mut world = World::on(pool, "2026-11-22").await;
+    let (gone, back) =
+        (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);
+    let price = new_price(&world, 12_900, "2027-01-01").await;
+    world.live_until("2026-12-23").await;
+    for id in [gone, back] {
+        change(&world, id, "personal", Cycle::Yearly).await.unwrap();
+    }
+    assert_eq!(answers(&world, price).await, ["own_wish", "own_wish"]);
+    consent(&world, gone).await.unwrap();
+    assert!(undo(&world, back).await);
+    consent(&world, back).await.unwrap();
+    world.live_until("2027-01-23").await;
+    assert_eq!(ends(&world, gone).await, ["superseded", "applied"]);
+    assert_eq!(ends(&world, back).await, ["applied", "withdrawn"]);
+    assert_eq!(world.net(gone).await, 2 * 9_900 + 94_800);
+    assert_eq!(world.net(back).await, 2 * 9_900 + 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(pool: PgPool) {
+    use crate::{plan_changes::pro, wishes::change};
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = pro(&world).await;
+    change(&world, id, "personal", Cycle::Monthly).await.unwrap();
+    new_price(&world, 12_900, "2026-12-23").await;
+    world.live_until("2026-12-23").await;
+    assert_eq!(world.net(id).await, 19_900 + 9_900);
+    assert_eq!(reached(&world, id).await, Some(("2027-01-22".to_owned(), 12_900)));
+    consent(&world, id).await.unwrap();
+    world.live_until("2027-01-22").await;
+    assert_eq!(world.net(id).await, 19_900 + 9_900 + 12_900);
+}
