@@ -24,7 +24,7 @@ pub struct Consents {
     pub subscriptions: Vec<ConsentLine>,
     /// How many of each answer; those that nobody has are left out.
     pub totals: BTreeMap<&'static str, usize>,
-    /// At an old price without the change: not begun yet, or found by the next daily run.
+    /// At an old price without the change: not begun yet, suspended, or found by the next daily run.
     pub still_to_come: i64,
 }
 

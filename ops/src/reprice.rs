@@ -57,7 +57,7 @@ pub struct Announced {
     pub new_subscribers_pay_it: bool,
     pub subscriptions: usize,
     pub need_a_consent: usize,
-    /// Not begun yet, or canceled with a paid period left: these follow if they go on.
+    /// Not begun yet, suspended, or canceled with a paid period left: these follow if they go on.
     pub may_come_later: usize,
     /// By the date of the first charge at the new price.
     pub dates: Vec<Reached>,

@@ -1,8 +1,20 @@
 //! Changes of plan: one's own, at the next renewal, with a consent where it gets dearer; everything else is refused.
 
 use axum::http::{Method, header};
+use common::{
+    clock::Clock,
+    commands::{
+        announce_price::{Announcement, announce_price},
+        spread_price::{Next, spread_price},
+    },
+    domain::{
+        calendar::{Cycle, days_after, seoul_date},
+        money::Won,
+    },
+};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::{
     support::{Answer, Api, Customer, order},
@@ -205,4 +217,37 @@ async fn what_is_so_already_or_does_not_run_is_a_conflict_and_what_is_not_ones_o
     }
     api.post(&customer, "/api/subscriptions/cancel", &json!({ "subscriptionId": id })).await;
     change(&api, &customer, &id, &pro()).await.assert_problem(409, "already_canceled");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_new_price_of_the_plan_is_shown_agreed_to_and_cannot_be_taken_back(pool: PgPool) {
+    let (api, customer, id) = active(pool).await;
+    let now = Clock::Test(api.clock.clone()).now();
+    let wanted = Announcement {
+        plan: "personal",
+        cycle: Cycle::Yearly,
+        price: Won::new(118_800).unwrap(),
+        was: None,
+        effective_from: days_after(seoul_date(now), 31).unwrap(),
+        actor: "operator:kim",
+        reason: "higher costs",
+    };
+    let mut conn = api.pool.acquire().await.unwrap();
+    let price = announce_price(&mut conn, wanted, now).await.unwrap();
+    assert_eq!(spread_price(&mut conn, &price, Uuid::nil(), now).await.unwrap(), Next::Done);
+    drop(conn);
+    let answer = api.get(&customer, &format!("/api/subscriptions/{id}")).await;
+    let pending = &answer.body["subscription"]["pendingChange"];
+    assert_eq!((&pending["plan"], &pending["billingCycle"]), (&json!("personal"), &json!("yearly")));
+    assert_eq!((&pending["oldAmount"], &pending["newAmount"]), (&json!(94_800), &json!(118_800)));
+    assert_eq!((&pending["canUndo"], &pending["consent"]["givenAt"]), (&json!(false), &Value::Null));
+    let undone = api.post(&customer, &format!("/api/subscriptions/{id}/plan/undo"), &Value::Null).await;
+    undone.assert_problem(409, "no_pending_change");
+    consent(&api, &customer, &id, &agreed(&answer)).await.assert_problem(409, "consent_too_early");
+    api.clock.follow(340 * DAY_MS, 1);
+    let given = consent(&api, &customer, &id, &agreed(&answer)).await;
+    assert_eq!(given.status, 200, "{}", given.body);
+    assert_ne!(given.body["subscription"]["pendingChange"]["consent"]["givenAt"], Value::Null);
+    let plans = api.get(&customer, "/api/plans").await;
+    assert!(plans.body.to_string().contains("118800"), "{}", plans.body);
 }

@@ -91,9 +91,11 @@ impl PriceChange {
 /// Whether a subscription in this state gets a new price now.
 pub fn follows_now(status: SubscriptionStatus) -> bool {
     match status {
-        SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Suspended => true,
+        SubscriptionStatus::Active | SubscriptionStatus::PastDue => true,
         // Once it has begun, and its periods are counted from the day of the capture.
         SubscriptionStatus::Incomplete => false,
+        // Once a new card has paid the running period, at what was agreed to: there is no renewal to ask about until then.
+        SubscriptionStatus::Suspended => false,
         // Once the cancel is taken back.
         SubscriptionStatus::Canceled => false,
     }

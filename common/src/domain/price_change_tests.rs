@@ -59,10 +59,10 @@ fn who_comes_late_has_seven_days_to_answer_and_nothing_to_answer_to_a_lower_pric
 }
 
 #[test]
-fn what_is_canceled_or_has_not_begun_follows_later() {
+fn what_is_not_charged_at_present_follows_later() {
     use SubscriptionStatus as S;
     let seen = [S::Incomplete, S::Active, S::PastDue, S::Suspended, S::Canceled].map(follows_now);
-    assert_eq!(seen, [false, true, true, true, false]);
+    assert_eq!(seen, [false, true, true, false, false]);
 }
 
 #[test]

@@ -202,7 +202,7 @@ pub async fn unconsented_batch(
                     where change.status = 'pending' and change.effective_on > $1 and change.effective_on <= $2
                       and change.to_amount > change.from_amount
                       and not exists (select from consents where consents.plan_change_id = change.id))
-           and subscription.status in ('active', 'past_due', 'suspended') and subscription.id > $3
+           and subscription.status in ('active', 'past_due') and subscription.id > $3
          order by subscription.id
          limit $4
         "#,

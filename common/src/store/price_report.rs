@@ -82,7 +82,8 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
         .collect()
 }
 
-/// How many subscriptions that are not over pay an old price of it and have no plan change yet: not begun, or not found.
+/// How many subscriptions that are not over pay an old price of it and have no plan change: not begun,
+/// suspended, or not found yet.
 pub async fn still_to_come(
     conn: &mut PgConnection,
     price: &PriceChange,

@@ -15,7 +15,12 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 use worker::step;
 
-use crate::{resume::resume, world::World};
+use crate::{
+    prices::{new_price, reached},
+    resume::resume,
+    wishes::consent,
+    world::World,
+};
 
 const HEADINGS: &str = "id,user_id,plan,billing_cycle,billing_key,customer_key,amount,status,next_billing_date,\
                         created_at,canceled_at,customer_email,customer_name\n";
@@ -172,4 +177,24 @@ async fn who_takes_the_cancel_back_is_charged_when_what_was_paid_elsewhere_is_ov
     assert_eq!(resume(&world, id(0)).await.unwrap().status, SubscriptionStatus::Active);
     world.live_until("2026-11-28").await;
     assert_eq!(charged_on(&world, 0), [world.today()]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_is_brought_over_at_the_old_price_follows_a_new_one_that_was_announced_before(pool: PgPool) {
+    let mut world = World::on(pool, "2026-12-01").await;
+    new_price(&world, 12_900, "2027-01-10").await;
+    world.live_until("2026-12-10").await;
+    let (bank, mut rows) = (bank(&world), String::new());
+    for no in [0, 1] {
+        let key = bank.register_card(&id(no).to_string()).await.unwrap();
+        let price = if no == 0 { ",9900," } else { ",8900," };
+        write!(rows, "{}", row(no, &key, "active", "2026-12-22").replace(",9900,", price)).unwrap();
+    }
+    assert_eq!(import(&world, &rows, "2026-12-09").await.imported, 2);
+    world.live_until("2026-12-23").await;
+    assert_eq!(reached(&world, id(0)).await, Some(("2027-01-22".to_owned(), 12_900)));
+    assert_eq!(reached(&world, id(1)).await, None, "never paid the price that is replaced");
+    consent(&world, id(0)).await.unwrap();
+    world.live_until("2027-01-22").await;
+    assert_eq!((world.net(id(0)).await, world.net(id(1)).await), (9_900 + 12_900, 2 * 8_900));
 }

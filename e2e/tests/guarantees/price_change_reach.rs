@@ -86,21 +86,43 @@ async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_it
     world.live_until("2026-12-29").await;
     assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Suspended);
     new_price(&world, 12_900, "2027-02-01").await;
-    for id in [past_due, agreed, silent] {
-        assert_eq!(reached(&world, id).await, Some(("2027-02-22".to_owned(), 12_900)));
-    }
+    assert_eq!(reached(&world, past_due).await, Some(("2027-02-22".to_owned(), 12_900)));
+    assert_eq!((reached(&world, agreed).await, reached(&world, silent).await), (None, None));
     world.live_until("2027-01-24").await;
-    assert_eq!(count(&world, REQUEST), 3, "also who is suspended is asked");
     consent(&world, past_due).await.unwrap();
+    new_card(&world, agreed, OTHER).await;
+    world.live(1).await;
     consent(&world, agreed).await.unwrap();
     world.live_until("2027-02-24").await;
-    for id in [agreed, silent] {
-        new_card(&world, id, OTHER).await;
-    }
+    assert_eq!(count(&world, REQUEST), 2, "who is suspended is asked for nothing");
+    new_card(&world, silent, OTHER).await;
+    assert_eq!(world.net(silent).await, 2 * 9_900, "the running period, at the price that was agreed to");
+    world.live_until("2027-03-23").await;
+    assert_eq!(
+        (count(&world, REQUEST), world.story(silent).await.status()),
+        (4, SubscriptionStatus::Canceled)
+    );
+    assert_eq!(world.net(past_due).await, 3 * 9_900 + 2 * 12_900);
+    assert_eq!((world.net(agreed).await, world.net(silent).await), (2 * 9_900 + 2 * 12_900, 2 * 9_900));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_is_suspended_before_being_asked_comes_back_at_the_old_price_and_is_asked_then(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    new_price(&world, 12_900, "2027-01-25").await;
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.live_until("2026-12-29").await;
+    assert_eq!(reached(&world, id).await, Some(("2027-02-22".to_owned(), 12_900)));
+    world.live_until("2027-02-25").await;
+    assert_eq!((count(&world, REQUEST), reached(&world, id).await), (0, None));
+    world.card_now(id, "pays").await;
+    new_card(&world, id, OTHER).await;
     world.live(1).await;
-    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Canceled);
-    assert_eq!(world.net(past_due).await, 3 * 9_900 + 12_900);
-    assert_eq!((world.net(agreed).await, world.net(silent).await), (9_900 + 12_900, 9_900));
+    assert_eq!((count(&world, REQUEST), world.net(id).await), (1, 2 * 9_900));
+    consent(&world, id).await.unwrap();
+    world.live_until("2027-03-22").await;
+    assert_eq!(world.net(id).await, 2 * 9_900 + 12_900);
 }
 
 #[sqlx::test(migrations = "../migrations")]

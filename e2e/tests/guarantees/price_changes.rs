@@ -1,12 +1,15 @@
 //! A new price of a plan: nobody is charged more without having agreed to it, and nobody at the old price is forgotten.
 
 use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
 use crate::{
-    plan_changes::ENDED,
+    card_window::{OTHER, minutes, new_card},
+    plan_changes::{ENDED, pro},
+    postman::{billing_key, deletion, forge},
     prices::{answers, new_price, reached, withdraw},
-    wishes::{consent, count, ends},
+    wishes::{change, consent, count, ends, undo},
     world::World,
 };
 
@@ -112,7 +115,6 @@ async fn what_has_begun_is_not_withdrawn(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_customers_own_change_comes_first_and_taken_back_leaves_the_new_price(pool: PgPool) {
-    use crate::wishes::{change, undo};
     let mut world = World::on(pool, "2026-11-22").await;
     let (gone, back) =
         (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);
@@ -134,7 +136,6 @@ async fn the_customers_own_change_comes_first_and_taken_back_leaves_the_new_pric
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(pool: PgPool) {
-    use crate::{plan_changes::pro, wishes::change};
     let mut world = World::on(pool, "2026-11-22").await;
     let id = pro(&world).await;
     change(&world, id, "personal", Cycle::Monthly).await.unwrap();
@@ -145,4 +146,21 @@ async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(poo
     consent(&world, id).await.unwrap();
     world.live_until("2027-01-22").await;
     assert_eq!(world.net(id).await, 19_900 + 9_900 + 12_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn letters_about_a_card_name_what_will_be_charged_next(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    new_price(&world, 7_900, "2026-11-22").await;
+    assert_eq!(forge(&world, "deleted", &deletion(&billing_key(&world, id).await)).await.0, "handled");
+    world.sandbox.fault(Fault::next(Operation::Issue, Effect::Error500Approved)).unwrap();
+    new_card(&world, id, OTHER).await;
+    minutes(&mut world, 3).await;
+    for subject in ["집체크 결제 카드 확인 안내", "집체크 결제 카드 등록 안내"] {
+        let letter = world.letters().into_iter().find(|letter| letter.subject == subject).unwrap();
+        assert!(letter.text.contains("7,900원") && !letter.text.contains("9,900원"), "{}", letter.text);
+    }
+    world.live_until("2026-12-22").await;
+    assert_eq!(world.net(id).await, 9_900 + 7_900);
 }
