@@ -26,7 +26,6 @@ const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
 /// Looks once. Answers how many jobs it made.
 pub async fn sweep(env: &Env) -> Result<usize, JobError> {
-    spread_prices(env, true).await?;
     let now = env.clock.now();
     let before = now - STRANDED_AFTER;
     let mut tx = env.pool.begin().await?;
@@ -73,6 +72,7 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
         metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
+    spread_prices(env, true).await?;
     Ok(made)
 }
 

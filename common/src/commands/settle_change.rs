@@ -52,6 +52,7 @@ pub async fn settle_change(
             apply(conn, &subscription, next, now).await?;
             let others = pending.iter().filter(|change| change.id != next.id);
             end_all(conn, others, ChangeEnd::Superseded, now).await?;
+            keep_wish(conn, &pending, next, now).await?;
         }
         AtRenewal::End => {
             end_all(conn, pending.iter(), ChangeEnd::Lapsed, now).await?;
@@ -74,6 +75,22 @@ async fn end_all(
         plan_changes::settle(conn, change.id, end, now).await?;
     }
     Ok(())
+}
+
+/// A wish of the customer's own for a later renewal outlives a new price: the same wish, from what is paid now. A consent
+/// to it names what was paid before, so it is asked for anew.
+async fn keep_wish(
+    conn: &mut PgConnection,
+    pending: &[PlanChange],
+    applied: &PlanChange,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let later = pending.iter().find(|change| {
+        change.id != applied.id && change.price_change_id.is_none() && change.effective_on > seoul_date(now)
+    });
+    let Some(wish) = later else { return Ok(()) };
+    let again = PlanChange { id: new_id(now), from: applied.to.clone(), consent: None, ..wish.clone() };
+    plan_changes::insert(conn, &again, now).await
 }
 
 async fn apply(

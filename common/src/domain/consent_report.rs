@@ -31,29 +31,42 @@ pub struct Facts {
     /// None: pending.
     pub end: Option<ChangeEnd>,
     pub raises: bool,
-    pub consented: bool,
-    pub asked: bool,
     pub own_wish: bool,
-    /// The subscription is.
-    pub canceled: bool,
-    /// In the same breath as the change ended.
-    pub ended_by_it: bool,
+    pub reply: Reply,
+    pub subscription: Life,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    NotAsked,
+    Silent,
+    Consented,
+}
+
+/// What has become of the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    GoesOn,
+    Canceled,
+    /// Canceled in the same breath as the change ended.
+    EndedByIt,
 }
 
 pub fn answer(facts: Facts) -> Answer {
-    match facts.end {
-        Some(ChangeEnd::Applied) => Answer::Applied,
-        Some(ChangeEnd::Withdrawn) => Answer::Withdrawn,
-        Some(ChangeEnd::Superseded) if facts.own_wish => Answer::OwnWish,
-        Some(ChangeEnd::Superseded) => Answer::Replaced,
-        Some(ChangeEnd::Lapsed) if facts.ended_by_it => Answer::Ended,
-        Some(ChangeEnd::Lapsed) => Answer::Canceled,
-        None if facts.canceled => Answer::Canceled,
-        None if facts.own_wish => Answer::OwnWish,
-        None if !facts.raises => Answer::NoneNeeded,
-        None if facts.consented => Answer::Consented,
-        None if facts.asked => Answer::Asked,
-        None => Answer::NotYetAsked,
+    match (facts.end, facts.subscription) {
+        (Some(ChangeEnd::Applied), _) => Answer::Applied,
+        (Some(ChangeEnd::Withdrawn), _) => Answer::Withdrawn,
+        (Some(ChangeEnd::Superseded), _) | (None, Life::GoesOn) if facts.own_wish => Answer::OwnWish,
+        (Some(ChangeEnd::Superseded), _) => Answer::Replaced,
+        (Some(ChangeEnd::Lapsed), Life::EndedByIt) => Answer::Ended,
+        (Some(ChangeEnd::Lapsed), Life::GoesOn | Life::Canceled)
+        | (None, Life::Canceled | Life::EndedByIt) => Answer::Canceled,
+        (None, Life::GoesOn) if !facts.raises => Answer::NoneNeeded,
+        (None, Life::GoesOn) => match facts.reply {
+            Reply::Consented => Answer::Consented,
+            Reply::Silent => Answer::Asked,
+            Reply::NotAsked => Answer::NotYetAsked,
+        },
     }
 }
 
@@ -61,26 +74,19 @@ pub fn answer(facts: Facts) -> Answer {
 mod tests {
     use super::*;
 
-    const SILENT: Facts = Facts {
-        end: None,
-        raises: true,
-        consented: false,
-        asked: true,
-        own_wish: false,
-        canceled: false,
-        ended_by_it: false,
-    };
+    const SILENT: Facts =
+        Facts { end: None, raises: true, own_wish: false, reply: Reply::Silent, subscription: Life::GoesOn };
 
     #[test]
     fn while_it_is_to_come_a_cancel_and_a_wish_say_more_than_a_consent() {
         assert_eq!(answer(SILENT), Answer::Asked);
-        assert_eq!(answer(Facts { asked: false, ..SILENT }), Answer::NotYetAsked);
-        let consented = Facts { consented: true, ..SILENT };
+        assert_eq!(answer(Facts { reply: Reply::NotAsked, ..SILENT }), Answer::NotYetAsked);
+        let consented = Facts { reply: Reply::Consented, ..SILENT };
         assert_eq!(answer(consented), Answer::Consented);
         assert_eq!(answer(Facts { raises: false, ..SILENT }), Answer::NoneNeeded);
         let wish = Facts { own_wish: true, ..consented };
         assert_eq!(answer(wish), Answer::OwnWish);
-        assert_eq!(answer(Facts { canceled: true, ..wish }), Answer::Canceled);
+        assert_eq!(answer(Facts { subscription: Life::Canceled, ..wish }), Answer::Canceled);
     }
 
     #[test]
@@ -90,8 +96,11 @@ mod tests {
         assert_eq!(ended(ChangeEnd::Withdrawn, SILENT), Answer::Withdrawn);
         assert_eq!(ended(ChangeEnd::Superseded, SILENT), Answer::Replaced);
         assert_eq!(ended(ChangeEnd::Superseded, Facts { own_wish: true, ..SILENT }), Answer::OwnWish);
-        let canceled = Facts { canceled: true, ..SILENT };
+        let canceled = Facts { subscription: Life::Canceled, ..SILENT };
         assert_eq!(ended(ChangeEnd::Lapsed, canceled), Answer::Canceled);
-        assert_eq!(ended(ChangeEnd::Lapsed, Facts { ended_by_it: true, ..canceled }), Answer::Ended);
+        assert_eq!(
+            ended(ChangeEnd::Lapsed, Facts { subscription: Life::EndedByIt, ..SILENT }),
+            Answer::Ended
+        );
     }
 }

@@ -92,12 +92,11 @@ impl PriceChange {
 pub fn follows_now(status: SubscriptionStatus) -> bool {
     match status {
         SubscriptionStatus::Active | SubscriptionStatus::PastDue => true,
-        // Once it has begun, and its periods are counted from the day of the capture.
-        SubscriptionStatus::Incomplete => false,
-        // Once a new card has paid the running period, at what was agreed to: there is no renewal to ask about until then.
-        SubscriptionStatus::Suspended => false,
-        // Once the cancel is taken back.
-        SubscriptionStatus::Canceled => false,
+        // Once it has begun, and its periods are counted from the day of the capture; once a new card has paid the running
+        // period, at what was agreed to; once the cancel is taken back. Until then there is no renewal to ask about.
+        SubscriptionStatus::Incomplete | SubscriptionStatus::Suspended | SubscriptionStatus::Canceled => {
+            false
+        }
     }
 }
 

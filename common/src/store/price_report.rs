@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{StoreError, known, won};
 use crate::domain::{
-    consent_report::{Answer, Facts, answer},
+    consent_report::{Answer, Facts, Life, Reply, answer},
     money::Won,
     price_change::PriceChange,
 };
@@ -62,11 +62,17 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
             let facts = Facts {
                 end,
                 raises: row.to_amount > row.from_amount,
-                consented: row.consented_at.is_some(),
-                asked: row.asked_at.is_some(),
                 own_wish: row.own_wish,
-                canceled: row.canceled,
-                ended_by_it: row.ended_by_it,
+                reply: match (row.consented_at, row.asked_at) {
+                    (Some(_), _) => Reply::Consented,
+                    (None, Some(_)) => Reply::Silent,
+                    (None, None) => Reply::NotAsked,
+                },
+                subscription: match (row.ended_by_it, row.canceled) {
+                    (true, _) => Life::EndedByIt,
+                    (false, true) => Life::Canceled,
+                    (false, false) => Life::GoesOn,
+                },
             };
             Ok(Answered {
                 subscription_id: row.subscription_id,
