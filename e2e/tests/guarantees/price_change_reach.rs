@@ -27,6 +27,7 @@ async fn number(world: &World, sql: &'static str) -> i64 {
 async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
+    world.settle().await;
     let many = subscribers::invent(6_000);
     subscribers::insert(&world.pool, &many, "2026-11-20".parse().unwrap(), world.now()).await.unwrap();
     let price = only_announce(&world, 12_900, "2027-01-01").await;
@@ -36,6 +37,7 @@ async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_onc
     tx.commit().await.unwrap();
     let changes = "select count(*) from plan_changes where status = 'pending'";
     assert_eq!(number(&world, changes).await, 5_000, "a batch, and then it died");
+    // The day's runs are over: the sweep sees to it.
     world.settle().await;
     assert_eq!(number(&world, changes).await, 6_001);
     world.live(1).await;

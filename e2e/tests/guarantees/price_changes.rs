@@ -149,6 +149,34 @@ async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(poo
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_wish_for_a_later_renewal_outlives_the_new_price_and_is_asked_about_from_there(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    new_price(&world, 12_900, "2026-12-23").await;
+    world.live_until("2026-12-23").await;
+    consent(&world, id).await.unwrap();
+    world.live_until("2027-01-21").await;
+    // Its renewal has begun, but the day's run has not come yet.
+    world.set_clock("2027-01-22T01:00:00+09:00");
+    let wish = change(&world, id, "pro", Cycle::Monthly).await.unwrap();
+    assert_eq!(wish.effective_on, "2027-02-22".parse().unwrap());
+    world.set_clock("2027-01-22T02:00:01+09:00");
+    world.settle().await;
+    assert_eq!(world.net(id).await, 2 * 9_900 + 12_900);
+    world.live(2).await;
+    let letter = world.letters().pop().unwrap();
+    assert!(
+        letter.subject == REQUEST && letter.text.contains("12,900원에서 19,900원으로"),
+        "{}",
+        letter.text
+    );
+    consent(&world, id).await.unwrap();
+    world.live_until("2027-02-22").await;
+    assert_eq!(ends(&world, id).await, ["applied", "superseded", "applied"]);
+    assert_eq!(world.net(id).await, 2 * 9_900 + 12_900 + 19_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn letters_about_a_card_name_what_will_be_charged_next(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
