@@ -168,9 +168,13 @@ async fn outlook(
         }
     }
     let line = |(date, (subscriptions, need_a_consent))| Reached { date, subscriptions, need_a_consent };
-    let dates: Vec<Reached> = dates.into_iter().map(line).collect();
-    Ok(Announced {
-        id: (!dry_run).then_some(price.id),
+    let dates = dates.into_iter().map(line).collect();
+    Ok(announced((!dry_run).then_some(price.id), price, dates, may_come_later))
+}
+
+fn announced(id: Option<Uuid>, price: &PriceChange, dates: Vec<Reached>, may_come_later: usize) -> Announced {
+    Announced {
+        id,
         plan: price.plan.clone(),
         billing_cycle: price.cycle.to_string(),
         old_amount: price.old,
@@ -181,7 +185,7 @@ async fn outlook(
         need_a_consent: dates.iter().map(|date| date.need_a_consent).sum(),
         may_come_later,
         dates,
-    })
+    }
 }
 
 impl fmt::Display for Repriced {

@@ -71,13 +71,7 @@ pub async fn announce_price(
     if old != list && wanted.price != list {
         return Err(AnnounceError::NotThePlansPrice(list));
     }
-    let earlier = price_changes::open_of(conn, wanted.plan, wanted.cycle).await?;
-    if let Some(earlier) = &earlier {
-        if earlier.standing(today) == Standing::Announced {
-            return Err(AnnounceError::AnotherIsToCome(Box::new(earlier.clone())));
-        }
-        price_changes::close(conn, earlier.id, Some(now)).await?;
-    }
+    let follows = take_place(conn, wanted, now).await?;
     let new = PriceChange {
         id: new_id(now),
         plan: plan.code.clone(),
@@ -86,7 +80,7 @@ pub async fn announce_price(
         new: wanted.price,
         effective_from: wanted.effective_from,
         reprices_plan: old == list,
-        follows: earlier.map(|earlier| earlier.id),
+        follows,
         requested_by: wanted.actor.to_owned(),
         reason: wanted.reason.to_owned(),
         created_at: now,
@@ -103,6 +97,21 @@ pub async fn announce_price(
     tracing::info!(price_change.id = %new.id, plan = new.plan, cycle = %new.cycle, old = %new.old, new = %new.new,
         from = %new.effective_from, actor = new.requested_by, reason = new.reason, "price change announced");
     Ok(new)
+}
+
+/// Closes the one that is in force, if any, and answers it. One that is still to come is withdrawn first.
+async fn take_place(
+    conn: &mut PgConnection,
+    wanted: Announcement<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<Uuid>, AnnounceError> {
+    let earlier = price_changes::open_of(conn, wanted.plan, wanted.cycle).await?;
+    let Some(earlier) = earlier else { return Ok(None) };
+    if earlier.standing(seoul_date(now)) == Standing::Announced {
+        return Err(AnnounceError::AnotherIsToCome(Box::new(earlier)));
+    }
+    price_changes::close(conn, earlier.id, Some(now)).await?;
+    Ok(Some(earlier.id))
 }
 
 /// Takes it back. New subscribers pay the old price again; the one whose place it had taken is open again.

@@ -24,9 +24,56 @@ pub struct Answered {
     pub answer: Answer,
 }
 
+struct Row {
+    subscription_id: Uuid,
+    customer_email: String,
+    from_amount: i32,
+    to_amount: i32,
+    effective_on: NaiveDate,
+    end: Option<String>,
+    canceled: bool,
+    ended_by_it: bool,
+    consented_at: Option<DateTime<Utc>>,
+    asked_at: Option<DateTime<Utc>>,
+    own_wish: bool,
+}
+
+impl TryFrom<Row> for Answered {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let facts = Facts {
+            end: row.end.map(|end| known("plan_changes", "status", &end)).transpose()?,
+            raises: row.to_amount > row.from_amount,
+            own_wish: row.own_wish,
+            reply: match (row.consented_at, row.asked_at) {
+                (Some(_), _) => Reply::Consented,
+                (None, Some(_)) => Reply::Silent,
+                (None, None) => Reply::NotAsked,
+            },
+            subscription: match (row.ended_by_it, row.canceled) {
+                (true, _) => Life::EndedByIt,
+                (false, true) => Life::Canceled,
+                (false, false) => Life::GoesOn,
+            },
+        };
+        Ok(Self {
+            subscription_id: row.subscription_id,
+            customer_email: row.customer_email,
+            old: won("plan_changes", "from_amount", row.from_amount)?,
+            new: won("plan_changes", "to_amount", row.to_amount)?,
+            effective_on: row.effective_on,
+            asked_at: row.asked_at,
+            consented_at: row.consented_at,
+            answer: answer(facts),
+        })
+    }
+}
+
 /// Everybody who has, or had, a plan change of it, by date and id; the newest one where it was moved.
 pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answered>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"
         select change.subscription_id, subscription.customer_email, change.from_amount, change.to_amount,
                change.effective_on, nullif(change.status, 'pending') as "end",
@@ -56,36 +103,7 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let end = row.end.map(|end| known("plan_changes", "status", &end)).transpose()?;
-            let facts = Facts {
-                end,
-                raises: row.to_amount > row.from_amount,
-                own_wish: row.own_wish,
-                reply: match (row.consented_at, row.asked_at) {
-                    (Some(_), _) => Reply::Consented,
-                    (None, Some(_)) => Reply::Silent,
-                    (None, None) => Reply::NotAsked,
-                },
-                subscription: match (row.ended_by_it, row.canceled) {
-                    (true, _) => Life::EndedByIt,
-                    (false, true) => Life::Canceled,
-                    (false, false) => Life::GoesOn,
-                },
-            };
-            Ok(Answered {
-                subscription_id: row.subscription_id,
-                customer_email: row.customer_email,
-                old: won("plan_changes", "from_amount", row.from_amount)?,
-                new: won("plan_changes", "to_amount", row.to_amount)?,
-                effective_on: row.effective_on,
-                asked_at: row.asked_at,
-                consented_at: row.consented_at,
-                answer: answer(facts),
-            })
-        })
-        .collect()
+    rows.into_iter().map(Answered::try_from).collect()
 }
 
 /// How many subscriptions that are not over pay an old price of it and have no plan change: not begun,
