@@ -1,5 +1,6 @@
 //! 구독 취소: 다음 결제일까지 이용, 그 뒤 결제 없음.
 
+use chrono::TimeDelta;
 use common::commands::cancel::{CancelError, Wish, cancel_subscription};
 use common::domain::subscription::{CancelRefused, SubscriptionStatus};
 use common::domain::{calendar::Cycle, subscription::has_access};
@@ -73,6 +74,11 @@ async fn a_charge_that_never_arrived_is_not_sent_again_after_a_cancel(pool: PgPo
     assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
 
     world.cancel(id).await;
+    // In time for what would be sent again if nobody had canceled.
+    for _ in 0..12 {
+        world.advance(TimeDelta::minutes(10));
+        world.run_due_jobs().await;
+    }
     world.live(2).await;
 
     let story = world.story(id).await;

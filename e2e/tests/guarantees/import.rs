@@ -16,6 +16,7 @@ use uuid::Uuid;
 use worker::step;
 
 use crate::{
+    fences::refused,
     prices::{new_price, reached},
     resume::resume,
     wishes::consent,
@@ -90,6 +91,22 @@ async fn an_imported_database_of_10_000_is_billed_on_its_right_dates(pool: PgPoo
         assert_eq!(charged_on(&world, no), [due_on(no)], "{no}");
     }
     assert_eq!(world.sandbox.ledger(&LedgerQuery::default()).charges, u64::from(CHARGED));
+}
+
+/// Whoever asks: the day's run, an operator, or somebody with SQL.
+#[sqlx::test(migrations = "../migrations")]
+async fn an_invoice_for_a_date_that_was_charged_elsewhere_is_refused(pool: PgPool) {
+    let world = World::on(pool, "2026-11-30").await;
+    let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
+    assert_eq!(import(&world, &row(0, &key, "active", "2026-12-01"), "2026-11-30").await.imported, 1);
+    refused(
+        &world,
+        "insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at)
+         select gen_random_uuid(), id, 90, '2026-11-30', '2026-12-30', '2026-11-30', 9900, now() from subscriptions",
+        "invoices_not_charged_elsewhere",
+    )
+    .await;
+    assert_eq!(world.net(id(0)).await, 0);
 }
 
 fn due_on(no: u32) -> NaiveDate {
