@@ -27,8 +27,12 @@ pub async fn users_called(
 }
 
 /// Locks the user, so that no order of theirs comes in between, then their subscriptions. Answers those.
+///
+/// Not for update: whoever holds a subscription and writes a row that names the user would wait for us, and we for them.
 pub async fn lock(conn: &mut PgConnection, user_id: Uuid) -> Result<Vec<Uuid>, StoreError> {
-    sqlx::query!("select id from users where id = $1 for update", user_id).fetch_all(&mut *conn).await?;
+    sqlx::query!("select id from users where id = $1 for no key update", user_id)
+        .fetch_all(&mut *conn)
+        .await?;
     let ids = sqlx::query_scalar!(
         "select id from subscriptions where user_id = $1 order by id for update",
         user_id

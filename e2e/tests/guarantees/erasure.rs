@@ -148,6 +148,30 @@ async fn a_charge_whose_outcome_is_unknown_is_waited_for(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_erasure_that_waits_for_a_subscription_lets_its_holder_write_to_the_customer(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = former_customer(&mut world).await;
+    let user = world.story(id).await.subscription.user_id;
+    let mut holder = world.pool.begin().await.unwrap();
+    sqlx::query("select from subscriptions where id = $1 for update")
+        .bind(id)
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let writing = async {
+        let waits = "select exists (select from pg_stat_activity
+                                     where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&world.pool).await.unwrap() {}
+        // As a row does that names the user, such as an e-mail.
+        let named = sqlx::query("select from users where id = $1 for key share");
+        named.bind(user).execute(&mut *holder).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(erase(&world, id), writing);
+    assert!(erased.unwrap().changed);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_lost_answer_of_the_deletion_is_asked_for_again(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = former_customer(&mut world).await;
