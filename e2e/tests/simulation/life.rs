@@ -98,6 +98,10 @@ impl Life<'_> {
         while self.bench.now() < end && self.broken.is_empty() {
             self.settle().await;
             watch::after_settling(self).await;
+            if !self.broken.is_empty() {
+                // Somebody may stand still with a lock in hand.
+                return;
+            }
             self.whims().await;
             while self.dice.percent(45.0) {
                 self.begin_a_wish().await;
