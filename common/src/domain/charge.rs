@@ -51,7 +51,8 @@ pub enum Decision {
     Skip(SkipReason),
     /// The subscription ended and nothing is in flight: the invoice is void, an unsent attempt withdrawn.
     Void,
-    /// Its period is over (nothing ran for long): leave it to an operator, charge the current period instead.
+    /// Its period is over (nothing ran, or the gateway was away, for long): leave it to an operator, withdraw an unsent
+    /// attempt, charge the current period instead.
     Hold,
     /// Not before this instant.
     NotYet(DateTime<Utc>),
@@ -85,8 +86,15 @@ fn decide_unfinished(facts: Facts<'_>, open: &Attempt) -> Decision {
         (Some(_), _) => Decision::LookUp(open.id),
         (None, SubscriptionStatus::Canceled) => Decision::Void,
         (None, _) if is_paused(facts) => Decision::Paused,
+        // A new card pays what its owner wants paid.
+        (None, _) if open.kind == PaymentKind::Renewal && is_over(facts) => Decision::Hold,
         (None, _) => Decision::Send(open.id),
     }
+}
+
+/// Its period has passed without a charge, and no operator has said that it is to be charged all the same.
+fn is_over(facts: Facts<'_>) -> bool {
+    seoul_date(facts.now) >= facts.invoice.period.end && facts.invoice.released_at.is_none()
 }
 
 fn is_paused(facts: Facts<'_>) -> bool {
@@ -105,7 +113,7 @@ fn decide_due(facts: Facts<'_>) -> Decision {
     if is_paused(facts) {
         return Decision::Paused;
     }
-    if seoul_date(now) >= invoice.period.end && invoice.released_at.is_none() {
+    if is_over(facts) {
         return Decision::Hold;
     }
     if subscription.sealed_billing_key.is_none() {

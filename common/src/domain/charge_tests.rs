@@ -112,6 +112,29 @@ fn an_unsent_attempt_is_sent_unless_the_customer_cancelled() {
 }
 
 #[test]
+fn an_attempt_that_was_never_sent_is_not_sent_when_its_period_is_over_unless_an_operator_or_a_new_card_wants_it()
+ {
+    let subscription = subscription(SubscriptionStatus::Active);
+    let open = invoice(InvoiceStatus::Open);
+    let after = |invoice: &Invoice, kind| {
+        let attempts = [Attempt { kind, ..attempt(PaymentStatus::Pending, None) }];
+        let now = seoul_midnight(open.period.end);
+        decide(Facts {
+            subscription: &subscription,
+            invoice,
+            attempts: &attempts,
+            skips: 0,
+            charging_enabled: true,
+            now,
+        })
+    };
+    assert_eq!(after(&open, PaymentKind::Renewal), Decision::Hold);
+    assert_eq!(after(&open, PaymentKind::NewCard), Decision::Send(Uuid::from_u128(7)));
+    let released = Invoice { released_at: Some(due_day()), ..open.clone() };
+    assert_eq!(after(&released, PaymentKind::Renewal), Decision::Send(Uuid::from_u128(7)));
+}
+
+#[test]
 fn kill_switches_stop_new_money_but_never_a_look_up() {
     let subscription = subscription(SubscriptionStatus::Active);
     let open = invoice(InvoiceStatus::Open);

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
+use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
 use crate::world::{GOOD, World};
@@ -25,6 +26,31 @@ async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPoo
     assert_eq!(held.len(), 1);
     assert!(held[0].held_since.is_some());
     assert_eq!(world.subjects()[told..], ["집체크 구독 결제 완료"]);
+}
+
+/// Maintenance, or a request that Toss cannot take as it is: the attempts of both periods wait, unsent.
+#[sqlx::test(migrations = "../migrations")]
+async fn when_toss_was_away_beyond_a_period_only_the_running_one_is_charged(pool: PgPool) {
+    for code in ["MAINTAINED_METHOD", "NOT_MATCHES_CUSTOMER_KEY"] {
+        let mut world = World::on(pool.clone(), "2026-11-22").await;
+        sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
+        let id = world.subscriber(Cycle::Monthly).await;
+        world.live_until("2026-12-21").await;
+        let refused = Effect::Error { code: code.to_owned(), status: Some(400), message: None };
+        let away = world.sandbox.fault(Fault::next(Operation::Charge, refused).times(1_000_000)).unwrap();
+        world.live_until("2027-02-23").await;
+        assert_eq!(world.net(id).await, 9_900, "{code}");
+        assert!(world.sandbox.remove_fault(away));
+        world.live(2).await;
+
+        let story = world.story(id).await;
+        assert_eq!(story.status(), SubscriptionStatus::Active, "{code}");
+        assert_eq!(story.statuses(), ["completed", "failed", "failed", "completed"], "{code}");
+        assert_eq!(story.next_charge_on(), "2027-03-22".parse().unwrap(), "{code}");
+        let held = world.unsettled_invoices(id).await;
+        assert_eq!(held.iter().filter(|invoice| invoice.held_since.is_some()).count(), 2, "{code}");
+        assert_eq!(world.net(id).await, 2 * 9_900, "{code}");
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]

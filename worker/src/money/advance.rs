@@ -214,7 +214,7 @@ async fn void(
     Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }
 
-/// Nothing ran for longer than the period: it waits for an operator, and the period of today is charged instead.
+/// Nothing ran, or the gateway was away, for longer than the period: it waits for an operator, and the period of today is charged instead.
 async fn hold(
     env: &Env,
     lease: &Lease,
@@ -222,6 +222,9 @@ async fn hold(
     locked: &Locked,
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
+    if let Some(unsent) = locked.attempts.iter().find(|attempt| attempt.is_unfinished()) {
+        payments::withdraw(&mut tx, unsent.id, "its period was over before it could be sent", now).await?;
+    }
     invoices::hold(&mut tx, locked.invoice.id, now).await?;
     let subscription = settle_change(&mut tx, &env.brand, locked.subscription.clone(), now).await?;
     if subscription.status == SubscriptionStatus::Canceled {
