@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use chrono::NaiveDate;
-use common::domain::{calendar::Cycle, ending::RefundPolicy, money::Won};
+use common::domain::{attempt::OUR_ORDERS, calendar::Cycle, ending::RefundPolicy, money::Won};
 
 use crate::{body::Fields, error::ApiError, language::Text};
 
@@ -31,10 +31,13 @@ const PAYMENT_KEY: Rule = Rule {
 const ORDER_ID: Rule = Rule {
     least: 6,
     most: 64,
-    fits: |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+    fits: |text| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !text.starts_with(OUR_ORDERS)
+    },
     words: Text {
-        ko: "항목은 영문, 숫자, -, _ 6~64자여야 합니다",
-        en: "must be 6 to 64 characters of A-Z a-z 0-9 - _",
+        ko: "항목은 영문, 숫자, -, _ 6~64자여야 하며 AUTO_로 시작할 수 없습니다",
+        en: "must be 6 to 64 characters of A-Z a-z 0-9 - _ and not begin with AUTO_",
     },
 };
 const EMAIL: Rule = Rule {

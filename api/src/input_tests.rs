@@ -43,8 +43,16 @@ fn an_order_id_is_what_toss_takes() {
     for right in ["ORDER_1729657033847", "abc-_9", &"a".repeat(64)] {
         assert!(is_order_id(right), "{right}");
     }
-    for wrong in ["", "short", &"a".repeat(65), "ORDER 123", "ORDER/123", "주문번호123456", "ORDER\x00123"]
-    {
+    for wrong in [
+        "AUTO_01a204b53c4570dab6faed7e91d0009e_1_1",
+        "",
+        "short",
+        &"a".repeat(65),
+        "ORDER 123",
+        "ORDER/123",
+        "주문번호123456",
+        "ORDER\x00123",
+    ] {
         assert!(!is_order_id(wrong), "{wrong}");
     }
 }

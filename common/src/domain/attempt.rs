@@ -137,9 +137,12 @@ impl Attempt {
     }
 }
 
+/// What the order ids that we make begin with. Nobody else may use one: it would stand in the way of a renewal.
+pub const OUR_ORDERS: &str = "AUTO_";
+
 /// The order id of a renewal: the same (subscription, period, attempt) always has the same name at the gateway.
 ///
 /// Toss allows 6–64 characters of `[A-Za-z0-9_-]`; this is at most 5 + 32 + 1 + 10 + 1 + 10 = 59.
 pub fn renewal_order_id(subscription_id: Uuid, period_no: u32, attempt_no: i32) -> String {
-    format!("AUTO_{}_{period_no}_{attempt_no}", subscription_id.simple())
+    format!("{OUR_ORDERS}{}_{period_no}_{attempt_no}", subscription_id.simple())
 }

@@ -80,6 +80,14 @@ async fn one_unfinished_attempt_an_invoice_for_exactly_its_amount_under_an_order
     .await;
     refused(
         &world,
+        "insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id, idempotency_key, amount, created_at)
+         select gen_random_uuid(), user_id, subscription_id, invoice_id, 'first', 2, 'AUTO_fence_3', gen_random_uuid(), amount, now()
+           from payments where order_id = 'AUTO_fence_1'",
+        "payments_first_order_is_not_ours",
+    )
+    .await;
+    refused(
+        &world,
         "update payments set amount = 100 where order_id = 'AUTO_fence_1'",
         "payments_attempt_fixed",
     )
@@ -106,7 +114,7 @@ async fn an_invoice_is_paid_at_most_once_and_a_settled_payment_never_goes_back(p
         &world,
         "insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id, payment_key, idempotency_key,
                                amount, status, paid_at, created_at, settled_at)
-         select gen_random_uuid(), user_id, subscription_id, invoice_id, kind, 2, 'AUTO_fence_3', 'another', gen_random_uuid(),
+         select gen_random_uuid(), user_id, subscription_id, invoice_id, kind, 2, 'ORDER_fence_3', 'another', gen_random_uuid(),
                 amount, 'completed', now(), now(), now() from payments where status = 'completed'",
         "payments_paid_at_most_once",
     )
