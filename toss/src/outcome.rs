@@ -92,8 +92,8 @@ pub struct Reason {
     pub http_status: Option<u16>,
     pub trace_id: Option<String>,
     /// Toss has bound this answer to the idempotency key and repeats it for 15 days: the next try needs a fresh key
-    /// and a fresh order id. True for every 4xx answer with a code, except 429 and rejected credentials, which are
-    /// given before the key is looked at. Where false, try again with the same key.
+    /// and a fresh order id. True for every 4xx answer with a code, except 429, which is given before the key is looked
+    /// at. Where false, try again with the same key.
     pub key_is_burnt: bool,
 }
 
@@ -170,13 +170,24 @@ impl Why {
         self.kind == WhyKind::Mismatch
     }
 
-    /// Toss knows nothing of the order and the key would repeat `PROVIDER_ERROR` until it expires: no money moved.
+    /// Toss knows nothing of the order, and the key would repeat this error until it expires: no money moved, and none will
+    /// under this key. A fresh key charges the same order, which Toss approves once at most.
     fn of_resend(self) -> Result<Reason, Self> {
-        if self.kind != WhyKind::Provider {
-            return Err(self);
-        }
+        let kind = match self.kind {
+            WhyKind::Provider => ReasonKind::Unavailable,
+            // The order is "done" and unknown, or refused for a reason that is on no list: a person should hear of it.
+            WhyKind::AlreadyDone | WhyKind::UnlistedCode => ReasonKind::OurMistake,
+            WhyKind::Timeout
+            | WhyKind::CutLine
+            | WhyKind::ServerError
+            | WhyKind::Undecodable
+            | WhyKind::InFlight
+            | WhyKind::TooSoon
+            | WhyKind::Mismatch
+            | WhyKind::StillOpen
+            | WhyKind::NotHeard(_) => return Err(self),
+        };
         let Self { kind: _, code, message, http_status, trace_id } = self;
-        let kind = ReasonKind::Unavailable;
         Ok(Reason { kind, code, message, http_status, trace_id, key_is_burnt: true })
     }
 }
@@ -214,8 +225,10 @@ impl CancelOutcome {
     pub fn of_resend(self) -> Self {
         match self {
             Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
-            Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
-            settled @ (Self::Canceled(_) | Self::Refused(_)) => settled,
+            Self::Unknown(why) if why.kind == WhyKind::Provider => {
+                why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted)
+            }
+            settled @ (Self::Canceled(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
         }
     }
 }

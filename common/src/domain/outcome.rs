@@ -50,6 +50,8 @@ pub struct NotAttempted {
     pub key_is_burnt: bool,
     /// Only a person can mend it (credentials, contract, our own request).
     pub needs_operator: bool,
+    /// What it says about the gateway: one that names what is wrong with this request works. None: it was not asked.
+    pub gateway_works: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -49,6 +49,28 @@ async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(p
     }
 }
 
+/// What is wrong with one subscription's request says nothing about the gateway.
+#[sqlx::test(migrations = "../migrations")]
+async fn requests_that_toss_cannot_take_never_keep_it_from_anybody_else(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let ids = subscribers(&world, 14).await;
+    world.live_until("2026-12-21").await;
+    let (healthy, broken) = ids.split_last().unwrap();
+    for id in broken {
+        let customer = world.story(*id).await.subscription.customer_key;
+        let refused =
+            Effect::Error { code: "NOT_MATCHES_CUSTOMER_KEY".to_owned(), status: None, message: None };
+        let fault = Fault::next(Operation::Charge, refused).times(1_000_000).for_customer(&customer);
+        world.sandbox.fault(fault).unwrap();
+    }
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    assert_eq!(world.net(*healthy).await, 2 * 9_900);
+    for id in broken {
+        assert_eq!(world.story(*id).await.status(), SubscriptionStatus::Active);
+    }
+}
+
 /// While nobody may ask, no answer comes that would say so.
 #[sqlx::test(migrations = "../migrations")]
 async fn what_is_unknown_for_a_day_is_put_before_a_person_although_toss_is_left_alone(pool: PgPool) {

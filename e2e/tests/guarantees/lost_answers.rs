@@ -1,7 +1,10 @@
 //! What happens when the bank charges, or does not, and its answer does not arrive.
 
 use chrono::TimeDelta;
-use common::domain::calendar::Cycle;
+use common::{
+    commands::confirm::{Confirmation, record_confirmation},
+    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+};
 use sandbox::{Effect, Fault, Late, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -71,6 +74,49 @@ async fn a_confirmation_whose_answer_is_lost_ends_paid_once(pool: PgPool) {
         assert_eq!(world.story(id).await.statuses(), ["completed"]);
         assert_eq!(world.net(id).await, 19_900);
     }
+}
+
+/// Codes that say neither yes nor no, which Toss repeats under the same key for 15 days.
+#[sqlx::test(migrations = "../migrations")]
+async fn an_error_that_is_on_no_list_ends_within_the_hour_when_toss_knows_no_such_order(pool: PgPool) {
+    for code in ["CARD_PROCESSING_ERROR", "DUPLICATED_ORDER_ID", "UNAUTHORIZED_KEY", "A_CODE_OF_TOMORROW"] {
+        let mut world = World::on(pool.clone(), "2026-11-22").await;
+        sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
+        let error = Effect::Error { code: code.to_owned(), status: Some(400), message: None };
+        let id = renewal_with(&mut world, error).await;
+        minutes(&mut world, 100).await;
+        assert_eq!(world.story(id).await.statuses(), ["completed", "completed"], "{code}");
+        assert_eq!(world.net(id).await, 2 * 9_900, "{code}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_nothing(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let payment_key: String =
+        sqlx::query_scalar("select payment_key from payments").fetch_one(&world.pool).await.unwrap();
+    let subscription = world.story(id).await.subscription;
+    let mut tx = world.pool.begin().await.unwrap();
+    let asked = Confirmation {
+        user_id: subscription.user_id,
+        payment_key,
+        order_id: "ORDER_AGAIN".to_owned(),
+        amount: subscription.amount,
+        plan: subscription.plan,
+        cycle: subscription.cycle,
+        customer_key: subscription.customer_key,
+        customer_email: subscription.customer_email,
+        customer_name: subscription.customer_name,
+    };
+    let again = record_confirmation(&mut tx, &asked, world.now()).await.unwrap().subscription_id;
+    tx.commit().await.unwrap();
+    minutes(&mut world, 30).await;
+    let story = world.story(again).await;
+    assert_eq!((story.status(), story.statuses()), (SubscriptionStatus::Canceled, vec!["failed".to_owned()]));
+    assert_eq!(story.payments[0].toss_code.as_deref(), Some("ALREADY_PROCESSED_PAYMENT"));
+    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.net(id).await, 9_900);
 }
 
 #[sqlx::test(migrations = "../migrations")]

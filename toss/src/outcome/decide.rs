@@ -152,7 +152,7 @@ fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
         }),
         Verdict::NotAttempted(kind) => NotDone::NotAttempted(Reason {
             kind,
-            key_is_burnt: !matches!(code.as_str(), "UNAUTHORIZED_KEY" | "INCORRECT_BASIC_AUTH_FORMAT"),
+            key_is_burnt: true,
             code: Some(code),
             message,
             http_status: Some(http_status),

@@ -48,7 +48,7 @@ async fn maintenance_bad_credentials_and_our_mistakes_are_not_attempted() {
     for (status, code, kind, burnt) in [
         (400, "MAINTAINED_METHOD", ReasonKind::Unavailable, true),
         (403, "NOT_AVAILABLE_BANK", ReasonKind::Unavailable, true),
-        (401, "UNAUTHORIZED_KEY", ReasonKind::CredentialsRefused, false),
+        (401, "UNAUTHORIZED_KEY", ReasonKind::CredentialsRefused, true),
         (400, "NOT_MATCHES_CUSTOMER_KEY", ReasonKind::OurMistake, true),
     ] {
         let ChargeOutcome::NotAttempted(reason) = charge(error(status, code)).await else { panic!("{code}") };

@@ -66,7 +66,26 @@ pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attem
                 other => translate(env, subscription, other),
             }
         }
-        LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
+        LookupOutcome::NotFound { .. } => match &attempt.payment_key {
+            Some(payment_key) if attempt.kind == PaymentKind::First => {
+                whose_payment(env, attempt, payment_key).await
+            }
+            Some(_) | None => Outcome::NoSuchOrder,
+        },
+        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+    }
+}
+
+/// A browser may bring the key of a payment that was made for another order: that can never be confirmed for this one.
+async fn whose_payment(env: &Env, attempt: &Attempt, payment_key: &str) -> Outcome {
+    match env.toss.payment_by_key(account_of(attempt.kind), payment_key).await {
+        LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => Outcome::Declined(Refusal {
+            kind: DeclineKind::Hard,
+            code: "ALREADY_PROCESSED_PAYMENT".to_owned(),
+            message: "the payment key is that of another order".to_owned(),
+            trace_id: payment.trace_id.clone(),
+        }),
+        LookupOutcome::Found(_) | LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
         LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
     }
 }
@@ -139,9 +158,11 @@ fn method(payment: &Payment) -> String {
 }
 
 pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
-    let needs_operator = match reason.kind {
-        ReasonKind::OurMistake | ReasonKind::CredentialsRefused => true,
-        ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => false,
+    let (needs_operator, gateway_works) = match reason.kind {
+        ReasonKind::OurMistake => (true, reason.code.is_some().then_some(true)),
+        // With this key nothing works, for anybody.
+        ReasonKind::CredentialsRefused => (true, Some(false)),
+        ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => (false, Some(false)),
     };
     NotAttempted {
         code: reason.code.map(|code| code.as_str().to_owned()),
@@ -149,6 +170,7 @@ pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
         trace_id: reason.trace_id,
         key_is_burnt: reason.key_is_burnt,
         needs_operator,
+        gateway_works,
     }
 }
 
@@ -182,5 +204,6 @@ fn our_mistake(message: &str) -> Outcome {
         trace_id: None,
         key_is_burnt: false,
         needs_operator: true,
+        gateway_works: None,
     })
 }

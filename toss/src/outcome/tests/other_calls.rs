@@ -104,7 +104,12 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
     for settled in [refused(400, "MAINTAINED_METHOD"), refused(400, "PROVIDER_ERROR")] {
         assert!(reason(charged(settled).of_resend()).key_is_burnt);
     }
-    assert_eq!(why(charged(refused(400, "SOMETHING_NEW")).of_resend()).kind, WhyKind::UnlistedCode);
+    for bound in [refused(400, "SOMETHING_NEW"), refused(400, "DUPLICATED_ORDER_ID")] {
+        let reason = reason(charged(bound).of_resend());
+        assert_eq!((reason.kind, reason.key_is_burnt), (ReasonKind::OurMistake, true));
+    }
+    let unlisted = canceled(refused(400, "SOMETHING_NEW"), None).of_resend();
+    assert!(matches!(unlisted, CancelOutcome::Unknown(_)));
     assert_eq!(
         why(charged(refused(409, "IDEMPOTENT_REQUEST_PROCESSING")).of_resend()).kind,
         WhyKind::InFlight
