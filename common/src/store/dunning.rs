@@ -86,6 +86,11 @@ pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc
     end_dunning(conn, id, &["past_due"], now).await
 }
 
+/// A suspended subscription that owes nothing goes on: it is charged on its next date.
+pub async fn revive(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    end_dunning(conn, id, &["suspended"], now).await
+}
+
 pub(super) async fn end_dunning(
     conn: &mut PgConnection,
     id: Uuid,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use chrono::NaiveDate;
 use common::{
-    domain::{calendar::seoul_date, subscription::SubscriptionStatus},
+    domain::{calendar::seoul_date, registration::RegistrationStatus, subscription::SubscriptionStatus},
     jobs::{self, Job, ScanDueSubscriptions},
     seal::Sealer,
 };
@@ -16,11 +16,12 @@ use uuid::Uuid;
 use worker::step;
 
 use crate::{
+    card_window::new_card,
     fences::refused,
     prices::{new_price, reached},
     resume::resume,
     wishes::consent,
-    world::World,
+    world::{GOOD, World},
 };
 
 const HEADINGS: &str = "id,user_id,plan,billing_cycle,billing_key,customer_key,amount,status,next_billing_date,\
@@ -172,6 +173,21 @@ async fn nothing_is_charged_for_a_date_that_was_charged_elsewhere_and_the_31st_s
     assert_eq!(dates(1), ["2026-11-30", "2026-12-31", "2027-01-31", "2027-02-28"]);
     assert_eq!(dates(2), ["2026-12-02", "2027-01-02", "2027-02-02"]);
     assert!(dates(3).is_empty() && dates(4).is_empty());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_comes_suspended_with_a_date_to_come_goes_on_with_a_new_card_and_is_charged_on_that_date(
+    pool: PgPool,
+) {
+    let mut world = World::on(pool, "2026-12-01").await;
+    let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
+    import(&world, &row(0, &key, "suspended", "2026-12-22"), "2026-11-30").await;
+    assert_eq!(new_card(&world, id(0), GOOD).await.status, RegistrationStatus::Applied);
+    assert_eq!(world.story(id(0)).await.status(), SubscriptionStatus::Active);
+    world.live_until("2026-12-21").await;
+    assert!(charged_on(&world, 0).is_empty());
+    world.live(2).await;
+    assert_eq!(charged_on(&world, 0), ["2026-12-22".parse().unwrap()]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

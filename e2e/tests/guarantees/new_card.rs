@@ -191,3 +191,23 @@ async fn a_registration_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
+
+/// The request of the old card cannot be taken at all, so it waits, unsent, and the new one is the remedy.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_new_card_pays_in_the_place_of_an_attempt_that_toss_could_not_take(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = past_due(&mut world).await;
+    world.sandbox.set_card(GOOD, sandbox::Outcome::Pays);
+    let refused =
+        Effect::Error { code: "NOT_MATCHES_CUSTOMER_KEY".to_owned(), status: Some(400), message: None };
+    let broken = world.sandbox.fault(Fault::next(Operation::Charge, refused).times(1_000)).unwrap();
+    world.live_until("2026-12-25").await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "pending"]);
+    assert!(world.sandbox.remove_fault(broken));
+    assert_eq!(new_card(&world, id, OTHER).await.status, RegistrationStatus::Applied);
+    let story = world.story(id).await;
+    assert_eq!(story.status(), SubscriptionStatus::Active);
+    assert_eq!(story.statuses(), ["completed", "failed", "failed", "completed"]);
+    world.live(5).await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -23,7 +23,7 @@ use common::{
     id::{new_id, subscription_ref},
     jobs::{self, DeleteBillingKey, IssueBillingKey},
     store::{
-        self,
+        self, dunning,
         events::{self, Entry},
         invoices, payments, registrations, retired_keys, settings, subscriptions,
     },
@@ -85,14 +85,17 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
         let finish = Finish::Done(Some("the subscription was canceled; the new key is deleted".into()));
         return Ok(Ran::Committed(lease.commit(tx, finish, now).await?));
     }
-    for invoice in invoices::unsettled_of(&mut tx, subscription.id).await? {
-        if payments::of_invoice(&mut tx, invoice.id).await?.iter().any(Attempt::is_unfinished) {
-            let reason = "a charge is in flight: nothing else moves money".into();
-            return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }));
-        }
+    let unfinished = unfinished(&mut tx, subscription.id).await?;
+    if unfinished.iter().any(|attempt| attempt.sent_at.is_some()) {
+        let reason = "a charge is in flight: nothing else moves money".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }));
     }
     let Some(invoice_id) = owed(&mut tx, &subscription, now).await? else {
         replace(&mut tx, &subscription, &card, now).await?;
+        // Nothing is due yet: one that was brought over suspended, say, goes on until its date.
+        if subscription.status == SubscriptionStatus::Suspended {
+            revive(&mut tx, &subscription, now).await?;
+        }
         let finish = Finish::Done(Some("the new card is in force".into()));
         return Ok(Ran::Committed(lease.commit(tx, finish, now).await?));
     };
@@ -100,11 +103,35 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
         let reason = "charging is stopped by an operator".into();
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(10) }));
     }
+    for unsent in unfinished.iter().filter(|attempt| attempt.invoice_id == invoice_id) {
+        payments::withdraw(&mut tx, unsent.id, "a new card pays instead", now).await?;
+    }
     let locked = Locked::read(&mut tx, subscription.id, invoice_id).await?.ok_or(RecordError::Vanished)?;
     let attempt = advance::new_attempt(&locked, PaymentKind::NewCard, now);
     payments::insert(&mut tx, &attempt).await?;
     registrations::prove(&mut tx, card.id, attempt.id).await?;
     advance::send(env, lease, tx, &locked.subscription, &attempt, false).await
+}
+
+/// Attempts that have no outcome yet.
+async fn unfinished(conn: &mut PgConnection, subscription_id: Uuid) -> Result<Vec<Attempt>, JobError> {
+    let mut found = Vec::new();
+    for invoice in invoices::unsettled_of(conn, subscription_id).await? {
+        found
+            .extend(payments::of_invoice(conn, invoice.id).await?.into_iter().filter(Attempt::is_unfinished));
+    }
+    Ok(found)
+}
+
+async fn revive(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    dunning::revive(conn, subscription.id, now).await?;
+    let entry =
+        Entry { actor: "worker", what: "subscription.revived", why: "nothing is due before its next date" };
+    Ok(events::append(conn, subscription, entry, now).await?)
 }
 
 /// A suspended subscription is billed for the running period: what was to change by now has changed, or it has ended.
