@@ -1,13 +1,9 @@
 //! What operators do: pause and stop charging, give money back, decide about held periods, let parked jobs run again;
 //! and the bookkeeper who refunds in the gateway's dashboard behind our back.
 
-use std::collections::BTreeSet;
-
-use chrono::NaiveDate;
 use common::{
     commands::refund::{Wish, request_refund},
-    domain::{calendar::seoul_date, money::Won},
-    jobs::{self, ReconcilePayments},
+    domain::money::Won,
     store::settings,
 };
 use sandbox::{EntryKind, LedgerQuery};
@@ -80,31 +76,6 @@ impl Life<'_> {
             ));
         }
         self.wake_all();
-    }
-
-    /// An operator has days compared that the daily run does not look back to: those with open breaks, and those that
-    /// nobody looked at in a long outage.
-    pub(crate) async fn compare_old_days(&mut self) {
-        let entries = self.bench.sandbox.ledger(&LedgerQuery::default()).entries;
-        let moved: BTreeSet<NaiveDate> = entries.iter().map(|entry| seoul_date(entry.at)).collect();
-        let moved: Vec<NaiveDate> = moved.into_iter().collect();
-        let now = self.bench.now();
-        let days: Vec<NaiveDate> = sqlx::query_scalar(
-            "select day from unnest($1::date[]) day
-              where day < ($2 at time zone 'Asia/Seoul')::date - 31
-                and (not exists (select from reconciliation_runs run where run.date = day)
-                  or exists (select from reconciliation_breaks found
-                              where found.date = day and found.resolved_at is null))",
-        )
-        .bind(&moved)
-        .bind(now)
-        .fetch_all(self.bench.desk())
-        .await
-        .unwrap();
-        let mut conn = self.bench.desk().acquire().await.unwrap();
-        for date in days {
-            jobs::enqueue(&mut conn, &ReconcilePayments { date, daily_run: None }, now, now).await.unwrap();
-        }
     }
 
     /// An operator gives money back; the task that does it.

@@ -31,7 +31,9 @@ impl Life<'_> {
     async fn begin_the_day(&mut self, date: NaiveDate) {
         let entries = self.bench.sandbox.ledger(&LedgerQuery::default()).entries;
         let moved: BTreeSet<NaiveDate> = entries.iter().map(|entry| seoul_date(entry.at)).collect();
-        let idle = (1..=31).filter_map(|back| date.checked_sub_days(Days::new(back)));
+        let a_month_ago = date.checked_sub_days(Days::new(31)).unwrap();
+        let first = moved.first().map_or(a_month_ago, |first| a_month_ago.min(*first));
+        let idle = first.iter_days().take_while(|day| *day < date);
         let idle: Vec<NaiveDate> = idle.filter(|day| !moved.contains(day)).collect();
         let compared = sqlx::query(
             "insert into reconciliation_runs (id, date, job_id, started_at, finished_at, captures, refunds, payments,
