@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The first seed of the simulation; without --seeds only this one, and it tells its story
     #[arg(long)]
     seed: Option<u64>,
+    /// SQL that takes a fence down before the seeds are lived, to see what it holds off
+    #[arg(long, requires = "seeds")]
+    without: Option<String>,
 }
 
 pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
@@ -69,9 +72,15 @@ fn simulate(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result
     let mut test = project.cargo();
     test.args(["test", "--package", "e2e", "--test", "simulation", "--", "--nocapture", "whatever"]);
     test.env("DATABASE_URL", server.url.secret());
-    for (name, value) in [("SEEDS", options.seeds), ("SEED", options.seed)] {
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let told = [
+        ("SEEDS", number(options.seeds)),
+        ("SEED", number(options.seed)),
+        ("WITHOUT", options.without.clone()),
+    ];
+    for (name, value) in told {
         if let Some(value) = value {
-            test.env(name, value.to_string());
+            test.env(name, value);
         }
     }
     process::run(&mut test, stop)

@@ -1,6 +1,7 @@
 //! A seeded simulation of the whole system: workers stepped message by message, a faulty gateway, deaths, a clock that
 //! jumps. After each seed the promises are checked. `cargo xtask chaos --seeds n` runs n of them,
-//! `--seed k` runs one and tells its story. This hears `SEEDS` and `SEED`, the first one's number.
+//! `--seed k` runs one and tells its story. This hears `SEEDS`, `SEED`, the first one's number, and
+//! `WITHOUT`, statements that take a fence down first.
 
 #[cfg(test)]
 mod asked;
