@@ -94,7 +94,10 @@ pub(crate) fn note_user(user: uuid::Uuid) {
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, routing::get};
-    use common::{clock::Clock, config::Vars};
+    use common::{
+        clock::{Clock, ClockKind},
+        config::Vars,
+    };
     use sqlx::postgres::PgPoolOptions;
     use tower::ServiceExt;
 
@@ -114,7 +117,7 @@ mod tests {
         ];
         let config = Config::read(Vars::new(vars.map(|(k, v)| (k.to_owned(), v.to_owned())))).unwrap();
         let pool = PgPoolOptions::new().connect_lazy("postgres://db/x").unwrap();
-        let app = App::new(pool, Clock::test(), config.settings).unwrap();
+        let app = App::new(pool, Clock::of(ClockKind::Test), config.settings).unwrap();
         let router = around(Router::new().route("/api/panics", get(panics)), app);
         let request = Request::builder().uri("/api/panics").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();

@@ -1,18 +1,18 @@
 //! The process: database, clock and address from the configuration; SIGTERM or Ctrl-C ends it.
 
-use std::future::Future;
+use std::{future::Future, pin::pin};
 
 use anyhow::Context;
 use common::{
-    clock::{Clock, TestClock},
-    config::ClockKind,
+    clock::Clock,
     id::new_key,
-    presence::Presence,
+    presence::{Presence, PresenceError, Seat},
     store,
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
 };
 
 use crate::{app::App, config::Config, serve::serve};
@@ -23,34 +23,52 @@ const CONNECTIONS: u32 = 20;
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let pool = store::pool(&config.base.database_url, CONNECTIONS).context("DATABASE_URL")?;
     let stop = stop_signal()?;
-    let test_clock = match config.base.clock {
-        ClockKind::System => None,
-        ClockKind::Test => Some(TestClock::default()),
-    };
-    let clock = test_clock.clone().map_or(Clock::System, Clock::Test);
-    let presence = test_clock.map(|clock| Presence::new(pool.clone(), clock, "billing-api", new_key()));
-    if let Some(presence) = &presence
-        && let Err(error) = presence.follow().await
-    {
-        // Away for now: it is followed as soon as the database is back.
-        tracing::debug!(%error, "the test clock could not be read");
-    }
-    let following = presence.clone().map(|presence| presence.spawn(|| async {}));
+    let clock = Clock::of(config.base.clock);
+    let presence = Presence::new(pool.clone(), clock.clone(), "billing-api", new_key());
+    let seat = enter(&presence).await?;
     let app = App::new(pool, clock, config.settings).context("AUTH_JWKS_URL")?;
     let listener =
         TcpListener::bind(config.addr).await.with_context(|| format!("API_ADDR {}", config.addr))?;
     tracing::info!(address = %listener.local_addr()?, "billing-api serves");
-    serve(app, listener, stop).await?;
-    if let Some(following) = following {
-        following.abort();
-    }
-    if let Some(presence) = presence
-        && let Err(error) = presence.leave().await
-    {
+    let mut following = presence.clone().spawn(seat, || async {});
+    let (must_stop, stopping) = oneshot::channel();
+    let serving = serve(app, listener, async move {
+        tokio::select! {
+            () = stop => {}
+            _ = stopping => {}
+        }
+    });
+    let mut serving = pin!(serving);
+    let wrong_clock = tokio::select! {
+        served = &mut serving => { served?; None }
+        reason = &mut following => {
+            // Fails only where it has stopped already.
+            let _ = must_stop.send(());
+            serving.await?;
+            Some(reason?)
+        }
+    };
+    following.abort();
+    if let Err(error) = presence.leave().await {
         tracing::debug!(%error, "could not sign off");
+    }
+    if let Some(reason) = wrong_clock {
+        return Err(reason.into());
     }
     tracing::info!("billing-api ended");
     Ok(())
+}
+
+/// None while the database is away: it is entered as soon as it is back.
+async fn enter(presence: &Presence) -> Result<Option<Seat>, PresenceError> {
+    match presence.enter().await {
+        Ok(seat) => Ok(Some(seat)),
+        Err(PresenceError::Store(error)) => {
+            tracing::debug!(%error, "the database is away");
+            Ok(None)
+        }
+        Err(stop @ PresenceError::ClockHasMoved) => Err(stop),
+    }
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {

@@ -7,6 +7,14 @@ use std::sync::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// `CLOCK`: `system`, or `test` for one that `billing clock` moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ClockKind {
+    System,
+    Test,
+}
+
 /// Tells the time, in UTC. Cheap to clone; clones of a test clock or of a standing one move together.
 #[derive(Debug, Clone)]
 pub enum Clock {
@@ -30,8 +38,12 @@ pub struct StandingClock {
 }
 
 impl Clock {
-    pub fn test() -> Self {
-        Self::Test(TestClock::default())
+    /// As the configuration wants it, not moved yet.
+    pub fn of(kind: ClockKind) -> Self {
+        match kind {
+            ClockKind::System => Self::System,
+            ClockKind::Test => Self::Test(TestClock::default()),
+        }
     }
 
     pub fn now(&self) -> DateTime<Utc> {

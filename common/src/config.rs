@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::mail::Brand;
+use crate::{clock::ClockKind, mail::Brand};
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]
@@ -82,14 +82,6 @@ impl Vars {
     pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() { Ok(value) } else { Err(Mistakes(self.mistakes)) }
     }
-}
-
-/// `CLOCK`: `system`, or `test` for one that `billing clock` moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum ClockKind {
-    System,
-    Test,
 }
 
 /// `LOG_FORMAT`.

@@ -1,44 +1,92 @@
-//! Under a test clock, each process follows the clock's moves and says how far it has come.
+//! Each process says which clock it follows. On the test clock it follows the moves and says how far it has come; on the
+//! system's it refuses a database whose test clock has been moved, as its dates are of another time.
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{
-    clock::TestClock,
-    store::{StoreError, processes, settings},
+    clock::{Clock, ClockKind},
+    store::{
+        StoreError, processes,
+        settings::{self, ClockMove},
+    },
 };
 
 /// Short enough that every process has moved well within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// On the system's clock nothing moves: this only finds a connection that is lost.
+const LOOK_AT_TIMES: Duration = Duration::from_secs(2);
 
 /// This process, as the others see it.
 #[derive(Debug, Clone)]
 pub struct Presence {
     pool: PgPool,
-    clock: TestClock,
+    clock: Clock,
     id: Uuid,
     name: &'static str,
 }
 
+/// Present for as long as this is held. A connection of its own, so that a process that is killed is gone at once.
+pub struct Seat(PoolConnection<Postgres>);
+
+#[derive(Debug, thiserror::Error)]
+pub enum PresenceError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "CLOCK is system, but the test clock of this database has been moved: its dates are not of this time. \
+         Use CLOCK=test, or another database"
+    )]
+    ClockHasMoved,
+}
+
+impl From<sqlx::Error> for PresenceError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl Presence {
-    pub fn new(pool: PgPool, clock: TestClock, name: &'static str, id: Uuid) -> Self {
+    pub fn new(pool: PgPool, clock: Clock, name: &'static str, id: Uuid) -> Self {
         Self { pool, clock, id, name }
     }
 
-    /// Follows the clock once. Answers whether it had moved. Reports nothing yet.
-    pub async fn follow(&self) -> Result<bool, StoreError> {
+    /// Takes part: from here on the clock moves only together with this process, or not at all.
+    pub async fn enter(&self) -> Result<Seat, PresenceError> {
         let mut conn = self.pool.acquire().await?;
-        let stand = settings::clock(&mut conn).await?;
-        Ok(self.clock.follow(stand.offset_ms, stand.moves))
+        conn.close_on_drop();
+        processes::take_seat(&mut conn, self.id).await?;
+        // Whoever moves the clock holds this lock, too, while looking for processes on the system's.
+        let mut tx = conn.begin().await?;
+        let stand = settings::lock_clock(&mut tx).await?;
+        let so_far = self.moves();
+        self.follow(stand)?;
+        // Reported as followed when everything in this process has.
+        processes::report(&mut tx, self.id, self.name, self.kind(), so_far).await?;
+        tx.commit().await?;
+        Ok(Seat(conn))
     }
 
-    /// Says that everything in this process has followed the clock to where it stands.
-    pub async fn report(&self) -> Result<(), StoreError> {
-        let mut conn = self.pool.acquire().await?;
-        processes::report(&mut conn, self.id, self.name, self.clock.moves()).await
+    /// As [`Self::enter`], waiting for a database that is away.
+    pub async fn enter_when_possible(&self) -> Result<Seat, PresenceError> {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        let mut has_been_told = false;
+        loop {
+            tick.tick().await;
+            match self.enter().await {
+                Err(PresenceError::Store(error)) if has_been_told => {
+                    tracing::debug!(%error, "still waiting for the database");
+                }
+                Err(PresenceError::Store(error)) => {
+                    tracing::warn!(%error, "waiting for the database");
+                    has_been_told = true;
+                }
+                entered => return entered,
+            }
+        }
     }
 
     pub async fn leave(&self) -> Result<(), StoreError> {
@@ -46,26 +94,73 @@ impl Presence {
         processes::leave(&mut conn, self.id).await
     }
 
-    /// Follows for as long as the process lives; `moved` runs after each move, before it is reported.
-    pub fn spawn<F, Fut>(self, moved: F) -> JoinHandle<()>
+    /// Follows for as long as the process lives; `moved` runs after each move, before it is reported. Ends only with
+    /// the reason why this process must not go on.
+    pub fn spawn<F, Fut>(self, mut seat: Option<Seat>, moved: F) -> JoinHandle<PresenceError>
     where
-        F: Fn() -> Fut + Send + 'static,
+        F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send,
     {
         tokio::spawn(async move {
-            let mut tick = tokio::time::interval(LOOK_EVERY);
+            let mut tick = tokio::time::interval(match self.kind() {
+                ClockKind::System => LOOK_AT_TIMES,
+                ClockKind::Test => LOOK_EVERY,
+            });
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tick.tick().await;
-                match self.follow().await {
-                    Ok(true) => moved().await,
-                    Ok(false) => {}
-                    Err(error) => tracing::debug!(%error, "the test clock could not be read"),
-                }
-                if let Err(error) = self.report().await {
-                    tracing::debug!(%error, "this process could not say how far it has followed the clock");
+                match self.look(seat.take(), &moved).await {
+                    Ok(kept) => seat = Some(kept),
+                    Err(PresenceError::Store(error)) => {
+                        tracing::debug!(%error, "the clock could not be read; tried again soon");
+                    }
+                    Err(stop @ PresenceError::ClockHasMoved) => return stop,
                 }
             }
         })
+    }
+
+    async fn look<F, Fut>(&self, seat: Option<Seat>, moved: &F) -> Result<Seat, PresenceError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        let Some(Seat(mut conn)) = seat else {
+            let before = self.moves();
+            let seat = self.enter().await?;
+            if self.moves() != before {
+                moved().await;
+            }
+            return Ok(seat);
+        };
+        let stand = settings::clock(&mut conn).await?;
+        if self.follow(stand)? {
+            moved().await;
+        }
+        processes::report(&mut conn, self.id, self.name, self.kind(), stand.moves).await?;
+        Ok(Seat(conn))
+    }
+
+    /// Answers whether the clock had moved.
+    fn follow(&self, stand: ClockMove) -> Result<bool, PresenceError> {
+        match &self.clock {
+            Clock::Test(clock) => Ok(clock.follow(stand.offset_ms, stand.moves)),
+            Clock::System | Clock::Standing(_) if stand.offset_ms == 0 => Ok(false),
+            Clock::System | Clock::Standing(_) => Err(PresenceError::ClockHasMoved),
+        }
+    }
+
+    fn kind(&self) -> ClockKind {
+        match &self.clock {
+            Clock::Test(_) => ClockKind::Test,
+            Clock::System | Clock::Standing(_) => ClockKind::System,
+        }
+    }
+
+    fn moves(&self) -> i64 {
+        match &self.clock {
+            Clock::Test(clock) => clock.moves(),
+            Clock::System | Clock::Standing(_) => 0,
+        }
     }
 }

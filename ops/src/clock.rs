@@ -3,9 +3,12 @@
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use common::store::{
-    processes,
-    settings::{self, ClockMove},
+use common::{
+    clock::ClockKind,
+    store::{
+        processes,
+        settings::{self, ClockMove},
+    },
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -48,6 +51,7 @@ pub async fn now(conn: &mut PgConnection) -> Result<ClockStand, OpsError> {
 pub async fn advance(conn: &mut PgConnection, by: TimeDelta) -> Result<ClockStand, OpsError> {
     let mut tx = conn.begin().await?;
     let from = settings::lock_clock(&mut tx).await?;
+    refuse_the_systems(&mut tx).await?;
     check(at(from), at(from).checked_add_signed(by))?;
     let stand = settings::move_clock(&mut tx, by.num_milliseconds()).await?;
     tx.commit().await?;
@@ -60,10 +64,22 @@ pub async fn advance(conn: &mut PgConnection, by: TimeDelta) -> Result<ClockStan
 pub async fn set(conn: &mut PgConnection, to: DateTime<Utc>) -> Result<ClockStand, OpsError> {
     let mut tx = conn.begin().await?;
     let from = at(settings::lock_clock(&mut tx).await?);
+    refuse_the_systems(&mut tx).await?;
     check(from, Some(to))?;
     let stand = settings::move_clock(&mut tx, (to - from).num_milliseconds()).await?;
     tx.commit().await?;
     all_have_followed(conn, stand).await
+}
+
+/// A process on the system's clock charges real cards, or may: it would not follow, and every date would be wrong for it.
+/// It cannot come in between, as it takes the lock on the clock when it begins.
+async fn refuse_the_systems(conn: &mut PgConnection) -> Result<(), OpsError> {
+    let there = processes::following(conn, ClockKind::System).await?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let names = there.join(", ");
+    Err(OpsError::Refused(format!("the clock stays: {names} runs on the system's clock (CLOCK=system)")))
 }
 
 fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<(), OpsError> {
@@ -96,7 +112,7 @@ async fn all_have_followed(conn: &mut PgConnection, stand: ClockMove) -> Result<
 }
 
 async fn describe(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {
-    let followed_by = processes::alive(conn).await?;
+    let followed_by = processes::following(conn, ClockKind::Test).await?;
     let now = at(stand);
     Ok(ClockStand { now, seoul: seoul(now), offset_ms: stand.offset_ms, moves: stand.moves, followed_by })
 }

@@ -1,11 +1,16 @@
 //! The worker as a whole: starts its parts, waits for the signal, finishes what is in hand.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use anyhow::Context;
 use chrono::TimeDelta;
 use common::queue::Queue;
-use common::{clock::Clock, config::ClockKind, id::new_key, presence::Presence, store};
+use common::{
+    clock::Clock,
+    id::new_key,
+    presence::{Presence, PresenceError, Seat},
+    store,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_cron_scheduler::JobScheduler;
@@ -35,21 +40,39 @@ pub async fn run(
     let schedule = config.schedule.clone();
     let charges = config.charge_concurrency;
     let env = environment(config)?;
+    let serving = tokio::spawn(axum::serve(listener, http::router(env.pool.clone(), metrics)).into_future());
+    let mut signal = pin!(signal);
+    let presence = Presence::new(env.pool.clone(), env.clock.clone(), "billing-worker", new_key());
+    // No job is touched before it is certain that this process may.
+    let entered = tokio::select! {
+        seat = presence.enter_when_possible() => Some(seat?),
+        () = &mut signal => None,
+    };
+    let Some(seat) = entered else { return Ok(()) };
     let name = format!("worker-{}", new_key().simple());
     let queue = wiring::start(&env, name, poll_interval(&env.clock))?;
-    let presence = follow_clock(&env, &queue, &schedule).await;
+    let mut following = follow_clock(&env, (presence.clone(), seat), &queue, &schedule).await;
     let ticking = scheduler::start(&env, &schedule).await?;
     let looking = tokio::spawn(keep_looking(env.clone(), schedule));
-    let serving = tokio::spawn(axum::serve(listener, http::router(env.pool.clone(), metrics)).into_future());
     tracing::info!("ready");
-    let stopped = queue.run(wiring::workers(&env, &queue, charges), signal, STOP_WITHIN).await;
-    end(ticking, [looking, tokio::spawn(async move { drop(serving.await) })], presence).await;
+    let mut wrong_clock = None;
+    let stop = async {
+        tokio::select! {
+            () = &mut signal => {}
+            reason = &mut following => wrong_clock = Some(reason),
+        }
+    };
+    let stopped = queue.run(wiring::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
+    end(ticking, [looking, tokio::spawn(async move { drop(serving.await) })], (presence, following)).await;
     let stopped = stopped?;
     anyhow::ensure!(
         stopped.still_running.is_empty(),
         "jobs still running at the stop: {:?}",
         stopped.still_running
     );
+    if let Some(reason) = wrong_clock {
+        return Err(reason?.into());
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -58,10 +81,7 @@ fn environment(config: Config) -> anyhow::Result<Env> {
     let connections = u32::try_from(config.charge_concurrency).unwrap_or(u32::MAX).saturating_add(24);
     Ok(Env::new(Parts {
         pool: store::pool(&config.base.database_url, connections).context("DATABASE_URL")?,
-        clock: match config.base.clock {
-            ClockKind::System => Clock::System,
-            ClockKind::Test => Clock::test(),
-        },
+        clock: Clock::of(config.base.clock),
         toss: config.toss,
         pace: config.pace,
         sealer: config.sealer,
@@ -83,23 +103,24 @@ fn poll_interval(clock: &Clock) -> Duration {
 }
 
 /// Under a test clock: the sandbox moves with us, and what has become due starts at once.
-async fn follow_clock(env: &Env, queue: &Queue, schedule: &Schedule) -> Option<(Presence, JoinHandle<()>)> {
-    let Clock::Test(clock) = &env.clock else { return None };
-    let presence = Presence::new(env.pool.clone(), clock.clone(), "billing-worker", new_key());
-    if let Err(error) = presence.follow().await {
-        tracing::warn!(%error, "the test clock cannot be read yet");
+async fn follow_clock(
+    env: &Env,
+    (presence, seat): (Presence, Seat),
+    queue: &Queue,
+    schedule: &Schedule,
+) -> JoinHandle<PresenceError> {
+    if matches!(env.clock, Clock::Test(_)) {
+        move_sandbox(env).await;
     }
-    move_sandbox(env).await;
     let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
-    let following = presence.clone().spawn(move || {
+    presence.spawn(Some(seat), move || {
         let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
         async move {
             move_sandbox(&env).await;
             look(&env, &schedule).await;
             queue.wake();
         }
-    });
-    Some((presence, following))
+    })
 }
 
 async fn move_sandbox(env: &Env) {
@@ -140,16 +161,14 @@ async fn keep_looking(env: Env, schedule: Schedule) {
 async fn end(
     mut ticking: JobScheduler,
     tasks: [JoinHandle<()>; 2],
-    presence: Option<(Presence, JoinHandle<()>)>,
+    (presence, following): (Presence, JoinHandle<PresenceError>),
 ) {
     if let Err(error) = ticking.shutdown().await {
         tracing::debug!(%error, "the scheduler did not stop in order");
     }
     tasks.iter().for_each(JoinHandle::abort);
-    if let Some((presence, following)) = presence {
-        following.abort();
-        if let Err(error) = presence.leave().await {
-            tracing::debug!(%error, "this process could not say that it leaves");
-        }
+    following.abort();
+    if let Err(error) = presence.leave().await {
+        tracing::debug!(%error, "this process could not say that it leaves");
     }
 }

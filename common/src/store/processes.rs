@@ -1,24 +1,37 @@
-//! Which processes are alive, and how far each has followed the test clock. Judged by the database's own clock.
+//! Which processes are there, which clock each follows, and how far. Who is there is judged by the database alone.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use crate::clock::ClockKind;
 
-/// Says that this process is alive and has followed the clock up to `clock_move`.
+/// Has this process count as present for as long as `conn` is open, and its row says what it does.
+pub async fn take_seat(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
+    // Shared: a process that has lost its connection may come back before the database notices.
+    sqlx::query!("select pg_advisory_lock_shared(hashtextextended($1::uuid::text, 0))", id)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// Says which clock this process follows, and up to which move.
 pub async fn report(
     conn: &mut PgConnection,
     id: Uuid,
     name: &str,
+    clock: ClockKind,
     clock_move: i64,
 ) -> Result<(), StoreError> {
+    let clock: &str = clock.into();
     sqlx::query!(
         r#"
-        insert into processes (id, name, clock_move) values ($1, $2, $3)
+        insert into processes (id, name, clock, clock_move) values ($1, $2, $3, $4)
         on conflict (id) do update set clock_move = excluded.clock_move, seen_at = clock_timestamp()
         "#,
         id,
         name,
+        clock,
         clock_move,
     )
     .execute(conn)
@@ -34,12 +47,11 @@ pub async fn leave(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The processes seen within the last three seconds that have not followed the clock up to `clock_move`.
+/// The processes on the test clock that have not followed it up to `clock_move`.
 pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<String>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select name from processes
-         where clock_move < $1 and seen_at > clock_timestamp() - interval '3 seconds' order by name
+        select name as "name!" from present_processes where clock = 'test' and clock_move < $1 order by name
         "#,
         clock_move,
     )
@@ -48,10 +60,12 @@ pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<Stri
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-/// The processes seen within the last three seconds: those that follow the test clock.
-pub async fn alive(conn: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+/// The processes that follow this clock.
+pub async fn following(conn: &mut PgConnection, clock: ClockKind) -> Result<Vec<String>, StoreError> {
+    let clock: &str = clock.into();
     let rows = sqlx::query!(
-        "select name from processes where seen_at > clock_timestamp() - interval '3 seconds' order by name"
+        r#"select name as "name!" from present_processes where clock = $1 order by name"#,
+        clock
     )
     .fetch_all(conn)
     .await?;

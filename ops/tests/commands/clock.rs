@@ -1,12 +1,18 @@
 //! The test clock: forward only, for everybody, and the command returns when everybody has followed.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{TimeDelta, Utc};
 use common::{
-    clock::{Clock, TestClock},
+    clock::{Clock, ClockKind, TestClock},
     id::new_key,
-    presence::Presence,
+    presence::{Presence, PresenceError},
     store::{processes, settings},
 };
 use ops::{OpsError, clock, moment};
@@ -47,12 +53,10 @@ async fn it_is_set_to_an_instant_to_come_and_never_to_one_that_has_passed(pool: 
 #[sqlx::test(migrations = "../migrations")]
 async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
     let follower = TestClock::default();
-    let presence = Presence::new(pool.clone(), follower.clone(), "api", new_key());
-    let running = presence.spawn(|| async {});
+    let presence = Presence::new(pool.clone(), Clock::Test(follower.clone()), "api", new_key());
+    let seat = presence.enter().await.unwrap();
+    let running = presence.spawn(Some(seat), || async {});
     let mut conn = pool.acquire().await.unwrap();
-    while processes::alive(&mut conn).await.unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
     let stand = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
     assert!((Clock::Test(follower).now() - stand.now).abs() < TimeDelta::minutes(1));
     assert_eq!(stand.followed_by, ["api"]);
@@ -60,21 +64,69 @@ async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_process_that_does_not_follow_is_named(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    let (id, stuck) = (new_key(), pool.clone());
-    processes::report(&mut conn, id, "worker", 0).await.unwrap();
-    // Alive, but where it was before the move.
-    let running = tokio::spawn(async move {
-        let mut conn = stuck.acquire().await.unwrap();
-        loop {
-            processes::report(&mut conn, id, "worker", 0).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(500)).await;
+async fn a_process_that_is_slow_to_follow_is_waited_for(pool: PgPool) {
+    let followed = Arc::new(AtomicBool::new(false));
+    let presence = Presence::new(pool.clone(), Clock::of(ClockKind::Test), "worker", new_key());
+    let seat = presence.enter().await.unwrap();
+    let done = Arc::clone(&followed);
+    let running = presence.spawn(Some(seat), move || {
+        let done = Arc::clone(&done);
+        async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            done.store(true, Ordering::Release);
         }
     });
-    let error = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap_err();
-    assert!(error.to_string().ends_with("not within 10 s for: worker"), "{error}");
+    let mut conn = pool.acquire().await.unwrap();
+    clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
+    assert!(followed.load(Ordering::Acquire));
     running.abort();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_process_that_does_not_follow_is_named_and_a_dead_one_is_not(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let present = |name| Presence::new(pool.clone(), Clock::of(ClockKind::Test), name, new_key());
+    // Alive, but it never looks at the clock; the other one is gone without a word.
+    let _seat = present("worker").enter().await.unwrap();
+    drop(present("api").enter().await.unwrap());
+    let error = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().ends_with("not within 10 s for: worker"), "{error}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_clock_stays_while_a_process_runs_on_the_systems(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let worker = Presence::new(pool.clone(), Clock::System, "billing-worker", new_key());
+    let seat = worker.enter().await.unwrap();
+    let to = moment::now(&mut conn).await.unwrap() + TimeDelta::days(40);
+    let advanced = clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap_err();
+    for error in [advanced, clock::set(&mut conn, to).await.unwrap_err()] {
+        assert!(
+            matches!(error, OpsError::Refused(_)) && error.to_string().contains("billing-worker"),
+            "{error}"
+        );
+    }
+    assert_eq!(settings::clock(&mut conn).await.unwrap().moves, 0);
+
+    drop(seat);
+    while !processes::following(&mut conn, ClockKind::System).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn on_a_moved_clock_no_process_runs_on_the_systems(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let system = Presence::new(pool.clone(), Clock::System, "billing-api", new_key());
+    let test = Presence::new(pool.clone(), Clock::of(ClockKind::Test), "billing-api", new_key());
+    // It was cut off when the clock moved, and comes back.
+    clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
+    assert!(matches!(system.enter().await, Err(PresenceError::ClockHasMoved)));
+    let ended = system.spawn(None, || async {}).await.unwrap();
+    assert!(ended.to_string().contains("CLOCK"), "{ended}");
+    assert!(test.enter().await.is_ok());
 }
 
 #[sqlx::test(migrations = "../migrations")]
