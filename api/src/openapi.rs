@@ -104,4 +104,21 @@ mod tests {
     fn the_document_is_what_was_agreed() {
         insta::assert_json_snapshot!("openapi", super::document());
     }
+
+    /// OpenAPI requires it of every response.
+    #[test]
+    fn every_response_says_what_it_means() {
+        let document = serde_json::to_value(super::document()).unwrap();
+        let mut count = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values().filter(|it| it["responses"].is_object()) {
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let description = response["description"].as_str().unwrap_or_default();
+                    assert!(!description.is_empty(), "{path} {status}");
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 60, "{count}");
+    }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Health {
 }
 
 /// Alive.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "Alive", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -24,7 +24,7 @@ pub(crate) async fn healthz() -> Json<Health> {
 /// Able to serve.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
-    responses((status = 200, body = Health), (status = 503, description = "The database is away"))
+    responses((status = 200, description = "Able to serve", body = Health), (status = 503, description = "The database is away"))
 )]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
     ping(&app.pool).await?;

@@ -27,7 +27,7 @@ pub(crate) struct PaymentPage {
     get, path = "/api/subscriptions/{id}/payments", tag = "subscriptions", security(("customer" = [])),
     params(("id" = String, Path, description = "`sub_…`, or the plain UUID"), Page),
     responses(
-        (status = 200, body = PaymentPage),
+        (status = 200, description = "A page of them, newest first", body = PaymentPage),
         (status = 401, description = "No valid token"),
         (status = 404, description = "No such subscription, or somebody else's"),
         (status = 422, description = "`invalid_field`: limit or cursor"),

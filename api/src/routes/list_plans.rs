@@ -16,7 +16,7 @@ pub(crate) struct PlanList {
 }
 
 /// Plans with their prices in won.
-#[utoipa::path(get, path = "/api/plans", tag = "plans", responses((status = 200, body = PlanList)))]
+#[utoipa::path(get, path = "/api/plans", tag = "plans", responses((status = 200, description = "What is sold now", body = PlanList)))]
 pub(crate) async fn list_plans(State(app): State<Arc<App>>) -> Result<Json<PlanList>, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let plans = plans::list(&mut conn).await?;

@@ -28,7 +28,7 @@ pub(crate) struct SubscriptionPage {
 #[utoipa::path(
     get, path = "/api/subscriptions", tag = "subscriptions", security(("customer" = [])), params(Page),
     responses(
-        (status = 200, body = SubscriptionPage),
+        (status = 200, description = "A page of them, newest first", body = SubscriptionPage),
         (status = 401, description = "No valid token"),
         (status = 422, description = "`invalid_field`: limit or cursor"),
         (status = 503, description = "The database is away"),

@@ -30,7 +30,7 @@ pub(crate) struct SubscriptionAnswer {
     get, path = "/api/subscriptions/{id}", tag = "subscriptions", security(("customer" = [])),
     params(("id" = String, Path, description = "`sub_…`, or the plain UUID")),
     responses(
-        (status = 200, body = SubscriptionAnswer),
+        (status = 200, description = "As it is now", body = SubscriptionAnswer),
         (status = 401, description = "No valid token"),
         (status = 404, description = "No such subscription, or somebody else's"),
         (status = 503, description = "The database is away"),
