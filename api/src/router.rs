@@ -7,7 +7,6 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     app::App,
@@ -17,6 +16,7 @@ use crate::{
         change_plan::{change_plan, undo_plan_change},
         confirm_payment::confirm_payment,
         confirmation_status::confirmation_status,
+        docs::{show_docs, show_docs_file, show_docs_index},
         end_subscription::end_subscription,
         give_consent::give_consent,
         health::{healthz, readyz},
@@ -63,7 +63,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .route("/openapi.json", get(show_openapi))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+        .route("/docs", get(show_docs))
+        .route("/docs/", get(show_docs_index))
+        .route("/docs/{*path}", get(show_docs_file))
         .layer(DefaultBodyLimit::max(body::MOST_BYTES))
         .with_state(Arc::clone(&app));
     let origins = app.allowed_origins.clone();

@@ -4,6 +4,7 @@ pub(crate) mod cancel_subscription;
 pub(crate) mod change_plan;
 pub(crate) mod confirm_payment;
 pub(crate) mod confirmation_status;
+pub(crate) mod docs;
 pub(crate) mod end_subscription;
 pub(crate) mod give_consent;
 pub(crate) mod health;

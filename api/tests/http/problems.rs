@@ -55,10 +55,26 @@ async fn the_callers_trace_id_comes_back_and_every_other_request_gets_one(pool: 
 #[sqlx::test(migrations = "../migrations")]
 async fn health_metrics_and_the_description_are_open_to_anyone(pool: PgPool) {
     let api = Api::new(pool);
-    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/"] {
         let answer = api.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, 200, "{path}");
     }
     let metrics = api.send(Request::builder().uri("/metrics").body(Body::empty()).unwrap()).await;
     assert!(metrics.body.as_str().unwrap().contains("http_requests_total"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_description_for_people_finds_its_files(pool: PgPool) {
+    let api = Api::new(pool);
+    let get = async |path: &str| api.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await;
+    let page = get("/docs").await;
+    assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    let page = page.body.as_str().unwrap().to_owned();
+    assert!(page.contains(r#"<base href="docs/" />"#), "{page}");
+    for file in page.split("src=\"./").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert_eq!(get(&format!("/docs/{file}")).await.status, 200, "{file}");
+    }
+    let settings = get("/docs/swagger-initializer.js").await;
+    assert!(settings.body.as_str().unwrap().contains("/openapi.json"));
+    get("/docs/nothing.js").await.assert_problem(404, "not_found");
 }
