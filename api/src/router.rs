@@ -31,7 +31,7 @@ use crate::{
         register_card::register_card,
         resume_subscription::resume_subscription,
         show_subscription::show_subscription,
-        start_scan::{start_scan, start_scan_by_get},
+        start_scan::{refuse_head, start_scan, start_scan_by_get},
         subscribe::subscribe,
     },
 };
@@ -44,7 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/payments/confirm/{orderId}", get(confirmation_status))
         .route("/api/payments/{id}/refund", post(refund_payment))
         .route("/api/payments/billing/auto", post(start_scan))
-        .route("/api/cron/billing", get(start_scan_by_get))
+        .route("/api/cron/billing", get(start_scan_by_get).head(refuse_head))
         .route("/api/subscriptions", get(list_subscriptions).post(subscribe))
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header::ALLOW},
+    response::IntoResponse,
+};
 use common::{
     domain::calendar::seoul_date,
     jobs::{self, Enqueued, ScanDueSubscriptions},
@@ -59,4 +64,9 @@ pub(crate) async fn start_scan_by_get(
     caller: CronCaller,
 ) -> Result<(StatusCode, Json<ScanStarted>), ApiError> {
     start_scan(app, caller).await
+}
+
+/// HEAD may change nothing, and a route for GET would answer it by doing what GET does.
+pub(crate) async fn refuse_head() -> impl IntoResponse {
+    ([(ALLOW, "GET")], ApiError::MethodNotAllowed)
 }
