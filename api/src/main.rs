@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    common::logging::start(config.base.log_format);
+    common::logging::start(&config.base);
     match api::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

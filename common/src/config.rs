@@ -2,10 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{clock::ClockKind, mail::Brand};
+use crate::{clock::ClockKind, logging, mail::Brand, store};
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]
@@ -98,14 +98,28 @@ pub struct Base {
     pub database_url: SecretString,
     pub clock: ClockKind,
     pub log_format: LogFormat,
+    /// `RUST_LOG`, known to be one.
+    pub log_filter: Option<String>,
 }
+
+const DATABASE_URL: &str = "postgres://user:password@host:5432/database";
 
 impl Base {
     pub fn read(vars: &mut Vars) -> Self {
+        let database_url = vars.required_secret("DATABASE_URL", DATABASE_URL);
+        let url = database_url.expose_secret();
+        if !url.is_empty() && store::address(url).is_none() {
+            vars.mistake(format!("DATABASE_URL is wrong: {DATABASE_URL}"));
+        }
+        let log_filter = vars.optional("RUST_LOG");
+        if let Some(Err(error)) = log_filter.as_deref().map(logging::check) {
+            vars.mistake(format!("RUST_LOG is wrong: {error}"));
+        }
         let base = Self {
-            database_url: vars.required_secret("DATABASE_URL", "postgres://user:password@host:5432/database"),
+            database_url,
             clock: vars.parsed_or("CLOCK", ClockKind::System, "system or test"),
             log_format: vars.parsed_or("LOG_FORMAT", LogFormat::Pretty, "pretty or json"),
+            log_filter,
         };
         if base.clock == ClockKind::Test {
             refuse_live_keys(vars);
@@ -151,6 +165,19 @@ mod tests {
         assert_eq!(lines.len(), 3);
         for name in ["DATABASE_URL", "CLOCK", "LOG_FORMAT"] {
             assert!(lines.iter().any(|line| line.starts_with(name)), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_no_postgresql_and_a_filter_of_no_logs_are_among_the_mistakes_and_not_repeated() {
+        for wrong in ["nonsense", "mysql://x/y", "postgres://x:port/y", "user:secret@host/x"] {
+            let mut vars = vars(&[("DATABASE_URL", wrong), ("RUST_LOG", "sqlx=shout"), ("CLOCK", "sundial")]);
+            let base = Base::read(&mut vars);
+            let Mistakes(lines) = vars.finish(base).unwrap_err();
+            assert_eq!(lines.len(), 3, "{lines:?}");
+            for (line, name) in lines.iter().zip(["DATABASE_URL", "RUST_LOG", "CLOCK"]) {
+                assert!(line.starts_with(name) && !line.contains(wrong), "{line}");
+            }
         }
     }
 

@@ -30,6 +30,8 @@ struct Key {
 pub enum SealError {
     #[error("write BILLING_KEY_ENCRYPTION_KEYS as id:base64[,id:base64…], each of 32 bytes")]
     BadKeys,
+    #[error("the key id {0} is there twice: which of the two opens what it sealed?")]
+    SameIdTwice(String),
     #[error("the key id of a sealed billing key is not among BILLING_KEY_ENCRYPTION_KEYS")]
     UnknownKey,
     #[error("a sealed billing key does not open: it was altered, or belongs to another subscription")]
@@ -46,7 +48,14 @@ impl std::fmt::Debug for Sealer {
 
 impl Sealer {
     pub fn parse(text: &str) -> Result<Self, SealError> {
-        let keys = text.split(',').map(parse_key).collect::<Result<Vec<_>, _>>()?;
+        let mut keys: Vec<Key> = Vec::new();
+        for entry in text.split(',') {
+            let key = parse_key(entry)?;
+            if keys.iter().any(|known| known.id == key.id) {
+                return Err(SealError::SameIdTwice(key.id));
+            }
+            keys.push(key);
+        }
         Ok(Self { keys })
     }
 
@@ -147,6 +156,14 @@ mod tests {
         assert!(is_found(&[("k2", 2), ("k1", 1)], &secret));
         assert!(!is_found(&[("k2", 2)], &secret));
         assert!(!is_found(&[("k1", 1)], &SecretString::from("another")));
+    }
+
+    #[test]
+    fn a_key_id_names_one_key() {
+        let (one, other) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
+        let twice = Sealer::parse(&format!("k1:{one},k2:{other},k1:{other}")).unwrap_err();
+        assert!(matches!(&twice, SealError::SameIdTwice(id) if id == "k1"), "{twice}");
+        assert!(!twice.to_string().contains(&other));
     }
 
     #[test]

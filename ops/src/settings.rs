@@ -4,6 +4,7 @@ use common::{
     config::{Mistakes, Vars, read_brand},
     mail::Brand,
     seal::Sealer,
+    store,
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
@@ -33,7 +34,7 @@ impl Settings {
         let brand = read_brand(&mut Vars::new(given.clone()));
         let mut vars = Vars::new(given);
         let url = vars.required_secret("DATABASE_URL", EXAMPLE);
-        let database = parse(url.expose_secret());
+        let database = store::address(url.expose_secret());
         if database.is_none() && !url.expose_secret().is_empty() {
             vars.mistake(format!("DATABASE_URL is wrong: {EXAMPLE}"));
         }
@@ -78,12 +79,6 @@ pub(crate) async fn connect(to: &PgConnectOptions) -> Result<PgConnection, OpsEr
         Ok(Err(other)) => Err(away(other.to_string())),
         Err(_) => Err(away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
     }
-}
-
-/// sqlx takes any scheme for PostgreSQL's.
-pub(crate) fn parse(url: &str) -> Option<PgConnectOptions> {
-    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    is_postgres.then(|| url.parse().ok())?
 }
 
 fn live_keys(given: &[(String, String)]) -> Vec<String> {

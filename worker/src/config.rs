@@ -1,6 +1,9 @@
 //! The worker's variables, read and checked all at once.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+};
 
 use chrono::NaiveTime;
 use common::{
@@ -10,13 +13,14 @@ use common::{
     seal::Sealer,
     store::gate::Instance,
 };
+use lettre::message::Mailbox;
 use sha2::{Digest, Sha256};
 use toss::{Toss, TossConfig};
 use url::Url;
 
 use crate::{
     endpoint::{self, BadEndpoint, Endpoint, Secrets},
-    mailer::Mailer,
+    mailer::{Mailer, Route},
     pace::Pace,
     scheduler::Schedule,
 };
@@ -66,7 +70,7 @@ impl Config {
         let base = Base::read(&mut vars);
         let addr = vars.parsed_or("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081)), "host:port");
         let toss = read_toss(&mut vars);
-        let rps = vars.parsed_or("TOSS_MAX_RPS", 10_u32, "a whole number of calls per second, 1 or more");
+        let rps = vars.parsed("TOSS_MAX_RPS", "a whole number of calls per second, 1 or more");
         let keys = vars.required("BILLING_KEY_ENCRYPTION_KEYS", "id:base64 of 32 random bytes");
         let sealer = keep(&mut vars, "BILLING_KEY_ENCRYPTION_KEYS", &keys, Sealer::parse);
         let brand = read_brand(&mut vars);
@@ -76,10 +80,7 @@ impl Config {
         let schedule = vars
             .parsed::<Schedule>("SCAN_CRON", "second minute hour day month weekday, e.g. 0 0 2 * * *")
             .or_else(|| "0 0 2 * * *".parse().ok());
-        let charge_concurrency = vars.parsed_or("CHARGE_CONCURRENCY", 8_usize, "a whole number, 1 or more");
-        if rps == 0 || charge_concurrency == 0 {
-            vars.mistake("TOSS_MAX_RPS and CHARGE_CONCURRENCY are 1 or more");
-        }
+        let charges = vars.parsed("CHARGE_CONCURRENCY", "a whole number, 1 or more");
         let charge_time = schedule.as_ref().and_then(|it| it.charge_time().ok()).unwrap_or_default();
         let instance = read_instance(&mut vars);
         let parts = (toss, sealer, brand, mailer, schedule);
@@ -87,7 +88,7 @@ impl Config {
         else {
             return Err(Mistakes(vec!["the configuration is incomplete".into()]));
         };
-        let pace = Pace::new(rps);
+        let pace = Pace::new(rps.map_or(10, NonZeroU32::get));
         Ok(Self {
             base,
             addr,
@@ -100,7 +101,7 @@ impl Config {
             dunning,
             schedule,
             charge_time,
-            charge_concurrency,
+            charge_concurrency: charges.map_or(8, NonZeroUsize::get),
             instance,
         })
     }
@@ -121,14 +122,29 @@ fn keep<T, E: std::fmt::Display>(
 
 fn read_toss(vars: &mut Vars) -> Option<Toss> {
     let url = vars.optional("TOSS_BASE_URL").unwrap_or_else(|| "https://api.tosspayments.com".to_owned());
-    let url = keep(vars, "TOSS_BASE_URL", &url, str::parse::<Url>)?;
+    let url = keep(vars, "TOSS_BASE_URL", &url, str::parse::<Url>);
     let secret = vars.required("TOSS_SECRET_KEY", "the secret key of the billing contract");
-    if secret.is_empty() {
-        return None;
+    let widget = vars.optional("TOSS_WIDGET_SECRET_KEY");
+    let secret = keep(vars, "TOSS_SECRET_KEY", &secret, |key| secret_key(key, &["sk"]))?;
+    let widget =
+        widget.map(|key| keep(vars, "TOSS_WIDGET_SECRET_KEY", &key, |key| secret_key(key, &["sk", "gsk"])));
+    let widget = widget.map_or_else(|| Some(secret.clone()), |given| given)?;
+    if secret.starts_with("live_") != widget.starts_with("live_") {
+        vars.mistake("TOSS_SECRET_KEY and TOSS_WIDGET_SECRET_KEY do not fit: one is a test key, one is live");
     }
-    let widget = vars.optional("TOSS_WIDGET_SECRET_KEY").unwrap_or_else(|| secret.clone());
-    let built = Toss::new(TossConfig::new(url, secret.into(), widget.into()));
+    let built = Toss::new(TossConfig::new(url?, secret.into(), widget.into()));
     built.map_err(|error| vars.mistake(format!("TOSS_BASE_URL or TOSS_SECRET_KEY is wrong: {error}"))).ok()
+}
+
+/// Toss writes them `test_sk_…` and `live_sk_…`, the widget's also `test_gsk_…`. A client key in their place, or a slip,
+/// would be found out with the first customer's money.
+fn secret_key(key: &str, kinds: &[&str]) -> Result<String, String> {
+    let begins: Vec<_> =
+        kinds.iter().flat_map(|kind| [format!("test_{kind}_"), format!("live_{kind}_")]).collect();
+    if begins.iter().any(|begin| key.starts_with(begin)) {
+        return Ok(key.to_owned());
+    }
+    Err(format!("it begins with {}", begins.join(" or ")))
 }
 
 /// A database that was charged from is bound to this id and this merchant, so that a copy of it charges nobody.
@@ -146,11 +162,14 @@ fn read_instance(vars: &mut Vars) -> Option<Instance> {
 
 fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {
     let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
-    let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>)?;
-    let from = vars.optional("MAIL_FROM").or_else(|| brand.map(own_sender))?;
-    Mailer::new(&url, &from)
-        .map_err(|error| vars.mistake(format!("MAIL_URL or MAIL_FROM is wrong: {error}")))
-        .ok()
+    let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>);
+    let from = vars.optional("MAIL_FROM").or_else(|| brand.map(own_sender));
+    let from = from.and_then(|from| keep(vars, "MAIL_FROM", &from, str::parse::<Mailbox>));
+    // The address is looked into even where the sender is wrong: both mistakes are listed.
+    let route = url.and_then(|url| {
+        Route::to(&url).map_err(|error| vars.mistake(format!("MAIL_URL is wrong: {error}"))).ok()
+    });
+    Some(Mailer::new(route?, from?))
 }
 
 /// Both variables or neither.
@@ -211,9 +230,13 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named() {
         let wrong = [
-            ("DATABASE_URL", "postgres://x"),
-            ("TOSS_SECRET_KEY", "test_sk_x"),
+            ("DATABASE_URL", "mysql://x/y"),
+            ("RUST_LOG", "sqlx=shout"),
+            ("TOSS_SECRET_KEY", "test_ck_x"),
+            ("TOSS_WIDGET_SECRET_KEY", "secret"),
             ("TOSS_BASE_URL", "not a url"),
+            ("TOSS_MAX_RPS", "0"),
+            ("CHARGE_CONCURRENCY", "0"),
             ("BILLING_KEY_ENCRYPTION_KEYS", "k1:short"),
             ("MAIL_URL", "pigeon://loft"),
             ("MAIL_FROM", "nobody"),
@@ -226,10 +249,19 @@ mod tests {
         ];
         let vars = Vars::new(wrong.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let Err(Mistakes(lines)) = Config::read(vars) else { panic!("nothing was right") };
-        for (name, _) in
-            wrong.iter().filter(|(name, _)| !["DATABASE_URL", "TOSS_SECRET_KEY", "MAIL_FROM"].contains(name))
-        {
-            assert!(lines.iter().any(|line| line.contains(name)), "{name}: {lines:?}");
+        for (name, value) in wrong {
+            let told: Vec<_> = lines.iter().filter(|line| line.starts_with(name)).collect();
+            assert_eq!(told.len(), 1, "{name}: {lines:?}");
+            assert!(!name.contains("KEY") || !told[0].contains(value), "{told:?}");
         }
+    }
+
+    #[test]
+    fn the_two_keys_are_of_one_world() {
+        let mixed = [("TOSS_SECRET_KEY", "test_sk_x"), ("TOSS_WIDGET_SECRET_KEY", "live_gsk_y")];
+        let vars = Vars::new(mixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let Err(Mistakes(lines)) = Config::read(vars) else { panic!("the rest is missing") };
+        let told = lines.iter().find(|line| line.contains("do not fit")).unwrap();
+        assert!(told.contains("TOSS_SECRET_KEY") && told.contains("TOSS_WIDGET_SECRET_KEY"), "{told}");
     }
 }

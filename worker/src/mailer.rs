@@ -9,7 +9,7 @@ use url::Url;
 use common::store::emails::QueuedEmail;
 
 /// Where mail goes, by `MAIL_URL`.
-enum Route {
+pub enum Route {
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
     Folder(AsyncFileTransport<Tokio1Executor>),
 }
@@ -30,16 +30,15 @@ pub enum MailError {
     Away(String),
 }
 
-/// What is wrong with `MAIL_URL` or `MAIL_FROM`.
+/// What is wrong with `MAIL_URL`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadMailConfig(String);
 
-impl Mailer {
-    pub fn new(url: &Url, from: &str) -> Result<Self, BadMailConfig> {
-        let from = from.parse().map_err(|_| BadMailConfig(format!("{from:?} is not an e-mail address")))?;
-        let route = match url.scheme() {
-            "smtp" | "smtps" => Route::Smtp(
+impl Route {
+    pub fn to(url: &Url) -> Result<Self, BadMailConfig> {
+        Ok(match url.scheme() {
+            "smtp" | "smtps" => Self::Smtp(
                 AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
                     .map_err(|error| BadMailConfig(error.to_string()))?
                     .build(),
@@ -49,11 +48,16 @@ impl Mailer {
                     .to_file_path()
                     .map_err(|()| BadMailConfig("file:// needs an absolute folder".into()))?;
                 std::fs::create_dir_all(&folder).map_err(|error| BadMailConfig(error.to_string()))?;
-                Route::Folder(AsyncFileTransport::new(folder))
+                Self::Folder(AsyncFileTransport::new(folder))
             }
             _ => return Err(BadMailConfig("use smtp://, smtps:// or file:///folder".into())),
-        };
-        Ok(Self { route, from })
+        })
+    }
+}
+
+impl Mailer {
+    pub fn new(route: Route, from: Mailbox) -> Self {
+        Self { route, from }
     }
 
     pub async fn send(&self, email: &QueuedEmail) -> Result<(), MailError> {

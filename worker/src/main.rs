@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    logging::start(config.base.log_format);
+    logging::start(&config.base);
     match start(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

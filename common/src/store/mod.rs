@@ -94,6 +94,12 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Where a `DATABASE_URL` leads; none where it is not one of PostgreSQL. sqlx would take any scheme for PostgreSQL's.
+pub fn address(url: &str) -> Option<PgConnectOptions> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_postgres.then(|| url.parse().ok())?
+}
+
 /// A pool that connects when first used, so that a process starts while the database is still away.
 pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = url.expose_secret().parse()?;

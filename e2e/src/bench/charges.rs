@@ -24,7 +24,7 @@ use toss::{Toss, TossConfig};
 use url::Url;
 use worker::{
     env::{Env, Parts},
-    mailer::Mailer,
+    mailer::{Mailer, Route},
     pace::Pace,
     step,
 };
@@ -86,7 +86,10 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
         brand: Brand { name: "집체크".to_owned(), public_url: "http://127.0.0.1".parse()? },
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::MIN,
-        mailer: Mailer::new(&format!("file://{}", folder.display()).parse()?, "billing@example.com")?,
+        mailer: Mailer::new(
+            Route::to(&format!("file://{}", folder.display()).parse()?)?,
+            "billing@example.com".parse()?,
+        ),
         endpoint: None,
         instance: None,
     }))

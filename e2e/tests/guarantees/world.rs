@@ -27,7 +27,7 @@ use uuid::Uuid;
 use worker::{
     endpoint::Endpoint,
     env::{Env, Parts},
-    mailer::Mailer,
+    mailer::{Mailer, Route},
     pace::Pace,
     scheduler::{self, Schedule},
     step, sweep,
@@ -270,6 +270,6 @@ fn environment(
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
         instance: None,
         endpoint,
-        mailer: Mailer::new(&mail_url, "집체크 <billing@example.com>").unwrap(),
+        mailer: Mailer::new(Route::to(&mail_url).unwrap(), "집체크 <billing@example.com>".parse().unwrap()),
     })
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use toss::{Toss, TossConfig};
 use worker::{
     env::{Env, Parts},
-    mailer::Mailer,
+    mailer::{Mailer, Route},
     pace::Pace,
     scheduler::Schedule,
 };
@@ -138,6 +138,6 @@ fn environment(pool: PgPool, toss: Toss, clock: &StandingClock, mails: &TempDir)
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
         endpoint: None,
         instance: Some(Instance { id: "simulation".to_owned(), merchant: "one".to_owned() }),
-        mailer: Mailer::new(&mail_url, "집체크 <billing@example.com>").unwrap(),
+        mailer: Mailer::new(Route::to(&mail_url).unwrap(), "집체크 <billing@example.com>".parse().unwrap()),
     })
 }

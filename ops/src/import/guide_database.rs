@@ -1,6 +1,6 @@
 //! A database with the guide's own schema as rows.
 
-use common::store::{StoreError, guide_database as source};
+use common::store::{self, StoreError, guide_database as source};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::rows::{Place, Row, Rows, column};
@@ -8,7 +8,7 @@ use crate::{OpsError, settings};
 
 /// Reads `subscriptions` and `users` of the database at `url`, as of one instant.
 pub async fn read_database(url: &SecretString) -> Result<Rows, OpsError> {
-    let options = settings::parse(url.expose_secret())
+    let options = store::address(url.expose_secret())
         .ok_or_else(|| OpsError::Usage(format!("--from is wrong: {}", settings::EXAMPLE)))?;
     let place = format!("{}/{}", options.get_host(), options.get_database().unwrap_or_default());
     let mut conn = settings::connect(&options).await?;
