@@ -28,7 +28,7 @@ pub use card_replacement::{CardReplacement, card_replacement};
 pub use consent_request::{ConsentRequest, consent_request};
 pub use first_payment_failed::{FirstPaymentFailed, first_payment_failed};
 pub use payment_failed::{PaymentFailed, payment_failed};
-pub use payment_refunded::{PaymentRefunded, payment_refunded};
+pub use payment_refunded::{Extent, PaymentRefunded, payment_refunded};
 pub use payment_succeeded::{PaymentSucceeded, payment_succeeded};
 pub use renewal_notice::{RenewalNotice, renewal_notice};
 pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};

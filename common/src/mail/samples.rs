@@ -153,7 +153,7 @@ pub(super) fn refunded(customer_name: &str) -> PaymentRefunded<'_> {
         plan_name: "퍼스널",
         amount: won(94_800),
         refunded_on: date("2026-12-23"),
-        whole: true,
+        extent: Extent::Whole,
         reason: Some("구독 취소 후 결제된 금액"),
         subscription_ref: SUB,
     }
@@ -196,7 +196,9 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         PaymentSucceeded { next_date: None, card_number: None, receipt_url: None, ..succeeded(name) };
     let without_access = SubscriptionCanceled { has_access: false, ..canceled(name) };
     let without_refund = SubscriptionEnded { refund: None, ..ended(name) };
-    let in_part = PaymentRefunded { amount: won(30_000), whole: false, reason: None, ..refunded(name) };
+    let in_part =
+        PaymentRefunded { amount: won(30_000), extent: Extent::Part, reason: None, ..refunded(name) };
+    let the_rest = PaymentRefunded { amount: won(64_800), extent: Extent::Rest, ..refunded(name) };
     [
         ("payment_succeeded", payment_succeeded(brand, &succeeded(name))),
         ("payment_succeeded_without_card", payment_succeeded(brand, &cardless)),
@@ -214,6 +216,7 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
         ("subscription_not_begun", subscription_not_begun(brand, &not_begun(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),
+        ("payment_refunded_the_rest", payment_refunded(brand, &the_rest)),
         ("consent_request", consent_request(brand, &dearer(name))),
         ("consent_request_own_wish", consent_request(brand, &wished(name))),
         ("subscription_lapsed", subscription_lapsed(brand, &lapsed(name))),

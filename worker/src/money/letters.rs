@@ -15,7 +15,7 @@ use common::{
     id::subscription_ref,
     mail,
     outbox::{self, Fact},
-    store::{StoreError, plan_changes, plans},
+    store::{StoreError, payments, plan_changes, plans, refunds},
 };
 use sqlx::PgConnection;
 
@@ -230,11 +230,19 @@ pub(super) async fn refunded(
     conn: &mut PgConnection,
     subscription: &Subscription,
     refund: &common::domain::refund::Refund,
-    whole: bool,
+    all_is_back: bool,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let plan = plan_name(conn, &subscription.plan).await?;
     let amount: Won = refund.amount;
+    let paid = payments::find(conn, refund.payment_id).await?.map_or(amount, |payment| payment.amount);
+    let extent = if amount >= paid {
+        mail::Extent::Whole
+    } else if all_is_back || refunds::completed_of(conn, refund.payment_id).await? >= paid {
+        mail::Extent::Rest
+    } else {
+        mail::Extent::Part
+    };
     let letter = mail::payment_refunded(
         &env.brand,
         &mail::PaymentRefunded {
@@ -242,7 +250,7 @@ pub(super) async fn refunded(
             plan_name: &plan,
             amount,
             refunded_on: seoul_date(now),
-            whole,
+            extent,
             reason: Some(&refund.reason),
             subscription_ref: &subscription_ref(subscription.id),
         },
