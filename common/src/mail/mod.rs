@@ -35,7 +35,7 @@ pub use subscription_canceled::{SubscriptionCanceled, subscription_canceled};
 pub use subscription_ended::{SubscriptionEnded, subscription_ended};
 pub use subscription_lapsed::{SubscriptionLapsed, subscription_lapsed};
 pub use subscription_not_begun::{SubscriptionNotBegun, subscription_not_begun};
-pub use subscription_suspended::{SubscriptionSuspended, subscription_suspended};
+pub use subscription_suspended::{Cause, SubscriptionSuspended, subscription_suspended};
 
 use crate::domain::calendar::OutOfCalendar;
 

@@ -63,7 +63,7 @@ pub(super) fn suspended(customer_name: &str) -> SubscriptionSuspended<'_> {
         plan_name: "프로",
         cycle: Cycle::Monthly,
         amount: won(19_900),
-        failures: 3,
+        cause: Cause::Declined(3),
         suspended_on: date("2026-12-28"),
         subscription_ref: SUB,
     }
@@ -199,12 +199,16 @@ pub(super) fn every_mail(brand: &Brand, name: &str) -> Vec<(&'static str, Render
     let in_part =
         PaymentRefunded { amount: won(30_000), extent: Extent::Part, reason: None, ..refunded(name) };
     let the_rest = PaymentRefunded { amount: won(64_800), extent: Extent::Rest, ..refunded(name) };
+    let for_a_dead_card = SubscriptionSuspended { cause: Cause::CardIsDead, ..suspended(name) };
+    let for_want_of_a_card = SubscriptionSuspended { cause: Cause::NoCard, ..suspended(name) };
     [
         ("payment_succeeded", payment_succeeded(brand, &succeeded(name))),
         ("payment_succeeded_without_card", payment_succeeded(brand, &cardless)),
         ("payment_failed", payment_failed(brand, &failed(name))),
         ("payment_failed_card_is_dead", payment_failed(brand, &failed_for_good(name))),
         ("subscription_suspended", subscription_suspended(brand, &suspended(name))),
+        ("subscription_suspended_dead_card", subscription_suspended(brand, &for_a_dead_card)),
+        ("subscription_suspended_no_card", subscription_suspended(brand, &for_want_of_a_card)),
         ("renewal_notice", renewal_notice(brand, &renewing(name))),
         ("subscription_canceled", subscription_canceled(brand, &canceled(name))),
         ("subscription_canceled_without_access", subscription_canceled(brand, &without_access)),

@@ -8,6 +8,16 @@ use crate::domain::{
     money::Won,
 };
 
+/// Why there was no money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The bank declined this often, each time it was asked.
+    Declined(usize),
+    /// The bank will not take this card again, so it was not asked again.
+    CardIsDead,
+    NoCard,
+}
+
 /// A subscription whose dunning ended without money.
 #[derive(Debug, Clone)]
 pub struct SubscriptionSuspended<'a> {
@@ -15,7 +25,7 @@ pub struct SubscriptionSuspended<'a> {
     pub plan_name: &'a str,
     pub cycle: Cycle,
     pub amount: Won,
-    pub failures: usize,
+    pub cause: Cause,
     /// Asia/Seoul.
     pub suspended_on: NaiveDate,
     pub subscription_ref: &'a str,
@@ -23,7 +33,12 @@ pub struct SubscriptionSuspended<'a> {
 
 pub fn subscription_suspended(brand: &Brand, m: &SubscriptionSuspended<'_>) -> Result<Rendered, RenderError> {
     let mut letter = Letter::new(brand, "구독 일시정지", m.customer_name, m.subscription_ref)?;
-    letter.open(&format!("결제가 {}회 실패하여 {} 플랜 구독이 일시정지되었습니다.", m.failures, m.plan_name));
+    let why = match m.cause {
+        Cause::Declined(times) => format!("결제가 {times}회 실패하여"),
+        Cause::CardIsDead => "등록된 카드로 결제할 수 없어".to_owned(),
+        Cause::NoCard => "등록된 카드가 없어 결제하지 못하여".to_owned(),
+    };
+    letter.open(&format!("{why} {} 플랜 구독이 일시정지되었습니다.", m.plan_name));
     letter.fact("구독", format!("{} 플랜 ({})", m.plan_name, m.cycle.korean()));
     letter.fact("결제되지 않은 금액", m.amount);
     letter.fact("일시정지일", korean_date(m.suspended_on));

@@ -15,7 +15,7 @@ use common::{
     id::subscription_ref,
     mail,
     outbox::{self, Fact},
-    store::{StoreError, payments, plan_changes, plans, refunds},
+    store::{StoreError, dunning, payments, plan_changes, plans, refunds},
 };
 use sqlx::PgConnection;
 
@@ -197,16 +197,22 @@ pub(crate) async fn tell_not_begun(
     Ok(())
 }
 
-/// The ladder is used up.
+/// The ladder is used up. Where a step of it was skipped, there was no card worth asking the bank for.
 pub(super) async fn suspended(
     env: &Env,
     conn: &mut PgConnection,
     subscription: &Subscription,
     invoice: &Invoice,
-    failures: usize,
+    steps: usize,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let plan = plan_name(conn, &subscription.plan).await?;
+    let skipped = dunning::count_skips(conn, invoice.id).await?;
+    let cause = match subscription.sealed_billing_key {
+        _ if skipped == 0 => mail::Cause::Declined(steps),
+        Some(_) => mail::Cause::CardIsDead,
+        None => mail::Cause::NoCard,
+    };
     let letter = mail::subscription_suspended(
         &env.brand,
         &mail::SubscriptionSuspended {
@@ -214,7 +220,7 @@ pub(super) async fn suspended(
             plan_name: &plan,
             cycle: subscription.cycle,
             amount: invoice.amount,
-            failures,
+            cause,
             suspended_on: seoul_date(now),
             subscription_ref: &subscription_ref(subscription.id),
         },
