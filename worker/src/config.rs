@@ -124,11 +124,12 @@ fn read_toss(vars: &mut Vars) -> Option<Toss> {
     let url = vars.optional("TOSS_BASE_URL").unwrap_or_else(|| "https://api.tosspayments.com".to_owned());
     let url = keep(vars, "TOSS_BASE_URL", &url, str::parse::<Url>);
     let secret = vars.required("TOSS_SECRET_KEY", "the secret key of the billing contract");
-    let widget = vars.optional("TOSS_WIDGET_SECRET_KEY");
-    let secret = keep(vars, "TOSS_SECRET_KEY", &secret, |key| secret_key(key, &["sk"]))?;
-    let widget =
-        widget.map(|key| keep(vars, "TOSS_WIDGET_SECRET_KEY", &key, |key| secret_key(key, &["sk", "gsk"])));
-    let widget = widget.map_or_else(|| Some(secret.clone()), |given| given)?;
+    let secret = keep(vars, "TOSS_SECRET_KEY", &secret, |key| secret_key(key, &["sk"]));
+    let widget = match vars.optional("TOSS_WIDGET_SECRET_KEY") {
+        Some(key) => keep(vars, "TOSS_WIDGET_SECRET_KEY", &key, |key| secret_key(key, &["sk", "gsk"])),
+        None => secret.clone(),
+    };
+    let (secret, widget) = (secret?, widget?);
     if secret.starts_with("live_") != widget.starts_with("live_") {
         vars.mistake("TOSS_SECRET_KEY and TOSS_WIDGET_SECRET_KEY do not fit: one is a test key, one is live");
     }
@@ -164,12 +165,16 @@ fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {
     let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
     let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>);
     let from = vars.optional("MAIL_FROM").or_else(|| brand.map(own_sender));
-    let from = from.and_then(|from| keep(vars, "MAIL_FROM", &from, str::parse::<Mailbox>));
+    let from = from.and_then(|from| keep(vars, "MAIL_FROM", &from, sender));
     // The address is looked into even where the sender is wrong: both mistakes are listed.
     let route = url.and_then(|url| {
         Route::to(&url).map_err(|error| vars.mistake(format!("MAIL_URL is wrong: {error}"))).ok()
     });
     Some(Mailer::new(route?, from?))
+}
+
+fn sender(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an e-mail address, with or without a name"))
 }
 
 /// Both variables or neither.
