@@ -202,10 +202,9 @@ fn read_endpoint(vars: &mut Vars) -> Option<Endpoint> {
     Endpoint::new(&url?, secrets?, for_tests).map_err(told).ok()
 }
 
-/// `집체크 <billing@example.com>` for a site at example.com; a bare address is not a mail domain.
+/// `집체크 <billing@example.com>` for a site at example.com.
 fn own_sender(brand: &Brand) -> String {
-    let domain = brand.public_url.domain().unwrap_or("localhost");
-    format!("{} <billing@{domain}>", brand.name)
+    format!("{} <billing@{}>", brand.name, brand.mail_domain())
 }
 
 fn read_dunning(vars: &mut Vars) -> Policy {

@@ -77,15 +77,50 @@ impl Mailer {
     fn compose(&self, email: &QueuedEmail) -> Result<Message, MailError> {
         let to =
             email.to_address.parse::<Mailbox>().map_err(|error| MailError::Refused(error.to_string()))?;
-        let domain = self.from.email.domain();
-        let local = email.message_id.split('@').next().unwrap_or_default();
         Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(&email.subject)
             .date(email.created_at.into())
-            .message_id(Some(format!("<{local}@{domain}>")))
+            .message_id(Some(format!("<{}>", email.message_id)))
             .multipart(MultiPart::alternative_plain_html(email.body_text.clone(), email.body_html.clone()))
             .map_err(|error| MailError::Refused(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn email(to: &str) -> QueuedEmail {
+        QueuedEmail {
+            id: Uuid::from_u128(7),
+            kind: "payment_succeeded".to_owned(),
+            unique_key: "payment_succeeded:1".to_owned(),
+            subscription_id: Uuid::from_u128(1),
+            to_address: to.to_owned(),
+            subject: "집체크 결제 완료".to_owned(),
+            body_html: "<p>".to_owned(),
+            body_text: "본문".to_owned(),
+            message_id: "7@zip.example".to_owned(),
+            send_before: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn mailer() -> Mailer {
+        let folder = std::env::temp_dir();
+        let route = Route::to(&Url::from_directory_path(folder).unwrap()).unwrap();
+        Mailer::new(route, "billing@another.example".parse().unwrap())
+    }
+
+    #[test]
+    fn the_message_id_is_the_rows_whoever_sends_it() {
+        let message = mailer().compose(&email("user@example.com")).unwrap().formatted();
+        let text = String::from_utf8(message).unwrap();
+        assert!(text.lines().any(|line| line.trim_end() == "Message-ID: <7@zip.example>"), "{text}");
     }
 }

@@ -10,6 +10,7 @@ use super::{Brand, RenderError, Rendered, links, one_line::OneLine};
 /// A mail before it is laid out. HTML and text are made from the same lines, so neither says more than the other.
 pub(super) struct Letter {
     brand: OneLine,
+    domain: String,
     topic: &'static str,
     subject: OneLine,
     greeting: OneLine,
@@ -60,6 +61,7 @@ impl Letter {
         let addressee = if name.is_empty() { "고객님".to_owned() } else { format!("{name} 님") };
         Ok(Self {
             brand: OneLine::new(&brand.name),
+            domain: brand.mail_domain().to_owned(),
             topic,
             subject: OneLine::new(&format!("{} {topic}", brand.name)),
             greeting: OneLine::new(&format!("{addressee}, 안녕하세요.")),
@@ -99,6 +101,6 @@ impl Letter {
     pub(super) fn render(self) -> Result<Rendered, RenderError> {
         let html = Html { letter: &self }.render()?;
         let text = Text { letter: &self }.render()?;
-        Ok(Rendered { subject: self.subject.into_string(), html, text })
+        Ok(Rendered { subject: self.subject.into_string(), html, text, domain: self.domain })
     }
 }

@@ -54,6 +54,15 @@ pub struct Rendered {
     pub subject: String,
     pub html: String,
     pub text: String,
+    /// What its Message-ID ends in, whatever worker sends it.
+    pub domain: String,
+}
+
+impl Brand {
+    /// A bare address is not a mail domain.
+    pub fn mail_domain(&self) -> &str {
+        self.public_url.domain().unwrap_or("localhost")
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

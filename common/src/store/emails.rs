@@ -61,7 +61,7 @@ pub async fn insert(
         new.rendered.html,
         new.rendered.text,
         // Stable per row: a copy sent twice after a crash is recognisable.
-        format!("{}@billing", new.id.simple()),
+        format!("{}@{}", new.id.simple(), new.rendered.domain),
         new.send_before,
         now,
     )

@@ -41,7 +41,12 @@ async fn the_story_tells_everything_but_the_billing_key(pool: PgPool) {
 async fn its_e_mails_are_part_of_the_story(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let to = active_subscription(&mut conn).await;
-    let rendered = Rendered { subject: "영수증".into(), html: "<p>".into(), text: "본문".into() };
+    let rendered = Rendered {
+        subject: "영수증".into(),
+        html: "<p>".into(),
+        text: "본문".into(),
+        domain: "zip.example".into(),
+    };
     let fact = Fact { kind: "payment_succeeded", period_no: 0, step: "1" };
     assert!(outbox::post(&mut conn, &to, fact, &rendered, None, start()).await.unwrap());
     let story = subscription::show(&mut conn, to.id, start()).await.unwrap();
