@@ -2,7 +2,10 @@
 
 use axum::http::HeaderMap;
 use chrono::NaiveDate;
-use common::domain::{attempt::OUR_ORDERS, calendar::Cycle, ending::RefundPolicy, money::Won};
+use common::{
+    domain::{attempt::OUR_ORDERS, calendar::Cycle, ending::RefundPolicy, money::Won},
+    mail,
+};
 
 use crate::{body::Fields, error::ApiError, language::Text};
 
@@ -262,14 +265,11 @@ fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// Enough to catch a slip and anything that could break a mail header; whether it exists, only a mail can tell.
+/// Catches slips, anything that could break a mail header, and what the mailer would refuse for good.
 fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let Some((_, domain)) = text.rsplit_once('@') else { return false };
     let odd = |one: char| one.is_control() || one.is_whitespace() || "<>()[]\\,;:\"@".contains(one);
-    !local.is_empty()
-        && !text.replacen('@', "", 1).contains(odd)
-        && domain.contains('.')
-        && domain.split('.').all(|label| !label.is_empty())
+    mail::is_address(text) && !text.replacen('@', "", 1).contains(odd) && domain.contains('.')
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Sends e-mails: over SMTP, or into a folder as `.eml` files.
 
 use lettre::{
-    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
 };
 use url::Url;
@@ -76,10 +76,10 @@ impl Mailer {
 
     fn compose(&self, email: &QueuedEmail) -> Result<Message, MailError> {
         let to =
-            email.to_address.parse::<Mailbox>().map_err(|error| MailError::Refused(error.to_string()))?;
+            email.to_address.parse::<Address>().map_err(|error| MailError::Refused(error.to_string()))?;
         Message::builder()
             .from(self.from.clone())
-            .to(to)
+            .to(Mailbox::new(None, to))
             .subject(&email.subject)
             .date(email.created_at.into())
             .message_id(Some(format!("<{}>", email.message_id)))
@@ -91,6 +91,7 @@ impl Mailer {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use common::mail;
     use uuid::Uuid;
 
     use super::*;
@@ -122,5 +123,17 @@ mod tests {
         let message = mailer().compose(&email("user@example.com")).unwrap().formatted();
         let text = String::from_utf8(message).unwrap();
         assert!(text.lines().any(|line| line.trim_end() == "Message-ID: <7@zip.example>"), "{text}");
+    }
+
+    #[test]
+    fn what_is_taken_in_as_an_address_can_be_written_to() {
+        for right in ["user@example.com", "u.s+er@mail.example.co.kr", "한글@example.com", "user@한글.kr"]
+        {
+            assert!(mail::is_address(right) && mailer().compose(&email(right)).is_ok(), "{right}");
+        }
+        for wrong in ["a..b@example.com", "user", "@example.com", "Kim <user@example.com>", "a b@example.com"]
+        {
+            assert!(!mail::is_address(wrong) && mailer().compose(&email(wrong)).is_err(), "{wrong}");
+        }
     }
 }
