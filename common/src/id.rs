@@ -20,6 +20,11 @@ pub fn subscription_ref(id: Uuid) -> String {
     format!("sub_{}", id.simple())
 }
 
+/// For serde's `serialize_with`.
+pub fn as_subscription_ref<S: serde::Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&subscription_ref(*id))
+}
+
 /// Reads `sub_<uuid without dashes>` or a plain UUID.
 pub fn parse_subscription_ref(text: &str) -> Option<Uuid> {
     let uuid = text.strip_prefix("sub_").unwrap_or(text);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use common::{
-    id::subscription_ref,
+    id::{parse_subscription_ref, subscription_ref},
     queue::{self, JobFilter, JobRow, JobState},
 };
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub struct Jobs(pub Vec<JobView>);
 #[serde(transparent)]
 pub struct Chain(pub Vec<JobView>);
 
-/// One try; the columns of the table `jobs`, where their comments explain them.
+/// One try; the columns of the table `jobs`, where their comments explain them. Subscriptions are called `sub_…`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
@@ -85,8 +85,8 @@ impl From<JobRow> for JobView {
             id: row.id,
             kind: row.kind,
             state: row.state,
-            subject: row.subject,
-            args: row.args,
+            subject: with_subscription_ref(row.subject, "incomplete"),
+            args: with_subscription_ref(row.args, "subscriptionId"),
             attempt: row.attempt,
             max_attempts: row.max_attempts,
             run_at: row.run_at,
@@ -104,6 +104,16 @@ impl From<JobRow> for JobView {
             finished_at: row.finished_at,
         }
     }
+}
+
+/// Under `field`, if it is there.
+fn with_subscription_ref(mut object: Value, field: &str) -> Value {
+    if let Some(id) = object.get_mut(field)
+        && let Some(known) = id.as_str().and_then(parse_subscription_ref)
+    {
+        *id = subscription_ref(known).into();
+    }
+    object
 }
 
 pub async fn list(conn: &mut PgConnection, wanted: &JobsWanted) -> Result<Jobs, OpsError> {

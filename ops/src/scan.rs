@@ -10,7 +10,7 @@ use common::{
         plan_change::{AtRenewal, PlanChange, at_renewal, next_change},
         subscription::SubscriptionStatus,
     },
-    id::subscription_ref,
+    id::{as_subscription_ref, subscription_ref},
     jobs::{self, ScanDueSubscriptions},
     queue::{self, Enqueued},
     store::{
@@ -55,6 +55,7 @@ pub struct DryRun {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DueLine {
+    #[serde(serialize_with = "as_subscription_ref")]
     pub subscription_id: Uuid,
     pub plan: String,
     /// Won.

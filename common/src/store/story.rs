@@ -6,12 +6,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use crate::id::as_subscription_ref;
 
 /// Civil dates are Seoul's; `period_end` is the first day that the invoice does not pay for.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvoiceLine {
     pub id: Uuid,
+    #[serde(serialize_with = "as_subscription_ref")]
     pub subscription_id: Uuid,
     pub period_no: i32,
     pub period_start: NaiveDate,
