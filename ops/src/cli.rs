@@ -26,7 +26,7 @@ pub(crate) use subscription::Subscription;
 #[derive(Debug, Parser)]
 #[command(name = "billing", after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Print JSON instead of a table
+    /// Print JSON instead of a table; a failure is then `{"error":{"code","message"}}` on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Who you are, for the entries this leaves behind; default: the user of the operating system

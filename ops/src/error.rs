@@ -89,6 +89,25 @@ impl OpsError {
         }
     }
 
+    /// For programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::NotFound(_) => "not_found",
+            Self::Refused(_) => "refused",
+            Self::Rows(_) => "wrong_rows",
+            Self::Away { .. } => "database_away",
+            Self::Queue(QueueError::NotFound(_)) => "not_found",
+            Self::Store(_) | Self::Queue(_) => match self.database_error() {
+                Some(error) if database_is_away(error) => "database_away",
+                Some(error) if is_of_another_schema(error) => "schema_missing",
+                Some(_) | None => "failed",
+            },
+            Self::Migrate(_) => "migration_failed",
+            Self::Json(_) => "failed",
+        }
+    }
+
     /// One line that says what to do, where that is known.
     pub fn line(&self) -> String {
         match self.database_error() {

@@ -75,3 +75,39 @@ async fn the_clock_does_not_move_beside_a_live_key(pool: PgPool) {
     let stand: Value = serde_json::from_slice(&now.stdout).unwrap();
     assert_eq!(stand["moves"], 0);
 }
+
+/// Standard output stays empty; standard error is one object.
+async fn refused_as_json(database: Option<&str>, words: &[&str]) -> (Option<i32>, String, String) {
+    let output = billing(database, &[], &[words, &["--json"]].concat()).await;
+    assert!(output.stdout.is_empty(), "{words:?}");
+    let told: Value = serde_json::from_slice(&output.stderr).unwrap();
+    let text = |name: &str| told["error"][name].as_str().unwrap().to_owned();
+    (output.status.code(), text("code"), text("message"))
+}
+
+#[sqlx::test]
+async fn a_failure_is_one_json_object_where_json_was_asked_for(pool: PgPool) {
+    let (database, id) = (url(&pool), "sub_0192f0c1a2b37c4d8e5f60718293a4b5");
+    let failed = async |words: &[&str]| {
+        let (exit, code, message) = refused_as_json(Some(&database), words).await;
+        assert!(!message.is_empty() && !message.starts_with("error"), "{message}");
+        (exit, code)
+    };
+    let told = |exit, code: &str| (Some(exit), code.to_owned());
+    assert_eq!(failed(&["plans", "list"]).await, told(1, "schema_missing"));
+    assert_eq!(billing(Some(&database), &[], &["migrate"]).await.status.code(), Some(0));
+    assert_eq!(failed(&["jobs", "show", "4711"]).await, told(1, "not_found"));
+    assert_eq!(failed(&["subscription", "show", id]).await, told(1, "not_found"));
+    assert_eq!(failed(&["clock", "set", "2020-01-01T09:00:00+09:00"]).await, told(1, "refused"));
+    assert_eq!(failed(&["jobs", "show", "x"]).await, told(2, "usage"));
+    assert_eq!(failed(&["plans", "set", "pro", "--monthly", "99"]).await, told(2, "usage"));
+    assert_eq!(failed(&["no-such-command"]).await, told(2, "usage"));
+
+    let (exit, code, message) = refused_as_json(None, &["plans", "list"]).await;
+    assert_eq!((exit, code.as_str()), (Some(2), "configuration"));
+    assert!(message.contains("DATABASE_URL"), "{message}");
+    let nowhere = Some("postgres://user:secret@127.0.0.1:1/x");
+    assert_eq!(refused_as_json(nowhere, &["jobs", "list"]).await.1, "database_away");
+    let help = billing(None, &[], &["--help", "--json"]).await;
+    assert_eq!((help.status.code(), help.stderr.len()), (Some(0), 0));
+}
