@@ -36,7 +36,7 @@ pub fn subscription_suspended(brand: &Brand, m: &SubscriptionSuspended<'_>) -> R
     let why = match m.cause {
         Cause::Declined(times) => format!("결제가 {times}회 실패하여"),
         Cause::CardIsDead => "등록된 카드로 결제할 수 없어".to_owned(),
-        Cause::NoCard => "등록된 카드가 없어 결제하지 못하여".to_owned(),
+        Cause::NoCard => "등록된 카드가 없어 결제가 이루어지지 않아".to_owned(),
     };
     letter.open(&format!("{why} {} 플랜 구독이 일시정지되었습니다.", m.plan_name));
     letter.fact("구독", format!("{} 플랜 ({})", m.plan_name, m.cycle.korean()));
