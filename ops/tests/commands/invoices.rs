@@ -7,6 +7,7 @@ use common::{
         invoice::InvoiceStatus,
         subscription::SubscriptionStatus,
     },
+    id::subscription_ref,
     store::{events, subscriptions},
 };
 use ops::{OpsError, invoices, jobs};
@@ -20,11 +21,14 @@ async fn a_released_invoice_has_a_charge_job_and_may_be_charged_though_its_perio
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
-    assert_eq!(invoices::held(&mut conn).await.unwrap().0[0].id, id);
+    let held = serde_json::to_value(invoices::held(&mut conn).await.unwrap()).unwrap();
+    assert_eq!(held[0]["id"], json!(id));
+    assert_eq!(held[0]["subscriptionId"], subscription_ref(subscription.id));
 
     let released = invoices::charge(&mut conn, id, "operator:kim", long_after()).await.unwrap();
     let job = &jobs::show(&mut conn, released.job).await.unwrap().0[0];
     assert_eq!((job.kind.as_str(), &job.args["invoiceId"]), ("charge-subscription", &json!(id)));
+    assert_eq!(job.args["subscriptionId"], subscription_ref(subscription.id));
     assert!(invoices::held(&mut conn).await.unwrap().0.is_empty());
 
     let invoice = invoice(&mut conn, id).await;

@@ -1,5 +1,6 @@
 //! The scan by hand: once a day, never ahead of time, and a dry run that writes nothing.
 
+use common::id::subscription_ref;
 use ops::{
     jobs::{self, JobsWanted},
     scan,
@@ -35,13 +36,15 @@ async fn a_day_that_has_not_come_is_not_scanned(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_dry_run_lists_what_would_be_charged_on_the_day_and_nothing_the_day_before(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    active_subscription(&mut conn).await;
+    let subscription = active_subscription(&mut conn).await;
     let on = |date: &str| Some(date.parse().unwrap());
     let before = scan::dry_run(&mut conn, on("2026-12-21"), start()).await.unwrap();
     assert_eq!((before.subscriptions, before.total), (0, 0));
     let due = scan::dry_run(&mut conn, on("2026-12-22"), start()).await.unwrap();
     assert_eq!((due.subscriptions, due.total, due.without_card), (1, 9_900, 0));
     assert!(due.to_string().ends_with("scan of 2026-12-22: 1 due, 0 without a card, 9,900원\n"), "{due}");
+    let told = serde_json::to_value(&due).unwrap();
+    assert_eq!(told["due"][0]["subscriptionId"], subscription_ref(subscription.id));
     let default = scan::dry_run(&mut conn, None, long_after()).await.unwrap();
     assert_eq!(default.date.to_string(), "2027-01-31");
     assert_eq!(scans(&mut conn).await, 0);
