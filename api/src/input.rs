@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use chrono::NaiveDate;
 use common::{
     domain::{attempt::OUR_ORDERS, calendar::Cycle, ending::RefundPolicy, money::Won},
-    mail,
+    mail::is_address,
 };
 
 use crate::{body::Fields, error::ApiError, language::Text};
@@ -263,13 +263,6 @@ impl Rule {
 /// PostgreSQL cannot hold U+0000, and no honest name, key or address has a control character.
 fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
-}
-
-/// Catches slips, anything that could break a mail header, and what the mailer would refuse for good.
-fn is_address(text: &str) -> bool {
-    let Some((_, domain)) = text.rsplit_once('@') else { return false };
-    let odd = |one: char| one.is_control() || one.is_whitespace() || "<>()[]\\,;:\"@".contains(one);
-    mail::is_address(text) && !text.replacen('@', "", 1).contains(odd) && domain.contains('.')
 }
 
 #[cfg(test)]

@@ -1,10 +1,19 @@
-//! Whether an e-mail can be addressed so: one rule for those who take addresses in and for the one who writes to them.
+//! Whether an e-mail can be addressed so: one rule for all who take addresses in, no wider than that of the mailer.
 
 use email_address::EmailAddress;
 
-/// As the mailer reads addresses, which refuses the others for good. Whether a mailbox exists, only a mail can tell.
+/// In octets, as a mail server counts.
+const LONGEST: usize = 254;
+
+/// Catches slips, anything that could break a mail header, and what the mailer would refuse for good. Whether the mailbox
+/// exists, only a mail can tell.
 pub fn is_address(text: &str) -> bool {
-    text.rsplit_once('@').is_some_and(|(local, domain)| {
-        EmailAddress::is_valid_local_part(local) && EmailAddress::is_valid_domain(domain)
-    })
+    let odd = |one: char| one.is_control() || one.is_whitespace() || "<>()[]\\,;:\"@".contains(one);
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    text.len() <= LONGEST
+        && !local.contains(odd)
+        && !domain.contains(odd)
+        && domain.contains('.')
+        && EmailAddress::is_valid_local_part(local)
+        && EmailAddress::is_valid_domain(domain)
 }

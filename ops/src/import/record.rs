@@ -8,6 +8,7 @@ use common::{
         money::Won,
     },
     id::parse_subscription_ref,
+    mail::is_address,
 };
 use secrecy::SecretString;
 use uuid::{Uuid, uuid};
@@ -170,12 +171,4 @@ fn is_visible(text: &str, most: usize) -> bool {
 fn is_customer_key(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.@".contains(&byte);
     (2..=255).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// Enough to catch a slip and anything that could break a mail header.
-fn is_address(text: &str) -> bool {
-    let odd = |one: char| one.is_control() || one.is_whitespace() || "<>()[]\\,;:\"@".contains(one);
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let is_domain = domain.contains('.') && domain.split('.').all(|label| !label.is_empty());
-    text.len() <= 254 && !local.is_empty() && !local.contains(odd) && !domain.contains(odd) && is_domain
 }
