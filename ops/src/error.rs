@@ -93,11 +93,10 @@ impl OpsError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Usage(_) => "usage",
-            Self::NotFound(_) => "not_found",
-            Self::Refused(_) => "refused",
+            Self::NotFound(_) | Self::Queue(QueueError::NotFound(_)) => "not_found",
+            Self::Refused(_) | Self::Queue(QueueError::WrongState { .. }) => "refused",
             Self::Rows(_) => "wrong_rows",
             Self::Away { .. } => "database_away",
-            Self::Queue(QueueError::NotFound(_)) => "not_found",
             Self::Store(_) | Self::Queue(_) => match self.database_error() {
                 Some(error) if database_is_away(error) => "database_away",
                 Some(error) if is_of_another_schema(error) => "schema_missing",
