@@ -6,13 +6,9 @@ alter table processes
 
 comment on column processes.clock is 'The test clock never moves while a process follows the system''s.';
 
--- A process keeps an advisory lock named after its row for as long as it is connected. One that was killed is gone at
--- once; one that only stands still for a while is not.
+-- Judged by the database's clock alone, as leases are. On the test clock a process says every second that it is there; one
+-- on the system's may be held up for longer, and the clock stays for it.
 create view present_processes as
 select processes.*
   from processes
- where exists (
-       select from pg_locks
-        where pg_locks.locktype = 'advisory' and pg_locks.objsubid = 1 and pg_locks.granted
-          and pg_locks.database = (select oid from pg_database where datname = current_database())
-          and (pg_locks.classid::bigint << 32 | pg_locks.objid::bigint) = hashtextextended(processes.id::text, 0));
+ where seen_at > clock_timestamp() - case clock when 'system' then interval '1 minute' else interval '5 seconds' end;

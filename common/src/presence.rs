@@ -1,9 +1,9 @@
 //! Each process says which clock it follows. On the test clock it follows the moves and says how far it has come; on the
 //! system's it refuses a database whose test clock has been moved, as its dates are of another time.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -17,7 +17,9 @@ use crate::{
 
 /// Short enough that every process has moved well within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// On the system's clock nothing moves: this only finds a connection that is lost.
+/// How often a process that is slow to follow says that it is there.
+const BEAT: Duration = Duration::from_secs(1);
+/// On the system's clock nothing moves: this only says that the process is there.
 const LOOK_AT_TIMES: Duration = Duration::from_secs(2);
 
 /// This process, as the others see it.
@@ -29,8 +31,8 @@ pub struct Presence {
     name: &'static str,
 }
 
-/// Present for as long as this is held. A connection of its own, so that a process that is killed is gone at once.
-pub struct Seat(PoolConnection<Postgres>);
+/// Says that this process has entered.
+pub struct Seat(());
 
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
@@ -56,18 +58,15 @@ impl Presence {
 
     /// Takes part: from here on the clock moves only together with this process, or not at all.
     pub async fn enter(&self) -> Result<Seat, PresenceError> {
-        let mut conn = self.pool.acquire().await?;
-        conn.close_on_drop();
-        processes::take_seat(&mut conn, self.id).await?;
         // Whoever moves the clock holds this lock, too, while looking for processes on the system's.
-        let mut tx = conn.begin().await?;
+        let mut tx = self.pool.begin().await?;
         let stand = settings::lock_clock(&mut tx).await?;
         let so_far = self.moves();
         self.follow(stand)?;
         // Reported as followed when everything in this process has.
         processes::report(&mut tx, self.id, self.name, self.kind(), so_far).await?;
         tx.commit().await?;
-        Ok(Seat(conn))
+        Ok(Seat(()))
     }
 
     /// As [`Self::enter`], waiting for a database that is away.
@@ -125,20 +124,35 @@ impl Presence {
         F: Fn() -> Fut,
         Fut: Future<Output = ()>,
     {
-        let Some(Seat(mut conn)) = seat else {
-            let before = self.moves();
+        let before = self.moves();
+        let Some(seat) = seat else {
             let seat = self.enter().await?;
             if self.moves() != before {
                 moved().await;
             }
             return Ok(seat);
         };
+        let mut conn = self.pool.acquire().await?;
         let stand = settings::clock(&mut conn).await?;
         if self.follow(stand)? {
-            moved().await;
+            self.stay_while(&mut conn, before, moved()).await;
         }
         processes::report(&mut conn, self.id, self.name, self.kind(), stand.moves).await?;
-        Ok(Seat(conn))
+        Ok(seat)
+    }
+
+    /// However long it takes to follow, this process is there meanwhile.
+    async fn stay_while(&self, conn: &mut PgConnection, so_far: i64, moving: impl Future<Output = ()>) {
+        let (mut moving, mut beat) = (pin!(moving), tokio::time::interval(BEAT));
+        loop {
+            tokio::select! {
+                () = &mut moving => return,
+                _ = beat.tick() => {}
+            }
+            if let Err(error) = processes::report(conn, self.id, self.name, self.kind(), so_far).await {
+                tracing::debug!(%error, "this process could not say that it is there");
+            }
+        }
     }
 
     /// Answers whether the clock had moved.

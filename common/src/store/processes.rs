@@ -6,16 +6,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::clock::ClockKind;
 
-/// Has this process count as present for as long as `conn` is open, and its row says what it does.
-pub async fn take_seat(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
-    // Shared: a process that has lost its connection may come back before the database notices.
-    sqlx::query!("select pg_advisory_lock_shared(hashtextextended($1::uuid::text, 0))", id)
-        .fetch_one(conn)
-        .await?;
-    Ok(())
-}
-
-/// Says which clock this process follows, and up to which move.
+/// Says that this process is there, which clock it follows, and up to which move.
 pub async fn report(
     conn: &mut PgConnection,
     id: Uuid,

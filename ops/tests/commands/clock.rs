@@ -13,7 +13,7 @@ use common::{
     clock::{Clock, ClockKind, TestClock},
     id::new_key,
     presence::{Presence, PresenceError},
-    store::{processes, settings},
+    store::settings,
 };
 use ops::{OpsError, clock, moment};
 use sqlx::PgPool;
@@ -86,10 +86,15 @@ async fn a_process_that_is_slow_to_follow_is_waited_for(pool: PgPool) {
 async fn a_process_that_does_not_follow_is_named_and_a_dead_one_is_not(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let present = |name| Presence::new(pool.clone(), Clock::of(ClockKind::Test), name, new_key());
-    // Alive, but it never looks at the clock; the other one is gone without a word.
-    let _seat = present("worker").enter().await.unwrap();
-    drop(present("api").enter().await.unwrap());
+    // Alive, but it never comes to an end with following; the other one is gone without a word.
+    let worker = present("worker");
+    let seat = worker.enter().await.unwrap();
+    let running = worker.spawn(Some(seat), std::future::pending);
+    present("api").enter().await.unwrap();
+    let dead = "update processes set seen_at = seen_at - interval '1 hour' where name = 'api'";
+    sqlx::query(dead).execute(&pool).await.unwrap();
     let error = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap_err();
+    running.abort();
     assert_eq!(error.exit_code(), 1);
     assert!(error.to_string().ends_with("not within 10 s for: worker"), "{error}");
 }
@@ -98,7 +103,7 @@ async fn a_process_that_does_not_follow_is_named_and_a_dead_one_is_not(pool: PgP
 async fn the_clock_stays_while_a_process_runs_on_the_systems(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let worker = Presence::new(pool.clone(), Clock::System, "billing-worker", new_key());
-    let seat = worker.enter().await.unwrap();
+    worker.enter().await.unwrap();
     let to = moment::now(&mut conn).await.unwrap() + TimeDelta::days(40);
     let advanced = clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap_err();
     for error in [advanced, clock::set(&mut conn, to).await.unwrap_err()] {
@@ -109,10 +114,7 @@ async fn the_clock_stays_while_a_process_runs_on_the_systems(pool: PgPool) {
     }
     assert_eq!(settings::clock(&mut conn).await.unwrap().moves, 0);
 
-    drop(seat);
-    while !processes::following(&mut conn, ClockKind::System).await.unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    worker.leave().await.unwrap();
     clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
 }
 
