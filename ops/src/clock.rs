@@ -13,6 +13,7 @@ use common::{
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     OpsError,
@@ -96,19 +97,17 @@ fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<(), OpsError>
 
 async fn all_have_followed(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {
     let deadline = Instant::now() + ALL_WITHIN;
-    loop {
-        let behind = processes::behind(conn, stand.moves).await?;
-        if behind.is_empty() {
-            return describe(conn, stand).await;
-        }
-        if Instant::now() >= deadline {
-            let (names, seconds) = (behind.join(", "), ALL_WITHIN.as_secs());
-            return Err(OpsError::Refused(format!(
-                "the clock has moved, but not within {seconds} s for: {names}"
-            )));
-        }
+    let waited_for: Vec<Uuid> =
+        processes::behind(conn, stand.moves).await?.into_iter().map(|(id, _)| id).collect();
+    while Instant::now() < deadline && !processes::behind(conn, stand.moves).await?.is_empty() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    // Also those that have fallen silent: whether they are dead or only stand still cannot be told from here.
+    let names = processes::silent(conn, &waited_for, stand.moves).await?;
+    if names.is_empty() {
+        return describe(conn, stand).await;
+    }
+    Err(OpsError::Refused(format!("the clock has moved, but not for: {}", names.join(", "))))
 }
 
 async fn describe(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {

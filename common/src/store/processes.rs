@@ -38,17 +38,33 @@ pub async fn leave(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The processes on the test clock that have not followed it up to `clock_move`.
-pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<String>, StoreError> {
+/// The processes on the test clock that have not followed it up to `clock_move`: id and name.
+pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select name as "name!" from present_processes where clock = 'test' and clock_move < $1 order by name
+        select id as "id!", name as "name!" from present_processes where clock = 'test' and clock_move < $1 order by name
         "#,
         clock_move,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| row.name).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// Of these processes, those that have neither followed nor left: they have fallen silent.
+pub async fn silent(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    clock_move: i64,
+) -> Result<Vec<String>, StoreError> {
+    let names = sqlx::query_scalar!(
+        "select name from processes where id = any ($1) and clock_move < $2 order by name",
+        ids,
+        clock_move,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(names)
 }
 
 /// The processes that follow this clock.

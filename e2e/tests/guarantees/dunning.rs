@@ -31,7 +31,9 @@ async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three
     let story = world.story(id).await;
     assert_eq!(story.status(), SubscriptionStatus::Suspended);
     assert_eq!(story.statuses(), ["completed", "failed", "failed", "failed"]);
-    assert_eq!(world.letters().pop().unwrap().subject, "집체크 구독 일시정지");
+    let suspension = world.letters().pop().unwrap();
+    assert_eq!(suspension.subject, "집체크 구독 일시정지");
+    assert!(suspension.text.contains("결제가 3회 실패하여"), "{}", suspension.text);
 
     world.live(40).await;
     let failures = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 실패").count();
@@ -63,6 +65,8 @@ async fn a_stopped_card_is_asked_once_and_suspended_on_the_third_date(pool: PgPo
     world.live(1).await;
     assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
     assert_eq!(world.charges_asked(id).await, 1);
+    let suspension = world.letters().pop().unwrap();
+    assert!(suspension.text.contains("등록된 카드로 결제할 수 없어"), "{}", suspension.text);
     assert_eq!(world.net(id).await, 9_900);
 }
 

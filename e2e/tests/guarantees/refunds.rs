@@ -47,7 +47,7 @@ async fn all_that_is_left_goes_back_and_the_customer_is_told(pool: PgPool) {
     assert_eq!(world.story(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
     let letter = world.letters().into_iter().find(|letter| letter.subject == "집체크 환불 완료").unwrap();
-    assert!(letter.text.contains("9,900원"), "{}", letter.text);
+    assert!(letter.text.contains("전액이") && letter.text.contains("9,900원"), "{}", letter.text);
     let actor: String =
         sqlx::query_scalar("select actor from subscription_events where what = 'payment.refunded'")
             .fetch_one(&world.pool)
@@ -69,7 +69,13 @@ async fn parts_go_back_until_nothing_is_left_and_never_more(pool: PgPool) {
     refund(&world, id, None, None).await.unwrap();
     world.run_due_jobs().await;
     assert_eq!(world.story(id).await.statuses(), ["refunded"]);
-    assert_eq!(refund_mails(&world), 2);
+    let letters: Vec<_> =
+        world.letters().into_iter().filter(|letter| letter.subject.contains("환불")).collect();
+    let said = |what: &str, amount: &str| {
+        letters.iter().filter(|letter| letter.text.contains(what) && letter.text.contains(amount)).count()
+    };
+    assert_eq!((letters.len(), said("일부가", "4,000원"), said("남은 금액이", "5,900원")), (2, 1, 1));
+    assert_eq!(said("전액", ""), 0);
     assert_eq!(world.net(id).await, 0);
 }
 

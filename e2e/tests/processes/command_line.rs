@@ -36,6 +36,20 @@ async fn without_variables_every_program_lists_all_that_it_needs_and_exits_2() {
     }
 }
 
+#[tokio::test]
+async fn a_database_of_another_kind_and_a_filter_of_no_logs_are_listed_by_every_program() {
+    for name in ["billing-api", "billing-worker"] {
+        let wrong = Program::named(name).var("DATABASE_URL", "mysql://x/y").var("RUST_LOG", "sqlx=shout");
+        let (code, text) = run(wrong).await;
+        assert_eq!(code, Some(2), "{text}");
+        for line in ["DATABASE_URL is wrong", "RUST_LOG is wrong"] {
+            assert!(text.contains(line), "{name}: {text}");
+        }
+    }
+    let (code, text) = run(Program::named("billing").arg("migrate").var("DATABASE_URL", "nonsense")).await;
+    assert!(code == Some(2) && text.contains("DATABASE_URL is wrong"), "{text}");
+}
+
 /// The sandbox needs no variable, so it is given wrong ones.
 #[tokio::test]
 async fn the_sandbox_lists_everything_that_is_wrong_and_exits_2() {

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod customer;
