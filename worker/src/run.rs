@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use anyhow::Context;
 use chrono::TimeDelta;
-use common::queue::Queue;
+use common::queue::{Queue, Stopped};
 use common::{
     clock::Clock,
     id::new_key,
@@ -64,14 +64,17 @@ pub async fn run(
     };
     let stopped = queue.run(wiring::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
     end(ticking, [looking, tokio::spawn(async move { drop(serving.await) })], (presence, following)).await;
-    let stopped = stopped?;
+    ended_well(&stopped?, wrong_clock.transpose()?)
+}
+
+fn ended_well(stopped: &Stopped, wrong_clock: Option<PresenceError>) -> anyhow::Result<()> {
     anyhow::ensure!(
         stopped.still_running.is_empty(),
         "jobs still running at the stop: {:?}",
         stopped.still_running
     );
     if let Some(reason) = wrong_clock {
-        return Err(reason?.into());
+        return Err(reason.into());
     }
     tracing::info!("stopped");
     Ok(())
