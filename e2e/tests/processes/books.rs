@@ -65,10 +65,11 @@ impl System {
     fn letters(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.mail_folder()).unwrap().map(|entry| entry.unwrap().path());
         let letters = files.filter(|path| path.extension().is_some_and(|it| it == "eml"));
+        // One that is just being written has not arrived.
         let mut subjects: Vec<String> = letters
-            .map(|path| {
+            .filter_map(|path| {
                 let bytes = std::fs::read(path).unwrap();
-                MessageParser::default().parse(&bytes).unwrap().subject().unwrap().to_owned()
+                Some(MessageParser::default().parse(&bytes)?.subject()?.to_owned())
             })
             .collect();
         subjects.sort();
