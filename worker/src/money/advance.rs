@@ -214,7 +214,8 @@ async fn void(
     Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }
 
-/// Nothing ran, or the gateway was away, for longer than the period: it waits for an operator, and the period of today is charged instead.
+/// Nothing ran, or the gateway was away, for longer than the period: it waits for an operator, and the period of today
+/// is charged instead.
 async fn hold(
     env: &Env,
     lease: &Lease,
