@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     life::{Broken, Life},
     money::{self, Line},
-    watch,
+    rash, watch,
 };
 
 /// Everything that does not hold.
@@ -33,6 +33,7 @@ pub(crate) async fn all(life: &Life<'_>) -> Vec<Broken> {
     broken.extend(erasure::all(life).await);
     broken.extend(letters::facts_have_theirs(life, &lines).await);
     broken.extend(letters::went_out_once(life).await);
+    broken.extend(rash::nothing_was_taken(life));
     broken
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Life<'a> {
     /// When rows of the job table were deleted last, until a sweep has come late enough to see it.
     pub(crate) lost_jobs_at: Option<DateTime<Utc>>,
     pub(crate) mail_deaths: usize,
+    /// What the schema should have refused.
+    pub(crate) taken: Vec<&'static str>,
     pub(crate) broken: Vec<Broken>,
 }
 
@@ -61,6 +63,7 @@ pub(crate) async fn live(bench: &mut Bench, seed: u64, story: &Story) -> Vec<Bro
         scheduled: None,
         lost_jobs_at: None,
         mail_deaths: 0,
+        taken: Vec::new(),
         broken: Vec::new(),
     };
     life.rough_years().await;

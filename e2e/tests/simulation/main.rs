@@ -46,6 +46,8 @@ mod post;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod rash;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod seeds;

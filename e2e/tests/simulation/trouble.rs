@@ -28,6 +28,7 @@ impl Life<'_> {
             50..95 => self.begin_a_wish().await,
             95..97 => self.a_refund_in_the_dashboard(),
             97..123 => self.land_what_is_adrift().await,
+            123..138 => self.somebody_is_rash().await,
             _ => {}
         }
     }
