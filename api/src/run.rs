@@ -6,7 +6,7 @@ use anyhow::Context;
 use common::{
     clock::Clock,
     id::new_key,
-    presence::{Presence, PresenceError, Seat},
+    presence::{Presence, PresenceError},
     store,
 };
 use tokio::{
@@ -25,12 +25,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let clock = Clock::of(config.base.clock);
     let presence = Presence::new(pool.clone(), clock.clone(), "billing-api", new_key());
-    let seat = enter(&presence).await?;
+    let has_entered = enter(&presence).await?;
     let app = App::new(pool, clock, config.settings).context("AUTH_JWKS_URL")?;
     let listener =
         TcpListener::bind(config.addr).await.with_context(|| format!("API_ADDR {}", config.addr))?;
     tracing::info!(address = %listener.local_addr()?, "billing-api serves");
-    let mut following = presence.clone().spawn(seat, || async {});
+    let mut following = presence.clone().spawn(has_entered, || async {});
     let (must_stop, stopping) = oneshot::channel();
     let serving = serve(app, listener, async move {
         tokio::select! {
@@ -59,13 +59,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// None while the database is away: it is entered as soon as it is back.
-async fn enter(presence: &Presence) -> Result<Option<Seat>, PresenceError> {
+/// False while the database is away: it is entered as soon as it is back.
+async fn enter(presence: &Presence) -> Result<bool, PresenceError> {
     match presence.enter().await {
-        Ok(seat) => Ok(Some(seat)),
+        Ok(()) => Ok(true),
         Err(PresenceError::Store(error)) => {
             tracing::debug!(%error, "the database is away");
-            Ok(None)
+            Ok(false)
         }
         Err(stop @ PresenceError::ClockHasMoved) => Err(stop),
     }

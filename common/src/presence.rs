@@ -31,9 +31,6 @@ pub struct Presence {
     name: &'static str,
 }
 
-/// Says that this process has entered.
-pub struct Seat(());
-
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
     #[error(transparent)]
@@ -57,7 +54,7 @@ impl Presence {
     }
 
     /// Takes part: from here on the clock moves only together with this process, or not at all.
-    pub async fn enter(&self) -> Result<Seat, PresenceError> {
+    pub async fn enter(&self) -> Result<(), PresenceError> {
         // Whoever moves the clock holds this lock, too, while looking for processes on the system's.
         let mut tx = self.pool.begin().await?;
         let stand = settings::lock_clock(&mut tx).await?;
@@ -65,12 +62,11 @@ impl Presence {
         self.follow(stand)?;
         // Reported as followed when everything in this process has.
         processes::report(&mut tx, self.id, self.name, self.kind(), so_far).await?;
-        tx.commit().await?;
-        Ok(Seat(()))
+        Ok(tx.commit().await?)
     }
 
     /// As [`Self::enter`], waiting for a database that is away.
-    pub async fn enter_when_possible(&self) -> Result<Seat, PresenceError> {
+    pub async fn enter_when_possible(&self) -> Result<(), PresenceError> {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         let mut has_been_told = false;
         loop {
@@ -93,9 +89,9 @@ impl Presence {
         processes::leave(&mut conn, self.id).await
     }
 
-    /// Follows for as long as the process lives; `moved` runs after each move, before it is reported. Ends only with
-    /// the reason why this process must not go on.
-    pub fn spawn<F, Fut>(self, mut seat: Option<Seat>, moved: F) -> JoinHandle<PresenceError>
+    /// Follows for as long as the process lives, and enters first where it has not; `moved` runs after each move, before
+    /// it is reported. Ends only with the reason why this process must not go on.
+    pub fn spawn<F, Fut>(self, mut has_entered: bool, moved: F) -> JoinHandle<PresenceError>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send,
@@ -108,9 +104,11 @@ impl Presence {
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tick.tick().await;
-                match self.look(seat.take(), &moved).await {
-                    Ok(kept) => seat = Some(kept),
+                match self.look(has_entered, &moved).await {
+                    Ok(()) => has_entered = true,
                     Err(PresenceError::Store(error)) => {
+                        // By now the others may have taken it for gone.
+                        has_entered = false;
                         tracing::debug!(%error, "the clock could not be read; tried again soon");
                     }
                     Err(stop @ PresenceError::ClockHasMoved) => return stop,
@@ -119,26 +117,22 @@ impl Presence {
         })
     }
 
-    async fn look<F, Fut>(&self, seat: Option<Seat>, moved: &F) -> Result<Seat, PresenceError>
+    async fn look<F, Fut>(&self, has_entered: bool, moved: &F) -> Result<(), PresenceError>
     where
         F: Fn() -> Fut,
         Fut: Future<Output = ()>,
     {
         let before = self.moves();
-        let Some(seat) = seat else {
-            let seat = self.enter().await?;
-            if self.moves() != before {
-                moved().await;
-            }
-            return Ok(seat);
-        };
+        if !has_entered {
+            self.enter().await?;
+        }
         let mut conn = self.pool.acquire().await?;
         let stand = settings::clock(&mut conn).await?;
-        if self.follow(stand)? {
+        self.follow(stand)?;
+        if self.moves() != before {
             self.stay_while(&mut conn, before, moved()).await;
         }
-        processes::report(&mut conn, self.id, self.name, self.kind(), stand.moves).await?;
-        Ok(seat)
+        Ok(processes::report(&mut conn, self.id, self.name, self.kind(), stand.moves).await?)
     }
 
     /// However long it takes to follow, this process is there meanwhile.

@@ -8,7 +8,7 @@ mod plans;
 mod subscription;
 
 use chrono::NaiveDate;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use common::{domain::money::Won, queue::JobState};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -84,20 +84,7 @@ pub(crate) enum Command {
   billing reconcile --date 2027-01-31 --json
   billing reconcile --open
   billing reconcile --accept 01a204b5-3c45-70da-b6fa-ed7e91d0009e --reason 'sold in the shop, not here'")]
-    Reconcile {
-        /// Civil date in Seoul; default: yesterday, and today as far as it has come
-        #[arg(long, value_name = "YYYY-MM-DD")]
-        date: Option<NaiveDate>,
-        /// Compare nothing: list the open breaks of all days
-        #[arg(long, conflicts_with = "date")]
-        open: bool,
-        /// Compare nothing: leave an open break as it is, without further alarms, unless its amounts change
-        #[arg(long, value_name = "BREAK", conflicts_with_all = ["date", "open"], requires = "reason")]
-        accept: Option<Uuid>,
-        /// Why it may stay
-        #[arg(long, requires = "accept")]
-        reason: Option<String>,
-    },
+    Reconcile(Reconcile),
     /// What the merchant's application is told, and has been told
     #[command(subcommand)]
     Events(Events),
@@ -217,6 +204,22 @@ fn won(text: &str) -> Result<Won, String> {
 fn job_state(text: &str) -> Result<JobState, String> {
     let states = "available, running, done, failed, discarded, parked";
     JobState::parse(text).ok_or_else(|| format!("one of {states}"))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// Civil date in Seoul; default: yesterday, and today as far as it has come
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<NaiveDate>,
+    /// Compare nothing: list the open breaks of all days
+    #[arg(long, conflicts_with = "date")]
+    pub(crate) open: bool,
+    /// Compare nothing: leave an open break as it is, without further alarms, unless its amounts change
+    #[arg(long, value_name = "BREAK", conflicts_with_all = ["date", "open"], requires = "reason")]
+    pub(crate) accept: Option<Uuid>,
+    /// Why it may stay
+    #[arg(long, requires = "accept")]
+    pub(crate) reason: Option<String>,
 }
 
 #[cfg(test)]

@@ -45,23 +45,15 @@ impl Session {
             cli::Command::Charging(command) => self.charging(conn, command).await,
             cli::Command::Instance(cli::Instance::Show) => self.text(&instance::show(conn).await?),
             cli::Command::Instance(cli::Instance::Release) => self.text(&instance::release(conn).await?),
-            cli::Command::Scan { date, dry_run } => {
+            cli::Command::Scan { date, dry_run: true } => {
                 let now = moment::now(conn).await?;
-                if dry_run {
-                    self.text(&scan::dry_run(conn, date, now).await?)
-                } else {
-                    self.text(&scan::run(conn, date, now).await?)
-                }
+                self.text(&scan::dry_run(conn, date, now).await?)
             }
-            cli::Command::Reconcile { accept: Some(id), reason, .. } => {
-                let (now, reason) = (moment::now(conn).await?, reason.unwrap_or_default());
-                self.text(&reconcile::accept(conn, id, &reason, &self.actor, now).await?)
-            }
-            cli::Command::Reconcile { open: true, .. } => self.text(&reconcile::open(conn).await?),
-            cli::Command::Reconcile { date, .. } => {
+            cli::Command::Scan { date, dry_run: false } => {
                 let now = moment::now(conn).await?;
-                self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
+                self.text(&scan::run(conn, date, now).await?)
             }
+            cli::Command::Reconcile(command) => self.reconcile(conn, command).await,
             cli::Command::Events(command) => self.events(conn, command).await,
             cli::Command::Invoices(command) => self.invoices(conn, command).await,
             cli::Command::Import(command) => self.import(conn, *command).await,
@@ -123,6 +115,20 @@ impl Session {
         };
         let now = moment::now(conn).await?;
         self.text(&charging::switch(conn, enabled, &reason, &self.actor, now).await?)
+    }
+
+    async fn reconcile(&self, conn: &mut PgConnection, command: cli::Reconcile) -> Result<String, OpsError> {
+        let now = moment::now(conn).await?;
+        match command {
+            cli::Reconcile { accept: Some(id), reason, .. } => {
+                let reason = reason.unwrap_or_default();
+                self.text(&reconcile::accept(conn, id, &reason, &self.actor, now).await?)
+            }
+            cli::Reconcile { open: true, .. } => self.text(&reconcile::open(conn).await?),
+            cli::Reconcile { date, .. } => {
+                self.text(&reconcile::run(conn, date, reconcile::PATIENCE, now).await?)
+            }
+        }
     }
 
     async fn invoices(&self, conn: &mut PgConnection, command: cli::Invoices) -> Result<String, OpsError> {

@@ -8,7 +8,7 @@ use common::queue::{Queue, Stopped};
 use common::{
     clock::Clock,
     id::new_key,
-    presence::{Presence, PresenceError, Seat},
+    presence::{Presence, PresenceError},
     store,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -44,14 +44,13 @@ pub async fn run(
     let mut signal = pin!(signal);
     let presence = Presence::new(env.pool.clone(), env.clock.clone(), "billing-worker", new_key());
     // No job is touched before it is certain that this process may.
-    let entered = tokio::select! {
-        seat = presence.enter_when_possible() => Some(seat?),
-        () = &mut signal => None,
-    };
-    let Some(seat) = entered else { return Ok(()) };
+    tokio::select! {
+        entered = presence.enter_when_possible() => entered?,
+        () = &mut signal => return Ok(()),
+    }
     let name = format!("worker-{}", new_key().simple());
     let queue = wiring::start(&env, name, poll_interval(&env.clock))?;
-    let mut following = follow_clock(&env, (presence.clone(), seat), &queue, &schedule).await;
+    let mut following = follow_clock(&env, presence.clone(), &queue, &schedule).await;
     let ticking = scheduler::start(&env, &schedule).await?;
     let looking = tokio::spawn(keep_looking(env.clone(), schedule));
     tracing::info!("ready");
@@ -108,7 +107,7 @@ fn poll_interval(clock: &Clock) -> Duration {
 /// Under a test clock: the sandbox moves with us, and what has become due starts at once.
 async fn follow_clock(
     env: &Env,
-    (presence, seat): (Presence, Seat),
+    presence: Presence,
     queue: &Queue,
     schedule: &Schedule,
 ) -> JoinHandle<PresenceError> {
@@ -116,7 +115,7 @@ async fn follow_clock(
         move_sandbox(env).await;
     }
     let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
-    presence.spawn(Some(seat), move || {
+    presence.spawn(true, move || {
         let (env, queue, schedule) = (env.clone(), queue.clone(), schedule.clone());
         async move {
             move_sandbox(&env).await;

@@ -27,46 +27,10 @@ const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 /// Looks once. Answers how many jobs it made.
 pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     let now = env.clock.now();
-    let before = now - STRANDED_AFTER;
     let mut tx = env.pool.begin().await?;
-    let mut made = 0_usize;
-    for lost in sweep::stranded_invoices(&mut tx, before, BATCH).await? {
-        let sweep::StrandedInvoice { invoice_id, subscription_id, first_payment_id, first_order_id } = lost;
-        if let Some((payment_id, order_id)) = first_payment_id.zip(first_order_id) {
-            let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
-            jobs::enqueue(&mut tx, &job, now, now).await?;
-        } else {
-            let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
-            jobs::enqueue(&mut tx, &job, now, now).await?;
-        }
-        made = made.saturating_add(1);
-    }
-    for (email_id, subscription_id) in sweep::stranded_emails(&mut tx, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &SendEmail { email_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for (refund_id, subscription_id) in sweep::stranded_refunds(&mut tx, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &RefundPayment { refund_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for (registration_id, subscription_id) in registrations::stranded(&mut tx, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &IssueBillingKey { registration_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for (retired_key_id, subscription_id) in retired_keys::stranded(&mut tx, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for subscription_id in sweep::stranded_incomplete(&mut tx, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &EndIncompleteSubscription { subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for webhook_id in webhooks::stranded(&mut tx, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {
-        jobs::enqueue(&mut tx, &HandleWebhook { webhook_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
+    let mut made = money_jobs(&mut tx, now).await?;
+    made = made.saturating_add(other_jobs(&mut tx, now).await?);
     give_up_webhooks(&mut tx, now).await?;
-    made = made.saturating_add(enqueue_next(&mut tx, None, Some(before), now).await?);
     tx.commit().await?;
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
@@ -74,6 +38,52 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     }
     spread_prices(env, true).await?;
     Ok(made)
+}
+
+async fn money_jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, JobError> {
+    let (mut made, before) = (0_usize, now - STRANDED_AFTER);
+    for lost in sweep::stranded_invoices(conn, before, BATCH).await? {
+        let sweep::StrandedInvoice { invoice_id, subscription_id, first_payment_id, first_order_id } = lost;
+        if let Some((payment_id, order_id)) = first_payment_id.zip(first_order_id) {
+            let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
+            jobs::enqueue(conn, &job, now, now).await?;
+        } else {
+            let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
+            jobs::enqueue(conn, &job, now, now).await?;
+        }
+        made = made.saturating_add(1);
+    }
+    for (refund_id, subscription_id) in sweep::stranded_refunds(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for subscription_id in sweep::stranded_incomplete(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &EndIncompleteSubscription { subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    Ok(made)
+}
+
+/// Cards, letters, and what is told from one side to the other.
+async fn other_jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, JobError> {
+    let (mut made, before) = (0_usize, now - STRANDED_AFTER);
+    for (registration_id, subscription_id) in registrations::stranded(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &IssueBillingKey { registration_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for (retired_key_id, subscription_id) in retired_keys::stranded(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for (email_id, subscription_id) in sweep::stranded_emails(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &SendEmail { email_id, subscription_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    for webhook_id in webhooks::stranded(conn, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {
+        jobs::enqueue(conn, &HandleWebhook { webhook_id }, now, now).await?;
+        made = made.saturating_add(1);
+    }
+    Ok(made.saturating_add(enqueue_next(conn, None, Some(before), now).await?))
 }
 
 /// They are hints: the daily comparison of the books still finds what they hinted at.

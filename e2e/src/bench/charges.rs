@@ -99,7 +99,7 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
 pub(super) struct Charged {
     pub(super) rate: Figure,
     /// What one renewal leaves in the tables and their indexes.
-    pub(super) stored: Figure,
+    pub(super) stored: [Figure; 2],
 }
 
 /// 1,000 due subscriptions, one worker process with so many charges at once, a bank that answers at once: from the
@@ -142,21 +142,37 @@ pub(super) async fn end_to_end(
     let took = charge_all(&database.pool).await?;
     wait_for_letters(&database.pool).await?;
     drop(worker);
-    let grown = i32::try_from(stored(&database.pool).await? - before)?;
+    let after = stored(&database.pool).await?;
     database.remove(server).await?;
     let what = format!("charges end to end with e-mail, {at_once} at once");
-    let per_renewal = f64::from(grown) / 1_024.0 / f64::from(CHARGED);
+    let per_renewal = |before: i64, after: i64| -> anyhow::Result<f64> {
+        Ok(f64::from(i32::try_from(after - before)?) / 1_024.0 / f64::from(CHARGED))
+    };
+    let kept = per_renewal(before.kept, after.kept)?;
+    let pruned = per_renewal(before.pruned, after.pruned)?;
     Ok(Charged {
         rate: Figure::rate(&what, CHARGED, took).against(&limits.one_by_one),
-        stored: Figure::of("tables and indexes per renewal with its e-mail", Unit::Kilobytes, per_renewal),
+        stored: [
+            Figure::of("stored for good per renewal with its e-mail", Unit::Kilobytes, kept),
+            Figure::of("its job rows, pruned after 90 days", Unit::Kilobytes, pruned),
+        ],
     })
 }
 
-/// Bytes of all tables with their indexes.
-async fn stored(pool: &PgPool) -> anyhow::Result<i64> {
-    let sum = "select sum(pg_total_relation_size(oid))::bigint from pg_class
-                where relkind = 'r' and relnamespace = 'public'::regnamespace";
-    Ok(sqlx::query_scalar(sum).fetch_one(pool).await?)
+/// Bytes of tables with their indexes.
+#[derive(sqlx::FromRow)]
+struct Stored {
+    kept: i64,
+    /// Job rows.
+    pruned: i64,
+}
+
+async fn stored(pool: &PgPool) -> anyhow::Result<Stored> {
+    let sums = "select sum(size) filter (where relname <> 'jobs')::bigint as kept,
+                       sum(size) filter (where relname = 'jobs')::bigint as pruned
+                  from pg_class cross join lateral pg_total_relation_size(oid) as size
+                 where relkind = 'r' and relnamespace = 'public'::regnamespace";
+    Ok(sqlx::query_as(sums).fetch_one(pool).await?)
 }
 
 async fn wait_for_letters(pool: &PgPool) -> anyhow::Result<()> {

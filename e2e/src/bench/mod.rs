@@ -47,6 +47,7 @@ pub async fn run(options: &Options, server: &Url) -> anyhow::Result<Vec<Figure>>
     eprintln!("Measuring charges");
     figures.push(charges::end_to_end(server, &options.folder, 8, &limits).await?.rate);
     let Charged { rate, stored } = charges::end_to_end(server, &options.folder, 32, &limits).await?;
-    figures.extend([rate, stored]);
+    figures.push(rate);
+    figures.extend(stored);
     Ok(figures)
 }

@@ -72,8 +72,8 @@ impl Life<'_> {
 }
 
 fn refusal(error: &sqlx::Error) -> String {
-    let refused = error.as_database_error();
-    match (refused.and_then(|it| it.constraint()), refused.and_then(|it| it.code()).as_deref()) {
+    let refused = error.as_database_error().expect("the database refuses it");
+    match (refused.constraint(), refused.code().as_deref()) {
         (Some(fence), _) => format!("{fence} refuses"),
         (None, Some(LOCK_NOT_AVAILABLE)) => "it is locked".to_owned(),
         (None, _) => panic!("{error}"),

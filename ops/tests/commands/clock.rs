@@ -54,8 +54,8 @@ async fn it_is_set_to_an_instant_to_come_and_never_to_one_that_has_passed(pool: 
 async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
     let follower = TestClock::default();
     let presence = Presence::new(pool.clone(), Clock::Test(follower.clone()), "api", new_key());
-    let seat = presence.enter().await.unwrap();
-    let running = presence.spawn(Some(seat), || async {});
+    presence.enter().await.unwrap();
+    let running = presence.spawn(true, || async {});
     let mut conn = pool.acquire().await.unwrap();
     let stand = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
     assert!((Clock::Test(follower).now() - stand.now).abs() < TimeDelta::minutes(1));
@@ -67,9 +67,9 @@ async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
 async fn a_process_that_is_slow_to_follow_is_waited_for(pool: PgPool) {
     let followed = Arc::new(AtomicBool::new(false));
     let presence = Presence::new(pool.clone(), Clock::of(ClockKind::Test), "worker", new_key());
-    let seat = presence.enter().await.unwrap();
+    presence.enter().await.unwrap();
     let done = Arc::clone(&followed);
-    let running = presence.spawn(Some(seat), move || {
+    let running = presence.spawn(true, move || {
         let done = Arc::clone(&done);
         async move {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -88,8 +88,8 @@ async fn a_process_that_does_not_follow_is_named_and_a_dead_one_is_not(pool: PgP
     let present = |name| Presence::new(pool.clone(), Clock::of(ClockKind::Test), name, new_key());
     // Alive, but it never comes to an end with following; the other one is gone without a word.
     let worker = present("worker");
-    let seat = worker.enter().await.unwrap();
-    let running = worker.spawn(Some(seat), std::future::pending);
+    worker.enter().await.unwrap();
+    let running = worker.spawn(true, std::future::pending);
     present("api").enter().await.unwrap();
     let dead = "update processes set seen_at = seen_at - interval '1 hour' where name = 'api'";
     sqlx::query(dead).execute(&pool).await.unwrap();
@@ -126,7 +126,7 @@ async fn on_a_moved_clock_no_process_runs_on_the_systems(pool: PgPool) {
     // It was cut off when the clock moved, and comes back.
     clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
     assert!(matches!(system.enter().await, Err(PresenceError::ClockHasMoved)));
-    let ended = system.spawn(None, || async {}).await.unwrap();
+    let ended = system.spawn(false, || async {}).await.unwrap();
     assert!(ended.to_string().contains("CLOCK"), "{ended}");
     assert!(test.enter().await.is_ok());
 }

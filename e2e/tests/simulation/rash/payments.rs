@@ -27,17 +27,15 @@ pub(super) const DEEDS: [Deed; 11] = [
     },
     Deed {
         what: "an attempt under an order id that was used",
-        victims: "select invoice.id, subscription_id, period_no from invoices invoice
-                   where status = 'open' and exists (
-                        select from payments where subscription_id = invoice.subscription_id
-                           and invoice_id <> invoice.id and status = 'completed' and kind = 'renewal')",
+        victims: "select id, subscription_id, period_no from invoices one
+                   where status = 'open' and not exists (
+                        select from payments where invoice_id = one.id and status in ('pending', 'unknown'))",
         wrong: "insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id,
                                       idempotency_key, amount, created_at)
                 select gen_random_uuid(), user_id, subscription_id, victim, 'renewal', number, order_id,
                        gen_random_uuid(), invoice.amount, now
                   from invoices invoice join given on victim = invoice.id join payments used using (subscription_id)
-                 where invoice_id <> victim and used.status = 'completed' and kind = 'renewal'
-                 order by used.created_at limit 1",
+                 order by used.created_at desc limit 1",
     },
     Deed {
         what: "an attempt under a key that was used",
