@@ -30,7 +30,8 @@ pub async fn claim(
 }
 
 /// Renews all these leases (id, token) in one statement, to `lease` from now by the database's clock; returns
-/// the ids that are still ours.
+/// the ids that are still ours. One whose row is locked is left out: it would hold up all others, and [`crate::rescue`]
+/// leaves it alone, too.
 pub async fn heartbeat(
     db: impl PgExecutor<'_>,
     leases: &[(i64, Uuid)],
@@ -39,8 +40,9 @@ pub async fn heartbeat(
     let (ids, tokens): (Vec<i64>, Vec<Uuid>) = leases.iter().copied().unzip();
     let ours = sqlx::query_scalar!(
         "update jobs set lease_until = clock_timestamp() + make_interval(secs => $3)
-         from unnest($1::bigint[], $2::uuid[]) as held (id, token)
-         where jobs.id = held.id and jobs.lease_token = held.token
+         from (select id from jobs join unnest($1::bigint[], $2::uuid[]) as held (id, token) using (id)
+                where lease_token = token order by id for no key update of jobs skip locked) as free
+         where jobs.id = free.id
          returning jobs.id",
         &ids,
         &tokens,

@@ -9,6 +9,9 @@ pub enum QueueError {
     /// PostgreSQL could not be reached or refused the statement.
     #[error("the job table could not be read or written: {0}")]
     Database(#[from] sqlx::Error),
+    /// The server has not answered: it may be gone without a word, and the statement may have been carried out.
+    #[error("the database gave no answer within {} s", .0.as_secs_f64())]
+    NoAnswer(std::time::Duration),
     /// The lease ran out or was given back, and somebody else may own the job: nothing was written.
     #[error("the lease on job {0} is lost: nothing was written")]
     LeaseLost(i64),
@@ -45,7 +48,7 @@ impl QueueError {
             Self::Database(sqlx::Error::Database(error)) => error
                 .code()
                 .is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class))),
-            Self::Database(_) => false,
+            Self::Database(_) | Self::NoAnswer(_) => false,
             Self::LeaseLost(_)
             | Self::NotFound(_)
             | Self::WrongState { .. }

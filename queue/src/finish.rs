@@ -173,7 +173,7 @@ impl Lease {
         let row = sqlx::query!(
             "with back as (
                  update jobs
-                 set state = 'available', run_at = $4, note = $3, snoozes = snoozes + 1,
+                 set state = 'available', run_at = $4, note = $3, snoozes = snoozes + 1, crashes = 0,
                      lease_token = null, lease_until = null
                  where id = $1 and lease_token = $2
                  returning kind

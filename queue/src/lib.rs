@@ -53,7 +53,7 @@ mod prune;
 mod rescue;
 mod settle;
 
-pub use backend::{Jitter, JobLayer, JobService, Now, PgBackend, Queue, QueueConfig, Stopped};
+pub use backend::{Jitter, JobLayer, JobService, Now, OnRescue, PgBackend, Queue, QueueConfig, Stopped};
 pub use cause::caused_by;
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};

@@ -50,7 +50,8 @@ pub struct KindConfig {
     pub kind: &'static str,
     /// How many at once in this process, at least 1.
     pub concurrency: usize,
-    /// After how long a handler is dropped and its try settled as broken. Never for kinds that move money.
+    /// After how long a handler is dropped and its try settled as broken. For kinds that move money far longer than
+    /// any call: it is what the death of the process would be.
     pub timeout: Option<Duration>,
     /// When to try again after our own machinery broke.
     pub backoff: Backoff,

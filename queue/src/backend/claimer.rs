@@ -29,7 +29,8 @@ pub(crate) struct Claimer {
 }
 
 impl Claimer {
-    /// Never dropped in the middle of a claim: jobs whose claim was not heard of would be stuck for a lease.
+    /// Not dropped in the middle of a claim while the database answers: jobs whose claim was not heard of are stuck for
+    /// a lease.
     pub(crate) async fn keep_claiming(mut self) {
         let mut waits = patience::waits();
         // apalis signals neither stop nor pause: both are looked at before each claim.
@@ -72,7 +73,9 @@ impl Claimer {
     async fn claim(&self, free: usize) -> Result<Vec<Claimed>, QueueError> {
         let config = &self.shared.config;
         let limit = i64::try_from(free).unwrap_or(1);
-        claim(&self.shared.pool, &[self.kind], limit, config.lease, &config.worker, self.shared.now()).await
+        let kind = [self.kind];
+        let claim = claim(&self.shared.pool, &kind, limit, config.lease, &config.worker, self.shared.now());
+        patience::answered(config.answer_within, claim).await
     }
 
     fn deliver(&self, jobs: Vec<Claimed>, mut slots: OwnedSemaphorePermit) {

@@ -1,5 +1,7 @@
 //! Writes "done" outcomes and gives jobs back in batches: at once when idle, and whatever came meanwhile together.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -22,7 +24,7 @@ pub(crate) enum Outcome {
 const BATCH: usize = 500;
 
 /// Ends when the last sender is gone.
-pub(crate) async fn flush(pool: PgPool, mut outcomes: mpsc::UnboundedReceiver<Outcome>) {
+pub(crate) async fn flush(pool: PgPool, limit: Duration, mut outcomes: mpsc::UnboundedReceiver<Outcome>) {
     let mut gathered = Vec::with_capacity(BATCH);
     while outcomes.recv_many(&mut gathered, BATCH).await > 0 {
         let (mut done, mut answers, mut back, mut barriers) = (vec![], vec![], vec![], vec![]);
@@ -36,19 +38,24 @@ pub(crate) async fn flush(pool: PgPool, mut outcomes: mpsc::UnboundedReceiver<Ou
                 Outcome::Barrier(answer) => barriers.push(answer),
             }
         }
-        write_done(&pool, &done, answers).await;
-        give_back(&pool, &back).await;
+        write_done(&pool, limit, &done, answers).await;
+        give_back(&pool, limit, &back).await;
         for answer in barriers {
             let _ = answer.send(());
         }
     }
 }
 
-async fn write_done(pool: &PgPool, done: &[Completion], answers: Vec<oneshot::Sender<bool>>) {
+async fn write_done(
+    pool: &PgPool,
+    limit: Duration,
+    done: &[Completion],
+    answers: Vec<oneshot::Sender<bool>>,
+) {
     if done.is_empty() {
         return;
     }
-    let written = until_written("completing jobs", || complete_many(pool, done)).await;
+    let written = until_written("completing jobs", limit, || complete_many(pool, done)).await;
     let ours = written.unwrap_or_else(|error| {
         // The jobs run again when their leases run out; saying so is all that is left.
         tracing::error!(error = %error, jobs = done.len(), "done jobs could not be recorded");
@@ -60,11 +67,11 @@ async fn write_done(pool: &PgPool, done: &[Completion], answers: Vec<oneshot::Se
     }
 }
 
-async fn give_back(pool: &PgPool, back: &[(i64, Uuid)]) {
+async fn give_back(pool: &PgPool, limit: Duration, back: &[(i64, Uuid)]) {
     if back.is_empty() {
         return;
     }
-    match until_written("giving jobs back", || release(pool, back)).await {
+    match until_written("giving jobs back", limit, || release(pool, back)).await {
         Ok(released) => tracing::info!(jobs = released, "gave back jobs that did not run"),
         Err(error) => tracing::error!(error = %error, jobs = back.len(), "jobs could not be given back"),
     }

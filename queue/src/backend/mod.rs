@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::policy::KindConfig;
+use crate::rescue::Rescued;
 use flusher::Outcome;
 use in_hand::Held;
 use inbox::Inbox;
@@ -38,6 +39,9 @@ pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 /// Random numbers in `[0, 1)`, for backoff.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
+/// What is to be done about a job that lost its worker; parked ones only a person moves on.
+pub type OnRescue = Arc<dyn Fn(&Rescued) + Send + Sync>;
+
 /// How one process takes part in the queue.
 #[derive(Clone)]
 pub struct QueueConfig {
@@ -51,8 +55,12 @@ pub struct QueueConfig {
     pub lease: Duration,
     /// How late a job that became due without a NOTIFY may start: scheduled jobs, a clock that was moved.
     pub poll_interval: Duration,
+    /// How long a statement of the queue's own may go unanswered before it is given up and tried again.
+    pub answer_within: Duration,
     /// The crash that parks a job.
     pub max_crashes: i32,
+    /// Told of each job that was taken back from a worker that stopped answering.
+    pub on_rescue: OnRescue,
     /// All kinds that any worker runs. Jobs of other kinds fail after `unknown_grace`; empty means never.
     pub known_kinds: Vec<&'static str>,
     /// How long a job of an unknown kind may wait, due, for a worker that knows it.
@@ -68,7 +76,9 @@ impl QueueConfig {
             jitter,
             lease: Duration::from_mins(1),
             poll_interval: Duration::from_secs(1),
+            answer_within: Duration::from_secs(30),
             max_crashes: 3,
+            on_rescue: Arc::new(|_| {}),
             known_kinds: Vec::new(),
             unknown_grace: Duration::from_hours(1),
         }
@@ -124,7 +134,7 @@ impl Queue {
             config,
         });
         heartbeat::start(&shared)?;
-        tokio::spawn(flusher::flush(shared.pool.clone(), arriving));
+        tokio::spawn(flusher::flush(shared.pool.clone(), shared.config.answer_within, arriving));
         tokio::spawn(rescuer::keep_rescuing(
             shared.pool.clone(),
             shared.config.clone(),

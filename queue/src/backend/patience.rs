@@ -16,13 +16,26 @@ pub(crate) fn waits() -> ExponentialBackoff {
         .build()
 }
 
-/// Writes until it is written, or would never be.
-pub(crate) async fn until_written<T, F, Fut>(what: &'static str, write: F) -> Result<T, QueueError>
+/// A server that vanished without closing the connection would be waited for without end. Its connection goes back to
+/// the pool, where TCP gives it up when the next byte is not confirmed.
+pub(crate) async fn answered<T>(
+    limit: Duration,
+    statement: impl Future<Output = Result<T, QueueError>>,
+) -> Result<T, QueueError> {
+    tokio::time::timeout(limit, statement).await.unwrap_or(Err(QueueError::NoAnswer(limit)))
+}
+
+/// Writes until it is written, or would never be. Written twice, the second is fenced out.
+pub(crate) async fn until_written<T, F, Fut>(
+    what: &'static str,
+    limit: Duration,
+    mut write: F,
+) -> Result<T, QueueError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, QueueError>>,
 {
-    write
+    (|| answered(limit, write()))
         .retry(waits())
         .when(|error: &QueueError| !error.is_permanent())
         .notify(|error: &QueueError, wait: Duration| {

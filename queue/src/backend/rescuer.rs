@@ -32,6 +32,7 @@ async fn round(
 ) -> Result<(), QueueError> {
     for job in rescue(pool, config.lease, config.max_crashes).await? {
         metrics::counter!("queue_crashes_total", "kind" => job.kind.clone()).increment(1);
+        (config.on_rescue)(&job);
         if job.parked {
             tracing::error!(
                 job.id = job.id,

@@ -122,7 +122,7 @@ async fn record(in_hand: InHand, config: &KindConfig, answer: Result<Ran, JobErr
         Verdict::Written(finished) => Ok(finished),
         Verdict::Write(Finish::Done(note)) => complete(&in_hand, note).await,
         Verdict::Write(finish) => {
-            until_written("recording an outcome", || async {
+            until_written("recording an outcome", shared.config.answer_within, || async {
                 let mut conn = shared.pool.acquire().await?;
                 in_hand.lease.finish_in(&mut conn, finish.clone(), now).await
             })

@@ -110,3 +110,14 @@ async fn a_released_try_is_as_if_never_claimed(pool: PgPool) {
     let late = claimed.lease().finish_in(&mut conn, queue::Finish::Done(None), t0()).await;
     assert!(matches!(late, Err(QueueError::LeaseLost(lost)) if lost == id));
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_row_that_somebody_has_locked_holds_up_no_other_lease(pool: PgPool) {
+    let locked = put(&pool, &job(&Work::Nothing)).await;
+    let free = put(&pool, &job(&Work::Nothing)).await;
+    let claimed = claim(&pool, &[WORK], 2, MINUTE, "w", t0()).await.unwrap();
+    let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.token)).collect();
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::query("select from jobs where id = $1 for update").bind(locked).execute(&mut *tx).await.unwrap();
+    assert_eq!(at_once(heartbeat(&pool, &leases, MINUTE)).await.unwrap(), [free]);
+}

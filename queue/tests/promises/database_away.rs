@@ -1,8 +1,15 @@
 //! The database away: what is in hand is kept, and the worker goes on by itself.
 
-use sqlx::{Connection, PgConnection, PgPool};
+use std::time::Duration;
 
-use crate::support::{Env, Process, Work, eventually, job, put, state, tries};
+use queue::{KindConfig, QueueConfig};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::support::{Env, Process, WORK, Work, config, eventually, job, put, state, tries};
 
 /// Ends every connection to this test's database but the one that does it: pool, listener, heartbeat.
 async fn cut_all_connections(pool: &PgPool) {
@@ -53,5 +60,55 @@ async fn an_outcome_waits_for_a_database_that_refuses_it(pool: PgPool) {
     cut_all_connections(&pool).await;
     drop(lock);
     eventually("it is written at last", async || state(&pool, in_hand).await == "done").await;
+    process.stop().await;
+}
+
+/// The same database over a line whose connections fall silent, both ends open, when told to; later ones work.
+async fn over_a_line_that_falls_silent(pool: &PgPool) -> (PgPool, watch::Sender<bool>) {
+    let options = pool.connect_options();
+    let server = (options.get_host().to_owned(), options.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (silence, silent) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut upstream = TcpStream::connect(server.clone()).await.unwrap();
+            let mut silent = silent.clone();
+            silent.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut upstream) => {}
+                    Ok(()) = silent.changed() => std::future::pending::<()>().await,
+                }
+            });
+        }
+    });
+    let options = options.as_ref().clone().host("127.0.0.1").port(port);
+    let pool = PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_millis(500));
+    (pool.connect_lazy_with(options), silence)
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_server_that_is_gone_without_a_word_is_not_waited_for(pool: PgPool) {
+    let (over_the_line, silence) = over_a_line_that_falls_silent(&pool).await;
+    let env = Env::new(&over_the_line);
+    let config = QueueConfig { answer_within: Duration::from_millis(500), ..config("worker") };
+    let process = Process::start(&env, config, KindConfig::new(WORK));
+    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    env.has_started(1).await;
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query("lock table jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+                 and datname = current_database() and query like '%skip locked%'";
+    eventually("a claim stands in line", async || {
+        sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() > 0
+    })
+    .await;
+    silence.send_replace(true);
+    drop(lock);
+    let next = put(&pool, &job(&Work::Nothing)).await;
+    eventually("new work is done", async || state(&pool, next).await == "done").await;
+    env.gate.add_permits(1);
+    eventually("what was in hand is done", async || state(&pool, in_hand).await == "done").await;
     process.stop().await;
 }

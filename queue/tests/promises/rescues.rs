@@ -42,6 +42,21 @@ async fn a_job_that_keeps_crashing_its_worker_is_parked_for_an_operator(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn crashes_before_a_run_that_came_to_an_end_do_not_count(pool: PgPool) {
+    let id = put(&pool, &job(&Work::Nothing)).await;
+    for _ in 0..3 {
+        for _ in 0..2 {
+            claim_one(&pool, RAN_OUT, t0()).await;
+            rescue(&pool, MINUTE, 3).await.unwrap();
+        }
+        let lease = claim_one(&pool, MINUTE, t0()).await.lease();
+        let later = Finish::Snooze { reason: "the bank is closed".to_owned(), run_at: t0() };
+        lease.finish_in(&mut pool.acquire().await.unwrap(), later, t0()).await.unwrap();
+    }
+    assert_eq!(state(&pool, id).await, "available");
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn nothing_is_rescued_in_the_first_lease_after_the_database_started(pool: PgPool) {
     put(&pool, &job(&Work::Nothing)).await;
     claim_one(&pool, RAN_OUT, t0()).await;
