@@ -1,9 +1,6 @@
 //! The login service's published keys: fetched when first needed, kept, and fetched again for a key not seen before.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 use anyhow::{Context, bail};
 use axum::{
@@ -17,7 +14,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use jsonwebtoken::{DecodingKey, jwk::JwkSet};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, RwLock},
+    time::Instant,
+};
 use url::Url;
 
 use super::token::Refused;
@@ -33,7 +33,9 @@ const MOST_BYTES: usize = 256 * 1024;
 pub(super) struct Jwks {
     url: String,
     client: Client<HttpsConnector<HttpConnector>, Body>,
-    kept: Mutex<Kept>,
+    kept: RwLock<Kept>,
+    /// Whose turn it is to ask.
+    asking: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -48,33 +50,39 @@ impl Jwks {
     pub(super) fn new(url: &Url) -> io::Result<Self> {
         let https = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(https);
-        Ok(Self { url: url.to_string(), client, kept: Mutex::default() })
+        Ok(Self { url: url.to_string(), client, kept: RwLock::default(), asking: Mutex::default() })
     }
 
-    /// The key of this name. Held while it is fetched, so that a crowd asks once.
+    /// The key of this name. A crowd asks for an unknown one once, and waits; who brings a known one waits for nobody,
+    /// but for the one request that refreshes what is old.
     pub(super) async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
-        let mut kept = self.kept.lock().await;
-        let now = Instant::now();
-        if kept.wants(kid, now) {
-            match self.fetch().await {
-                Ok(keys) => {
-                    let ask_from = Some(now + ASK_AT_MOST_EVERY);
-                    *kept = Kept { keys: Some(keys), fetched_at: Some(now), ask_from };
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "the login service's keys could not be fetched"
-                    );
-                    kept.ask_from = Some(now + ASK_AGAIN_AFTER_FAILURE);
-                }
-            }
+        let is_known = self.kept.read().await.knows(kid);
+        let turn = if is_known { self.asking.try_lock().ok() } else { Some(self.asking.lock().await) };
+        if turn.is_some() && self.kept.read().await.wants(kid, Instant::now()) {
+            self.refresh().await;
         }
+        drop(turn);
+        let kept = self.kept.read().await;
         let Some(keys) = &kept.keys else {
             return Err(Refused::KeysAway(anyhow::anyhow!("no keys of the login service yet")));
         };
         let jwk = keys.find(kid).ok_or_else(|| Refused::Token("its key is not published".to_owned()))?;
         DecodingKey::from_jwk(jwk).map_err(|error| Refused::Token(error.to_string()))
+    }
+
+    async fn refresh(&self) {
+        let fetched = self.fetch().await;
+        let (now, mut kept) = (Instant::now(), self.kept.write().await);
+        match fetched {
+            Ok(keys) => {
+                let ask_from = Some(now + ASK_AT_MOST_EVERY);
+                *kept = Kept { keys: Some(keys), fetched_at: Some(now), ask_from };
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the login service's keys could not be fetched");
+                kept.ask_from = Some(now + ASK_AGAIN_AFTER_FAILURE);
+            }
+        }
     }
 
     async fn fetch(&self) -> anyhow::Result<JwkSet> {
@@ -94,17 +102,58 @@ impl Jwks {
 }
 
 impl Kept {
+    fn knows(&self, kid: &str) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.find(kid).is_some())
+    }
+
     /// Whether to ask now: for a key not seen yet, or because what is kept is old; never too often.
     fn wants(&self, kid: &str, now: Instant) -> bool {
-        let is_known = self.keys.as_ref().is_some_and(|keys| keys.find(kid).is_some());
         let is_old = self.fetched_at.is_none_or(|at| now.saturating_duration_since(at) >= KEEP_FOR);
-        (is_old || !is_known) && self.ask_from.is_none_or(|from| now >= from)
+        (is_old || !self.knows(kid)) && self.ask_from.is_none_or(|from| now >= from)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    const KEY: &str = r#"{ "keys": [{ "kty": "oct", "kid": "k1", "alg": "HS256", "k": "c2VjcmV0" }] }"#;
+
+    /// Of a login service that takes connections and answers none, with keys from longer ago than they are kept.
+    async fn hanging() -> (Arc<Jwks>, TcpListener) {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", silent.local_addr().unwrap());
+        let jwks = Jwks::new(&url.parse().unwrap()).unwrap();
+        let keys = Some(serde_json::from_str(KEY).unwrap());
+        *jwks.kept.write().await = Kept { keys, fetched_at: None, ask_from: None };
+        (Arc::new(jwks), silent)
+    }
+
+    #[tokio::test]
+    async fn whoever_brings_a_known_key_does_not_wait_for_a_login_service_that_hangs() {
+        let (jwks, silent) = hanging().await;
+        let first = tokio::spawn({
+            let jwks = Arc::clone(&jwks);
+            async move { jwks.key("k1").await.is_ok() }
+        });
+        let _asked = silent.accept().await.unwrap();
+        assert!(jwks.key("k1").await.is_ok());
+        assert!(!first.is_finished(), "the first one asks");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_nobody_asks_again_at_once_however_long_it_took() {
+        let (jwks, _silent) = hanging().await;
+        let before = Instant::now();
+        jwks.refresh().await;
+        let kept = jwks.kept.read().await;
+        assert!(kept.ask_from.unwrap() >= before + ANSWERS_WITHIN);
+        assert!(!kept.wants("k1", Instant::now()));
+    }
 
     #[test]
     fn an_unknown_key_is_asked_for_at_most_once_a_minute() {
