@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ids;
+use crate::keys::KeyKind;
 use crate::refusal::Refusal;
 
 /// From opening the window to the buyer's authentication.
@@ -85,6 +86,8 @@ pub(crate) struct Payment {
     pub(crate) card_number: Option<String>,
     pub(crate) approve_no: String,
     pub(crate) secret: String,
+    /// Whose secret confirmed it, where that is not told by its origin.
+    pub(crate) confirmed_with: Option<KeyKind>,
     /// The key made by a confirm, where the switch says so; shown as `card.billingKey`.
     pub(crate) shown_billing_key: Option<String>,
     pub(crate) last_transaction_key: Option<String>,
@@ -106,10 +109,20 @@ impl Payment {
             card_number: None,
             approve_no: ids::approve_no(),
             secret: ids::payment_secret(),
+            confirmed_with: None,
             shown_billing_key: None,
             last_transaction_key: None,
             cancels: Vec::new(),
             failure: None,
+        }
+    }
+
+    /// The one pair of keys that this payment belongs to, as far as that is known yet.
+    pub(crate) fn owner(&self) -> Option<KeyKind> {
+        match self.opening.origin {
+            Origin::Widget => Some(KeyKind::Widget),
+            Origin::ApiWindow | Origin::BillingKey => Some(KeyKind::Api),
+            Origin::Script => self.confirmed_with,
         }
     }
 

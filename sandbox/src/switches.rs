@@ -31,7 +31,8 @@ pub struct Switches {
     pub hold_webhooks: bool,
     /// 100 requests a minute per secret and operation, then 429.
     pub rate_limit: bool,
-    /// A widget's payment is confirmed with the widget secret only, the API window's with the API secret only.
+    /// A widget's payment is confirmed with the widget secret only, the API window's with the API secret only; and each
+    /// is read and cancelled with a secret of its own pair only.
     pub strict_key_pairs: bool,
     /// The code for an auth key that is unknown or used up.
     pub auth_key_refusal: String,

@@ -81,6 +81,7 @@ impl World {
     /// As [`World::on`], with events going to this endpoint.
     pub(crate) async fn telling(pool: PgPool, date: &str, endpoint: Option<Endpoint>) -> Self {
         let sandbox = Sandbox::start("127.0.0.1:0").await.unwrap();
+        sandbox.set_switches(|switches| switches.strict_key_pairs = true);
         let clock = StandingClock::default();
         let mails = tempfile::tempdir().unwrap();
         let env = environment(&pool, &sandbox, &clock, &mails, endpoint);

@@ -39,6 +39,7 @@ impl System {
     /// Begins at ten in the morning in Seoul on this civil date. No process runs yet.
     pub(crate) async fn on(pool: PgPool, date: &str) -> Self {
         let sandbox = Sandbox::start("127.0.0.1:0").await.unwrap();
+        sandbox.set_switches(|switches| switches.strict_key_pairs = true);
         let mails = tempfile::tempdir().unwrap();
         let system = Self { pool, sandbox, clock: TestClock::default(), mails };
         system.set_clock(date, "10:00:00").await;

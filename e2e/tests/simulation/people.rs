@@ -31,6 +31,7 @@ impl Life<'_> {
             if aborted {
                 switches.failed_charge_lookup = FailedChargeLookup::Aborted;
             }
+            switches.strict_key_pairs = true;
             switches.bind_server_errors = bound;
             switches.confirm_billing_key = key;
             switches.billing_cancel_webhook = told;

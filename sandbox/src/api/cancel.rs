@@ -5,6 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields;
+use super::lookup::is_hidden;
+use crate::keys::KeyKind;
 use crate::ledger::EntryKind;
 use crate::payment_json;
 use crate::payments::Status;
@@ -21,13 +23,15 @@ struct Request {
 
 pub(super) fn from_request(
     world: &mut World,
+    kind: KeyKind,
     payment_key: &str,
     body: Option<&Value>,
     now: DateTime<Utc>,
 ) -> Result<Value, Refusal> {
     let request: Request = fields::parse(body)?;
     let reason = fields::required(request.cancel_reason)?;
-    let payment = world.payments.get(payment_key).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
+    let payment = world.payments.get(payment_key).filter(|payment| !is_hidden(world, kind, payment));
+    let payment = payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
     if payment.status.was_approved() && request.refundable_amount.is_some_and(|seen| seen != payment.balance)
     {
         return Err(Refusal::of("NOT_MATCHES_REFUNDABLE_AMOUNT"));

@@ -44,9 +44,11 @@ pub(crate) fn execute(world: &mut World, call: &Call, decision: Option<Refusal>)
             delete_billing_key::delete(world, billing_key, now)?;
             return Ok(String::new());
         }
-        Target::Payment { payment_key } => lookup::by_key(world, payment_key)?,
-        Target::PaymentOfOrder { order_id } => lookup::by_order(world, order_id)?,
-        Target::Cancel { payment_key } => cancel::from_request(world, payment_key, body, now)?,
+        Target::Payment { payment_key } => lookup::by_key(world, call.secret.kind, payment_key)?,
+        Target::PaymentOfOrder { order_id } => lookup::by_order(world, call.secret.kind, order_id)?,
+        Target::Cancel { payment_key } => {
+            cancel::from_request(world, call.secret.kind, payment_key, body, now)?
+        }
         Target::Transactions => transactions::list(world, &call.query)?,
     };
     Ok(answer.to_string())

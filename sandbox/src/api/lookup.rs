@@ -2,21 +2,28 @@
 
 use serde_json::Value;
 
+use crate::keys::KeyKind;
 use crate::payment_json;
 use crate::payments::{Origin, Payment, Status};
 use crate::refusal::Refusal;
 use crate::switches::FailedChargeLookup;
 use crate::world::World;
 
-pub(super) fn by_key(world: &World, payment_key: &str) -> Result<Value, Refusal> {
-    show(world, world.payments.get(payment_key))
+pub(super) fn by_key(world: &World, kind: KeyKind, payment_key: &str) -> Result<Value, Refusal> {
+    show(world, kind, world.payments.get(payment_key))
 }
 
-pub(super) fn by_order(world: &World, order_id: &str) -> Result<Value, Refusal> {
-    show(world, world.payments.by_order(order_id))
+pub(super) fn by_order(world: &World, kind: KeyKind, order_id: &str) -> Result<Value, Refusal> {
+    show(world, kind, world.payments.by_order(order_id))
 }
 
-fn show(world: &World, payment: Option<&Payment>) -> Result<Value, Refusal> {
+/// Under strict pairs, a payment does not exist for the other pair's secret.
+pub(super) fn is_hidden(world: &World, kind: KeyKind, payment: &Payment) -> bool {
+    world.switches.strict_key_pairs && payment.owner().is_some_and(|owner| owner != kind)
+}
+
+fn show(world: &World, kind: KeyKind, payment: Option<&Payment>) -> Result<Value, Refusal> {
+    let payment = payment.filter(|payment| !is_hidden(world, kind, payment));
     let payment = payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
     let failed_charge = payment.opening.origin == Origin::BillingKey && payment.status == Status::Aborted;
     if failed_charge && world.switches.failed_charge_lookup == FailedChargeLookup::NotFound {
