@@ -12,8 +12,8 @@ const OURS: [&str; 4] = ["migrate", "api", "worker", "sandbox"];
 /// What the API must run without.
 const NOT_FOR_THE_API: [&str; 3] = ["TOSS_", "MAIL_", "BILLING_KEY_"];
 
-/// Above the 65 s that one call to Toss may take: Docker kills after this.
-const WORKER_GRACE_SECS: u64 = 70;
+/// Above the 80 s in which a worker finishes what is in hand, and its last writes: Docker kills after this.
+const WORKER_GRACE_SECS: u64 = 90;
 
 /// `installed`: the programs in the image.
 pub(super) fn findings(compose: &Value, installed: &[String]) -> Vec<String> {
@@ -102,7 +102,7 @@ mod tests {
             "api": { "command": "billing-api", "environment": { "CRON_SECRET": "" }, "depends_on": after },
             "worker": {
                 "command": ["billing-worker"], "environment": { "TOSS_SECRET_KEY": "" },
-                "depends_on": after, "stop_grace_period": "75s",
+                "depends_on": after, "stop_grace_period": "90s",
             },
         } })
     }
