@@ -7,6 +7,7 @@ use common::{
     id::subscription_ref,
     store::{
         events::{self, Entry},
+        gate,
         settings::{self, ChargingSwitch},
         subscriptions,
     },
@@ -28,10 +29,17 @@ pub struct SubscriptionCharging {
     pub changed: bool,
 }
 
-/// How the switch over all charges stands now, and who turned it last.
+/// How the switch over all charges stands now, who turned it last, and whether Toss is being asked.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct Charging(pub ChargingSwitch);
+#[serde(rename_all = "camelCase")]
+pub struct Charging {
+    #[serde(flatten)]
+    pub switch: ChargingSwitch,
+    /// Technical failures of Toss in a row.
+    pub gateway_failures: i32,
+    /// Nobody asks Toss before this; null: the breaker is closed.
+    pub gateway_left_alone_until: Option<DateTime<Utc>>,
+}
 
 /// No new charge of this subscription begins from here on.
 pub async fn pause(
@@ -81,7 +89,12 @@ async fn turn(
 }
 
 pub async fn status(conn: &mut PgConnection) -> Result<Charging, OpsError> {
-    Ok(Charging(settings::charging_switch(conn).await?))
+    let breaker = gate::read(conn).await?.breaker;
+    Ok(Charging {
+        switch: settings::charging_switch(conn).await?,
+        gateway_failures: breaker.failures,
+        gateway_left_alone_until: breaker.open_until,
+    })
 }
 
 /// Turns charging as a whole on or off and keeps who did it, when and why.
@@ -94,9 +107,9 @@ pub async fn switch(
 ) -> Result<Charging, OpsError> {
     let mut tx = conn.begin().await?;
     settings::switch_charging(&mut tx, enabled, actor, given_reason(reason)?, now).await?;
-    let stand = settings::charging_switch(&mut tx).await?;
+    let stand = status(&mut tx).await?;
     tx.commit().await?;
-    Ok(Charging(stand))
+    Ok(stand)
 }
 
 impl fmt::Display for SubscriptionCharging {
@@ -113,11 +126,18 @@ impl fmt::Display for SubscriptionCharging {
 
 impl fmt::Display for Charging {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(switch) = self;
+        let Self { switch, gateway_failures, gateway_left_alone_until } = self;
         let stand = if switch.enabled { "on" } else { "OFF: no new charge begins" };
         writeln!(f, "charging is {stand}")?;
         if let (Some(since), Some(actor), Some(why)) = (switch.since, &switch.actor, &switch.why) {
             writeln!(f, "since {} by {}: {}", seoul(since), plain(actor), plain(why))?;
+        }
+        if let Some(until) = gateway_left_alone_until {
+            writeln!(
+                f,
+                "Toss is left alone until {}, after {gateway_failures} failures in a row",
+                seoul(*until)
+            )?;
         }
         Ok(())
     }

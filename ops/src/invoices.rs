@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use common::{
     domain::{
         attempt::Attempt,
+        calendar::seoul_date,
         invoice::{Invoice, InvoiceStatus},
         subscription::{Subscription, SubscriptionStatus},
     },
@@ -87,6 +88,12 @@ pub async fn forgive(
     let (subscription, invoice) = lock_held(&mut tx, id).await?;
     invoices::close(&mut tx, id, InvoiceStatus::Void, now).await?;
     dunning::leave_past_due(&mut tx, subscription.id, now).await?;
+    let now_is = subscriptions::lock(&mut tx, subscription.id).await?.map(|it| it.status);
+    let is_running = seoul_date(now) < invoice.period.end && invoice.period.no > subscription.period_no;
+    if is_running && now_is == Some(SubscriptionStatus::Active) {
+        // It runs as if it had been paid, and the next one is charged in its time.
+        subscriptions::begin_period(&mut tx, subscription.id, invoice.period, now).await?;
+    }
     let why = format!("{}: {reason}", in_words(&invoice));
     events::append(&mut tx, &subscription, Entry { actor, what: "invoice.forgiven", why: &why }, now).await?;
     tx.commit().await?;

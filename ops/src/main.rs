@@ -30,9 +30,9 @@ async fn main() -> ExitCode {
     match (Session { settings, actor, json }).run(command).await {
         Ok(text) => print(json, &text),
         Err(error @ OpsError::Rows(_)) => {
-            let printed = print(json, &error.to_string());
+            print(json, &error.to_string());
             let told = "rows are wrong, and nothing was written: the report says which";
-            if json { fail(json, error.code(), told, error.exit_code()) } else { printed }
+            fail(json, error.code(), told, error.exit_code())
         }
         Err(error) => fail(json, error.code(), &error.line(), error.exit_code()),
     }
