@@ -13,4 +13,5 @@ pub mod run;
 pub mod scheduler;
 pub mod step;
 pub mod sweep;
+pub mod tidy;
 mod wiring;

@@ -150,3 +150,23 @@ pub async fn abandoned(
     .await?;
     Ok(rows)
 }
+
+/// Deletes up to `limit` webhooks of no interest that came before then. Answers how many.
+pub async fn forget_ignored(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        r#"
+        delete from webhook_events_in
+         where id in (select id from webhook_events_in
+                       where state = 'ignored' and received_at < $1 order by received_at limit $2)
+        "#,
+        before,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -274,3 +274,19 @@ async fn a_key_that_may_still_charge_is_never_kept_in_clear(pool: PgPool) {
         sqlx::query_scalar("select body from webhook_events_in").fetch_one(&world.pool).await.unwrap();
     assert_eq!(String::from_utf8(body).unwrap(), event.body.replace(key.expose_secret(), "****"));
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_event_of_no_interest_is_forgotten_after_a_month_and_no_other(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    assert_eq!(forge(&world, "of interest", &change("ORDER_1", None)).await.0, "handled");
+    assert_eq!(forge(&world, "of none", &change("ORDER_2", None)).await.0, "ignored");
+    let left = "select array_agg(transmission_id order by transmission_id) from webhook_events_in";
+    for (days, kept) in [(29, vec!["of interest", "of none"]), (2, vec!["of interest"])] {
+        world.live(days).await;
+        worker::tidy::tidy(&world.env).await.unwrap();
+        let left: Vec<String> = sqlx::query_scalar(left).fetch_one(&world.pool).await.unwrap();
+        assert_eq!(left, kept, "{days} more days");
+    }
+    assert_eq!(world.net(id).await, 9_900 * 2);
+}
