@@ -22,6 +22,9 @@ const BEAT: Duration = Duration::from_secs(1);
 /// On the system's clock nothing moves: this only says that the process is there.
 const LOOK_AT_TIMES: Duration = Duration::from_secs(2);
 
+/// A server that is gone without a word is not waited for; following a jump of years takes less.
+const LOOKS_FOR: Duration = Duration::from_mins(5);
+
 /// This process, as the others see it.
 #[derive(Debug, Clone)]
 pub struct Presence {
@@ -104,14 +107,18 @@ impl Presence {
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tick.tick().await;
-                match self.look(has_entered, &moved).await {
-                    Ok(()) => has_entered = true,
-                    Err(PresenceError::Store(error)) => {
-                        // By now the others may have taken it for gone.
+                match tokio::time::timeout(LOOKS_FOR, self.look(has_entered, &moved)).await {
+                    Ok(Ok(())) => has_entered = true,
+                    Ok(Err(stop @ PresenceError::ClockHasMoved)) => return stop,
+                    // By now the others may have taken it for gone.
+                    Ok(Err(PresenceError::Store(error))) => {
                         has_entered = false;
                         tracing::debug!(%error, "the clock could not be read; tried again soon");
                     }
-                    Err(stop @ PresenceError::ClockHasMoved) => return stop,
+                    Err(_elapsed) => {
+                        has_entered = false;
+                        tracing::warn!("the database does not answer; tried again soon");
+                    }
                 }
             }
         })

@@ -170,6 +170,16 @@ impl Why {
         self.kind == WhyKind::Mismatch
     }
 
+    fn into_refusal(self) -> Refusal {
+        Refusal {
+            code: self.code.unwrap_or_else(|| Code::new("UNKNOWN")),
+            message: self.message,
+            hard: false,
+            http_status: self.http_status.unwrap_or_default(),
+            trace_id: self.trace_id,
+        }
+    }
+
     /// Toss knows nothing of the order, and the key would repeat this error until it expires: no money moved, and none will
     /// under this key. A fresh key charges the same order, which Toss approves once at most.
     fn of_resend(self) -> Result<Reason, Self> {
@@ -214,6 +224,8 @@ impl IssueOutcome {
     pub fn of_resend(self) -> Self {
         match self {
             Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            // The key's own answer, which it would repeat until it expires: no billing key will come of it.
+            Self::Unknown(why) if why.kind == WhyKind::UnlistedCode => Self::Refused(why.into_refusal()),
             settled @ (Self::Issued(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
         }
     }
@@ -225,9 +237,11 @@ impl CancelOutcome {
     pub fn of_resend(self) -> Self {
         match self {
             Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
-            Self::Unknown(why) if why.kind == WhyKind::Provider => {
+            Self::Unknown(why) if matches!(why.kind, WhyKind::Provider | WhyKind::UnlistedCode) => {
                 why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted)
             }
+            // All of it went back, and not by this cancel.
+            Self::Unknown(why) if why.kind == WhyKind::AlreadyDone => Self::Refused(why.into_refusal()),
             settled @ (Self::Canceled(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
         }
     }

@@ -3,7 +3,6 @@
 use std::{pin::pin, time::Duration};
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use common::queue::{Queue, Stopped};
 use common::{
     clock::Clock,
@@ -20,13 +19,14 @@ use crate::{
     env::{Env, Parts},
     http,
     scheduler::{self, Schedule},
-    sweep, wiring,
+    sweep, tidy, wiring,
 };
 
 /// Longer than the longest call to Toss, so that a charge in hand is finished.
 const STOP_WITHIN: Duration = Duration::from_secs(80);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-const KEEP_JOBS_FOR: TimeDelta = TimeDelta::days(90);
+/// Longer than it takes to spread a new price over a million subscriptions; a server that is gone is not waited for.
+const LOOKS_FOR: Duration = Duration::from_mins(30);
 
 /// Runs until `signal`. The database may be away at the start and at any time later.
 pub async fn run(
@@ -40,7 +40,8 @@ pub async fn run(
     let schedule = config.schedule.clone();
     let charges = config.charge_concurrency;
     let env = environment(config)?;
-    let serving = tokio::spawn(axum::serve(listener, http::router(env.pool.clone(), metrics)).into_future());
+    let serving =
+        tokio::spawn(axum::serve(listener, http::router(env.pool.clone(), metrics.clone())).into_future());
     let mut signal = pin!(signal);
     let presence = Presence::new(env.pool.clone(), env.clock.clone(), "billing-worker", new_key());
     // No job is touched before it is certain that this process may.
@@ -52,7 +53,7 @@ pub async fn run(
     let queue = wiring::start(&env, name, poll_interval(&env.clock))?;
     let mut following = follow_clock(&env, presence.clone(), &queue, &schedule).await;
     let ticking = scheduler::start(&env, &schedule).await?;
-    let looking = tokio::spawn(keep_looking(env.clone(), schedule));
+    let looking = tokio::spawn(keep_looking(env.clone(), schedule, metrics));
     tracing::info!("ready");
     let mut wrong_clock = None;
     let stop = async {
@@ -139,23 +140,31 @@ async fn look(env: &Env, schedule: &Schedule) {
     if let Err(error) = sweep::announce_endpoint(env).await {
         tracing::warn!(%error, "it could not be said where events go; tried again soon");
     }
+    if let Err(error) = sweep::show_breaker(env).await {
+        tracing::debug!(%error, "the breaker could not be read");
+    }
     if let Err(error) = sweep::sweep(env).await {
         tracing::warn!(%error, "the sweep failed; tried again soon");
     }
 }
 
-async fn keep_looking(env: Env, schedule: Schedule) {
+async fn keep_looking(env: Env, schedule: Schedule, metrics: PrometheusHandle) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut looks = 0_u32;
     loop {
         tick.tick().await;
-        look(&env, &schedule).await;
+        // Nobody may be asking for them, and histograms keep every observation until they are tidied.
+        metrics.run_upkeep();
+        if tokio::time::timeout(LOOKS_FOR, look(&env, &schedule)).await.is_err() {
+            tracing::warn!("looking for unfinished work took too long; tried again soon");
+        }
         looks = looks.wrapping_add(1);
         // Once an hour.
-        if looks.is_multiple_of(240) {
-            let pruned = common::queue::prune(&env.pool, env.clock.now() - KEEP_JOBS_FOR, 1_000).await;
-            tracing::info!(?pruned, "pruned finished jobs");
+        if looks.is_multiple_of(240)
+            && let Err(error) = tidy::tidy(&env).await
+        {
+            tracing::warn!(%error, "could not tidy up; tried again in an hour");
         }
     }
 }

@@ -31,6 +31,7 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     let mut made = money_jobs(&mut tx, now).await?;
     made = made.saturating_add(other_jobs(&mut tx, now).await?);
     give_up_webhooks(&mut tx, now).await?;
+    money::review_overdue(&mut tx, now).await?;
     tx.commit().await?;
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
@@ -95,6 +96,14 @@ async fn give_up_webhooks(conn: &mut PgConnection, now: DateTime<Utc>) -> Result
         money::raise_alarm("webhook_given_up");
         tracing::error!(webhook.id = %webhook.id, "{note}");
     }
+    Ok(())
+}
+
+/// What the breaker says is one thing for all workers, and each tells it.
+pub async fn show_breaker(env: &Env) -> Result<(), JobError> {
+    let stand = gate::read(&mut *env.pool.acquire().await?).await?;
+    let is_open = stand.breaker.open_until.is_some();
+    metrics::gauge!("billing_breaker_open").set(if is_open { 1.0 } else { 0.0 });
     Ok(())
 }
 

@@ -10,7 +10,12 @@ use common::jobs::{
 };
 use common::queue::{KindConfig, OnStop, Queue, QueueConfig};
 
-use crate::{env::Env, handlers};
+use crate::{env::Env, handlers, money};
+
+/// No call to Toss takes longer than 65 s, and no answer is held longer than ten minutes for a database that is away.
+const STANDS_STILL: Duration = Duration::from_mins(30);
+/// A day's scan of millions, a hundred days of books to compare.
+const A_DAYS_WORK: Duration = Duration::from_hours(6);
 
 /// This process's part in the queue.
 pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Result<Queue> {
@@ -21,6 +26,11 @@ pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Resul
         lease: Duration::from_secs(30),
         poll_interval: poll,
         known_kinds: KINDS.to_vec(),
+        on_rescue: Arc::new(|job| {
+            if job.parked {
+                money::raise_alarm("job_parked");
+            }
+        }),
         ..QueueConfig::new(worker, now, jitter)
     };
     Queue::start(env.pool.clone(), config)
@@ -28,9 +38,10 @@ pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Resul
 
 /// A worker per kind, so that slow calls to Toss never hold up confirmations or e-mail.
 pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
-    // Money is never cut off: no time limit, and its lease is kept at a stop.
-    let money = |kind| KindConfig::new(kind).on_stop(OnStop::KeepLease);
-    let daily = |kind| KindConfig::new(kind).concurrency(1).on_stop(OnStop::HandBack);
+    // Money is not cut off, and its lease is kept at a stop. What stands still for so long waits for a server that is
+    // gone: to drop it is what a death would be.
+    let money = |kind| KindConfig::new(kind).timeout(STANDS_STILL).on_stop(OnStop::KeepLease);
+    let daily = |kind| KindConfig::new(kind).concurrency(1).timeout(A_DAYS_WORK).on_stop(OnStop::HandBack);
     let (confirm, charge) =
         (money(ConfirmPayment::KIND).concurrency(16), money(ChargeSubscription::KIND).concurrency(charges));
     let refund = money(RefundPayment::KIND).concurrency(4);
@@ -38,9 +49,9 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
         (money(IssueBillingKey::KIND).concurrency(8), money(DeleteBillingKey::KIND).concurrency(2));
     let (scan, notices) = (daily(ScanDueSubscriptions::KIND), daily(SendRenewalNotices::KIND));
     // These book, but move no money: cut off, they start over.
-    let end_incomplete =
-        KindConfig::new(EndIncompleteSubscription::KIND).concurrency(2).on_stop(OnStop::HandBack);
-    let webhook = KindConfig::new(HandleWebhook::KIND).concurrency(4).on_stop(OnStop::HandBack);
+    let books = |kind| KindConfig::new(kind).timeout(STANDS_STILL).on_stop(OnStop::HandBack);
+    let end_incomplete = books(EndIncompleteSubscription::KIND).concurrency(2);
+    let webhook = books(HandleWebhook::KIND).concurrency(4);
     let reconcile = daily(ReconcilePayments::KIND);
     // A slow endpoint holds up nothing but events.
     let event = KindConfig::new(DeliverEvent::KIND)

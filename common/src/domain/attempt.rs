@@ -91,6 +91,18 @@ impl Attempt {
         }
     }
 
+    /// As it is when it leaves now: an answer to this sending is told from one to an earlier.
+    #[must_use]
+    pub fn as_sent(&self, now: DateTime<Utc>) -> Self {
+        Self { sent_at: Some(now), first_sent_at: self.first_sent_at.or(Some(now)), ..self.clone() }
+    }
+
+    /// Whether this is the sending that is on record; the database keeps microseconds.
+    pub fn is_same_sending(&self, on_record: &Self) -> bool {
+        let micros = |attempt: &Self| attempt.sent_at.map(|at| at.timestamp_micros());
+        micros(self) == micros(on_record)
+    }
+
     /// Whether the same order and key may be sent once more after the gateway said "no such order"
     /// (this answer counted in `lookups_missed`).
     pub fn may_resend(&self, now: DateTime<Utc>) -> bool {
@@ -118,11 +130,12 @@ impl Attempt {
         self.review_since.is_some() || self.unknown_since.is_some_and(|since| now - since >= REVIEW_AFTER)
     }
 
-    /// When to ask the gateway again about an answer that did not come: soon at first, hourly later,
-    /// daily once a person has it.
+    /// When to ask the gateway again about an answer that did not come: soon at first, hourly later, daily once a person
+    /// has it and the gateway has not begun to say that it knows no such order.
     pub fn next_lookup(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let waited = self.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
-        let pause = if self.is_for_review(now) {
+        let is_about_to_end = self.lookups_missed > 0 && !self.never_arrived(now);
+        let pause = if self.is_for_review(now) && !is_about_to_end {
             TimeDelta::days(1)
         } else if waited < TimeDelta::minutes(1) {
             TimeDelta::seconds(20)

@@ -145,6 +145,53 @@ pub fn steps_gone(attempts: &[Attempt], skips: usize) -> usize {
     declines.saturating_add(skips)
 }
 
+/// What follows when the gateway has said that it knows no such order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterMiss {
+    /// It may still be on its way, or may not be sent now.
+    AskAgain,
+    /// The same order and key once more.
+    SendAgain,
+    /// It never arrived, and the subscription was canceled meanwhile: nothing is owed.
+    Void,
+    /// It never arrived, and nobody could say so in time, or its period has passed: its invoice waits for an operator.
+    Hold,
+    /// It never arrived, and what it was for is settled without it: by the ladder, another card, or the deadline.
+    Withdraw,
+    /// The buyer's confirmation never arrived, and cannot any more: the subscription never begins.
+    NeverBegins,
+}
+
+/// `asked` is the attempt with this answer counted in.
+pub fn after_miss(facts: Facts<'_>, asked: &Attempt) -> AfterMiss {
+    let now = facts.now;
+    let never_arrived = asked.never_arrived(now);
+    let is_late = asked.is_for_review(now) || (asked.kind == PaymentKind::Renewal && is_over(facts));
+    match facts.subscription.status {
+        SubscriptionStatus::Canceled if never_arrived => AfterMiss::Void,
+        SubscriptionStatus::Canceled => AfterMiss::AskAgain,
+        status if is_late && never_arrived => lost(asked.kind, status),
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Suspended => {
+            let may_be_sent = !is_late && !is_paused(facts) && asked.may_resend(now);
+            if may_be_sent { AfterMiss::SendAgain } else { AfterMiss::AskAgain }
+        }
+    }
+}
+
+fn lost(kind: PaymentKind, status: SubscriptionStatus) -> AfterMiss {
+    use SubscriptionStatus as S;
+    match (kind, status) {
+        (PaymentKind::First, S::Incomplete) => AfterMiss::NeverBegins,
+        (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) => AfterMiss::Hold,
+        (PaymentKind::First | PaymentKind::NewCard, S::Active | S::PastDue | S::Suspended)
+        | (PaymentKind::Renewal | PaymentKind::NewCard, S::Incomplete) => AfterMiss::Withdraw,
+        (_, S::Canceled) => AfterMiss::Void,
+    }
+}
+
 /// What captured money does to the subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterPaid {

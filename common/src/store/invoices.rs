@@ -218,6 +218,25 @@ pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
     one_row("hold an invoice", &done)
 }
 
+/// Whether a later period has been billed.
+pub async fn has_later(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    period_no: u32,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"
+        select exists (select from invoices
+                        where subscription_id = $1 and period_no > $2 and status <> 'void') as "later!"
+        "#,
+        subscription_id,
+        number(period_no),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
 /// Lets a held invoice be charged, whatever period it is for.
 pub async fn release(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(

@@ -149,9 +149,13 @@ pub async fn days_to_compare(
         with open_breaks as (
             select date from reconciliation_breaks
              where resolved_at is null and (accepted_at is null or date > $1::date - 31)
+        ), first as (
+            -- Ids are in the order of time.
+            select (created_at at time zone 'Asia/Seoul')::date as began_on from payments order by id limit 1
         ), days as (
             select day::date as date
-              from generate_series((select least(min(date), $1) from reconciliation_runs), $1::date, '1 day') day
+              from generate_series((select least(min(date), (select began_on from first), $1) from reconciliation_runs),
+                                   $1::date, '1 day') day
             union
             select date from open_breaks where date <= $1
         )

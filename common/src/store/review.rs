@@ -18,24 +18,27 @@ pub async fn put(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resul
     one_row("put a payment in review", &done)
 }
 
-/// The attempt of this invoice that has been unknown since `before`, unless a person has it: now one has. Answers its id.
+/// Attempts that have had no outcome since `before` and that no person has: now one has. Answers their ids.
 pub async fn put_overdue(
     conn: &mut PgConnection,
-    invoice_id: Uuid,
     before: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<Option<Uuid>, StoreError> {
-    let id = sqlx::query_scalar!(
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
         r#"
-        update payments set review_since = $3
-         where invoice_id = $1 and status = 'unknown' and review_since is null and unknown_since <= $2
+        update payments
+           set review_since = $2, status = 'unknown', unknown_since = coalesce(unknown_since, sent_at)
+         where id in (select id from payments
+                       where status in ('pending', 'unknown') and review_since is null and sent_at is not null
+                         and coalesce(unknown_since, sent_at) <= $1
+                       order by created_at limit 1000
+                         for update skip locked)
         returning id
         "#,
-        invoice_id,
         before,
         now,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(id)
+    Ok(ids)
 }

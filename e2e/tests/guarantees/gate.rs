@@ -11,6 +11,7 @@ use common::{
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
+use worker::sweep;
 
 use crate::world::World;
 
@@ -86,6 +87,7 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_toss_is_left_
     world.settle().await;
     for _ in 0..25 * 12 {
         world.advance(TimeDelta::minutes(5));
+        sweep::sweep(&world.env).await.unwrap();
         world.run_due_jobs().await;
     }
     let unseen = "select count(*) from payments where review_since is null and unknown_since < $1";

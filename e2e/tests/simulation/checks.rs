@@ -88,8 +88,10 @@ fn ledgers_agree(line: &Line) -> Option<Broken> {
 /// I5, both ways. What a person has to look at is neither yet.
 fn failures_are_declines(line: &Line) -> Option<Broken> {
     let Line { ours, name, status, .. } = line;
-    // Nor what was withdrawn after a cancel, because the gateway did not tell of it.
-    let is_withdrawn = ours.toss_message.as_deref().is_some_and(|why| why.starts_with("canceled"));
+    // Nor what was withdrawn because the gateway did not tell of it.
+    let withdrawn = ["canceled", "the gateway knows no such order: it never arrived"];
+    let is_withdrawn =
+        ours.toss_message.as_deref().is_some_and(|why| withdrawn.iter().any(|begin| why.starts_with(begin)));
     if ours.kind == PaymentKind::First || ours.review_since.is_some() || is_withdrawn {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The scheduler and the sweep, not more often than they can make a difference.
+//! The scheduler, not more often than it can make a difference, and the sweep.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +17,9 @@ impl Life<'_> {
             self.scheduled = due;
             self.begin_the_day(due.unwrap()).await;
         }
-        if lost || !self.rough || self.dice.percent(30.0) {
-            let swept = sweep::sweep(&self.bench.hosts[0].env).await.unwrap();
-            if swept > 0 {
-                self.story.tell(format!("the sweep makes {swept} jobs"));
-            }
+        let swept = sweep::sweep(&self.bench.hosts[0].env).await.unwrap();
+        if swept > 0 {
+            self.story.tell(format!("the sweep makes {swept} jobs"));
         }
         // The sweep leaves alone what has not waited for two minutes.
         self.lost_jobs_at = self.lost_jobs_at.filter(|at| self.bench.now() - *at < TimeDelta::minutes(3));

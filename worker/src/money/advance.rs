@@ -13,7 +13,6 @@ use common::{
         attempt::{Attempt, PaymentKind, PaymentStatus, renewal_order_id},
         charge::Decision,
         invoice::{Invoice, InvoiceStatus, due_periods},
-        outcome::{Doubt, Outcome},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::{new_id, new_key, subscription_ref},
@@ -23,7 +22,7 @@ use common::{
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{ask, decline, facts::Locked, gate, letters::plan_name, new_card, record};
+use super::{ask, decline, facts::Locked, gate, letters::plan_name, look_up::look_up, new_card, record};
 use crate::{crash, env::Env};
 
 type Tx = Transaction<'static, Postgres>;
@@ -41,7 +40,6 @@ pub(crate) async fn advance(
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
     if let Some(finish) = gate::closed(env).await? {
-        record::review_if_overdue(env, invoice_id).await?;
         return Ok(Ran::Finish(finish));
     }
     let now = env.clock.now();
@@ -58,7 +56,8 @@ pub(crate) async fn advance(
         Decision::Send(id) => match locked.attempt(id) {
             Some(attempt) => {
                 payments::mark_sent(&mut tx, id, now).await?;
-                send(env, lease, tx, &locked.subscription, attempt, false).await
+                let sent = attempt.as_sent(now);
+                send(env, lease, tx, &locked.subscription, &sent, false).await
             }
             None => Err(JobError::new("the decision names an attempt that is not there")),
         },
@@ -71,7 +70,9 @@ pub(crate) async fn advance(
         },
         Decision::Skip(reason) => decline::skip_step(env, lease, tx, &locked, reason).await,
         Decision::Void => void(env, lease, tx, &locked, now).await,
-        Decision::Hold => hold(env, lease, tx, &locked, now).await,
+        Decision::Hold => {
+            hold(env, lease, tx, &locked, "its period was over before it could be sent", now).await
+        }
         Decision::NotYet(at) => Ok(Ran::Finish(Finish::Snooze { reason: "not due yet".into(), run_at: at })),
         Decision::Paused => {
             let reason = "charging is stopped by an operator".into();
@@ -130,72 +131,6 @@ pub(super) async fn send(
     record::outcome(env, lease, attempt, outcome).await
 }
 
-/// Asks before anything else moves money; sends the same order and key again only when that is safe.
-async fn look_up(
-    env: &Env,
-    lease: &Lease,
-    subscription: &Subscription,
-    attempt: &Attempt,
-) -> Result<Ran, JobError> {
-    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
-    let outcome = ask::what_became_of(env, subscription, attempt).await;
-    if outcome != Outcome::NoSuchOrder {
-        return record::outcome(env, lease, attempt, outcome).await;
-    }
-    let now = env.clock.now();
-    let mut tx = env.pool.begin().await?;
-    let Some(locked) = Locked::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await? else {
-        return Err(JobError::new("the subscription or its invoice vanished"));
-    };
-    let Some(current) = locked.attempt(attempt.id).filter(|it| it.is_unfinished()) else {
-        return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
-    };
-    // Another worker has sent it since we read it: its answer may still come.
-    let stale = current.sent_at != attempt.sent_at;
-    let asked = Attempt { lookups_missed: current.lookups_missed.saturating_add(1), ..current.clone() };
-    let is_canceled = locked.subscription.status == SubscriptionStatus::Canceled;
-    if !stale && is_canceled && asked.never_arrived(now) {
-        return give_up(env, lease, tx, &locked, &asked, now).await;
-    }
-    if stale || is_canceled || !asked.may_resend(now) {
-        drop(tx);
-        return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
-    }
-    payments::unknown(&mut tx, attempt.id, &resending(), true, now).await?;
-    payments::mark_sent(&mut tx, attempt.id, now).await?;
-    send(env, lease, tx, &locked.subscription, &asked, true).await
-}
-
-/// Nothing is sent again after a cancel. Should the gateway find the money all the same, comparing the books shows it.
-async fn give_up(
-    env: &Env,
-    lease: &Lease,
-    mut tx: Tx,
-    locked: &Locked,
-    attempt: &Attempt,
-    now: DateTime<Utc>,
-) -> Result<Ran, JobError> {
-    let why = "canceled, and the gateway knows no such order";
-    payments::unknown(&mut tx, attempt.id, &Doubt { message: why.into(), ..resending() }, true, now).await?;
-    payments::withdraw(&mut tx, attempt.id, why, now).await?;
-    common::store::announce_settled(&mut tx, &attempt.order_id).await?;
-    if locked.invoice.status == InvoiceStatus::Open {
-        invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
-    }
-    let finish =
-        Finish::Done(Some("the charge never arrived; the subscription was canceled meanwhile".into()));
-    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
-}
-
-fn resending() -> Doubt {
-    Doubt {
-        is_technical: false,
-        code: None,
-        message: "the gateway knows no such order: the same order and key are sent again".into(),
-        trace_id: None,
-    }
-}
-
 /// The subscription ended before this was charged: nothing is owed.
 async fn void(
     env: &Env,
@@ -214,17 +149,19 @@ async fn void(
     Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }
 
-/// Nothing ran, or the gateway was away, for longer than the period: it waits for an operator, and the period of today
-/// is charged instead.
-async fn hold(
+/// It waits for an operator: nothing ran, or the gateway was away, for longer than the period, or nobody could tell in time
+/// that it never arrived. The period of today, where that is another, is charged instead.
+pub(super) async fn hold(
     env: &Env,
     lease: &Lease,
     mut tx: Tx,
     locked: &Locked,
+    why: &str,
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
     if let Some(unsent) = locked.attempts.iter().find(|attempt| attempt.is_unfinished()) {
-        payments::withdraw(&mut tx, unsent.id, "its period was over before it could be sent", now).await?;
+        payments::withdraw(&mut tx, unsent.id, why, now).await?;
+        common::store::announce_settled(&mut tx, &unsent.order_id).await?;
     }
     invoices::hold(&mut tx, locked.invoice.id, now).await?;
     let subscription = settle_change(&mut tx, &env.brand, locked.subscription.clone(), now).await?;
@@ -239,11 +176,11 @@ async fn hold(
             crate::handlers::invoices_for(subscription.id, subscription.amount, &due, now);
         invoices::insert_missing(&mut tx, &wanted, now).await?;
         let current = invoices::of_period(&mut tx, subscription.id, due.current.no).await?;
-        if let Some(invoice_id) = current {
+        if let Some(invoice_id) = current.filter(|current| *current != locked.invoice.id) {
             let job = ChargeSubscription { invoice_id, subscription_id: subscription.id, by_scan: true };
             jobs::enqueue(&mut tx, &job, now, now).await?;
         }
     }
-    let why = "its period was over before it could be charged: an operator decides on it";
-    Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?))
+    let finish = Finish::Discard(format!("{why}: an operator decides on it"));
+    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }

@@ -15,7 +15,11 @@ use toss::{
     ReasonKind, Why, WhyKind, outcome_of_lookup,
 };
 
-use super::{alarm, read_back::account_of};
+use super::{
+    alarm,
+    read_back::account_of,
+    which_payment::{is_another, may_be_earlier, was_given_back_before},
+};
 use crate::env::Env;
 
 /// Charges or confirms. `again`: the same order and key went out before, and the gateway did not know the order.
@@ -43,6 +47,8 @@ pub(super) async fn for_money(
                 let request = charge_request(subscription, attempt, plan_name);
                 env.toss.charge(&billing_key, &request, &key).await
             }
+            // Of an earlier sending this says nothing.
+            Err(error) if again => return Outcome::Unknown(unopened(&error)),
             Err(error) => return our_mistake(&error.to_string()),
         },
     };
@@ -54,6 +60,15 @@ pub(super) async fn for_money(
 pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Attempt) -> Outcome {
     let account = account_of(attempt.kind);
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
+        LookupOutcome::Found(payment) if is_another(attempt, &payment) => {
+            whose_payment(env, attempt, attempt.payment_key.as_deref().unwrap_or_default()).await
+        }
+        LookupOutcome::Found(payment) if was_given_back_before(attempt, &payment) => {
+            Outcome::Declined(already("the payment was made and given back before it came to us", &payment))
+        }
+        LookupOutcome::Found(payment) if may_be_earlier(attempt, &payment, env.clock.now()) => {
+            Outcome::Unknown(still_running(&payment))
+        }
         LookupOutcome::Found(payment) => {
             let found = outcome_of_lookup(&payment, &attempt.order_id, i64::from(attempt.amount.get()));
             match found {
@@ -76,15 +91,30 @@ pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attem
     }
 }
 
+fn already(message: &str, found: &Payment) -> Refusal {
+    Refusal {
+        kind: DeclineKind::Hard,
+        code: "ALREADY_PROCESSED_PAYMENT".to_owned(),
+        message: message.to_owned(),
+        trace_id: found.trace_id.clone(),
+    }
+}
+
+fn still_running(found: &Payment) -> Doubt {
+    Doubt {
+        is_technical: false,
+        code: found.failure.as_ref().map(|failure| failure.code.as_str().to_owned()),
+        message: "the gateway shows the end of an earlier sending; this one may still be running".to_owned(),
+        trace_id: found.trace_id.clone(),
+    }
+}
+
 /// A browser may bring the key of a payment that was made for another order: that can never be confirmed for this one.
 async fn whose_payment(env: &Env, attempt: &Attempt, payment_key: &str) -> Outcome {
     match env.toss.payment_by_key(account_of(attempt.kind), payment_key).await {
-        LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => Outcome::Declined(Refusal {
-            kind: DeclineKind::Hard,
-            code: "ALREADY_PROCESSED_PAYMENT".to_owned(),
-            message: "the payment key is that of another order".to_owned(),
-            trace_id: payment.trace_id.clone(),
-        }),
+        LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => {
+            Outcome::Declined(already("the payment key is that of another order", &payment))
+        }
         LookupOutcome::Found(_) | LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
         LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
     }
@@ -101,9 +131,15 @@ fn charge_request(subscription: &Subscription, attempt: &Attempt, plan_name: &st
         amount: i64::from(attempt.amount.get()),
         order_id: attempt.order_id.clone(),
         order_name: format!("{plan_name} - {} 자동결제", subscription.cycle.korean()),
-        customer_email: Some(subscription.customer_email.clone()),
-        customer_name: Some(subscription.customer_name.clone()),
+        customer_email: as_toss_takes_it(&subscription.customer_email),
+        customer_name: as_toss_takes_it(&subscription.customer_name),
     }
+}
+
+/// Toss refuses a charge whose name or address is longer than 100 characters; both may be left out
+/// (docs.tosspayments.com/reference, `customerEmail`).
+fn as_toss_takes_it(text: &str) -> Option<String> {
+    (text.chars().count() <= 100).then(|| text.to_owned())
 }
 
 fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> Outcome {
@@ -195,6 +231,10 @@ pub(super) fn doubt(why: Why) -> Doubt {
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,
     }
+}
+
+fn unopened(error: &SealError) -> Doubt {
+    Doubt { is_technical: false, code: None, message: error.to_string(), trace_id: None }
 }
 
 fn our_mistake(message: &str) -> Outcome {

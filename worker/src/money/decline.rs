@@ -104,7 +104,7 @@ async fn take(
 ) -> Result<Finish, RecordError> {
     let Locked { subscription, invoice, .. } = locked;
     let Step { kind, policy, gone, told, reason } = step;
-    let is_older = invoice.period.no <= subscription.period_no;
+    let is_older = locked.is_older(conn, now).await?;
     match after_decline(kind, subscription.status, is_older, &policy, gone, now, env.charge_time)? {
         AfterDecline::RetryAt(at) => {
             invoices::schedule_retry(conn, invoice.id, at, now).await?;

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use common::{
     domain::{
         attempt::Attempt,
-        charge::{self, Decision},
+        calendar::seoul_date,
+        charge::{self, AfterMiss, Decision},
         invoice::Invoice,
         subscription::Subscription,
     },
@@ -37,20 +38,44 @@ impl Locked {
         Ok(Some(Self { subscription, invoice, attempts, skips, charging_enabled }))
     }
 
+    /// Whether its period came before the one that is paid for, or is over while a later one is being collected: paid or
+    /// not, it moves the subscription nowhere.
+    pub(super) async fn is_older(
+        &self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let Self { subscription, invoice, .. } = self;
+        if invoice.period.no <= subscription.period_no {
+            return Ok(true);
+        }
+        let is_over = seoul_date(now) >= invoice.period.end;
+        Ok(is_over && invoices::has_later(conn, subscription.id, invoice.period.no).await?)
+    }
+
     /// The same, with the invoice as it has just become.
     pub(super) fn with(&self, invoice: Invoice) -> Self {
         Self { invoice, ..self.clone() }
     }
 
     pub(super) fn decide(&self, now: DateTime<Utc>) -> Decision {
-        charge::decide(charge::Facts {
+        charge::decide(self.facts(now))
+    }
+
+    /// `asked`: the attempt, with one more answer "no such order" counted in.
+    pub(super) fn after_miss(&self, asked: &Attempt, now: DateTime<Utc>) -> AfterMiss {
+        charge::after_miss(self.facts(now), asked)
+    }
+
+    fn facts(&self, now: DateTime<Utc>) -> charge::Facts<'_> {
+        charge::Facts {
             subscription: &self.subscription,
             invoice: &self.invoice,
             attempts: &self.attempts,
             skips: self.skips,
             charging_enabled: self.charging_enabled,
             now,
-        })
+        }
     }
 
     pub(super) fn attempt(&self, id: Uuid) -> Option<&Attempt> {

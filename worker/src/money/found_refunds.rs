@@ -132,7 +132,7 @@ async fn book(
         let entry = Entry { actor: DASHBOARD, what: "payment.refunded", why: &refund.reason };
         events::append(conn, subscription, entry, now).await?;
         let whole = cancel.amount == attempt.amount;
-        letters::refunded(env, conn, subscription, &refund, whole, now).await?;
+        letters::refunded(env, conn, subscription, &refund, whole, (cancel.canceled_at, now)).await?;
     }
     Ok(())
 }

@@ -86,16 +86,13 @@ pub(super) async fn heard(env: &Env, outcome: &Outcome) -> Result<(), StoreError
         None => {}
         Some(true) => {
             let mut conn = env.pool.acquire().await?;
-            if gate::gateway_works(&mut conn).await? {
-                metrics::gauge!("billing_breaker_open").set(0.0);
-            }
+            gate::gateway_works(&mut conn).await?;
         }
         Some(false) => {
             let mut tx = env.pool.begin().await?;
             let after = gate::gateway_failed(&mut tx, &why(outcome), now).await?;
             tx.commit().await?;
             if let Some(until) = after.open_until {
-                metrics::gauge!("billing_breaker_open").set(1.0);
                 tracing::warn!(failures = after.failures, %until, "Toss does not work: the breaker is open");
             }
         }

@@ -237,7 +237,7 @@ pub(super) async fn refunded(
     subscription: &Subscription,
     refund: &common::domain::refund::Refund,
     all_is_back: bool,
-    now: DateTime<Utc>,
+    (made_at, now): (Option<DateTime<Utc>>, DateTime<Utc>),
 ) -> Result<(), RecordError> {
     let plan = plan_name(conn, &subscription.plan).await?;
     let amount: Won = refund.amount;
@@ -255,7 +255,8 @@ pub(super) async fn refunded(
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             amount,
-            refunded_on: seoul_date(now),
+            // We may hear of it days later.
+            refunded_on: seoul_date(made_at.map_or(now, |at| at.min(now))),
             extent,
             reason: Some(&refund.reason),
             subscription_ref: &subscription_ref(subscription.id),

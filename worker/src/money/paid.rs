@@ -53,7 +53,7 @@ pub(super) async fn apply(
             begin(env, conn, locked, attempt, receipt, "subscription.activated", now).await?;
         }
         // A period older than the running one, charged by an operator, moves nothing.
-        AfterPaid::Renew if invoice.period.no <= subscription.period_no => {
+        AfterPaid::Renew if locked.is_older(conn, now).await? => {
             let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
             events::append(conn, subscription, entry, now).await?;
             letters::paid(env, conn, subscription, invoice, attempt, receipt, now).await?;

@@ -109,6 +109,10 @@ async fn apply(
     match outcome {
         Outcome::Paid(receipt) => paid::apply(env, conn, &locked, current, receipt, now).await,
         Outcome::Declined(refusal) => decline::apply(env, conn, &locked, current, refusal, now).await,
+        // It says nothing about a sending that came after.
+        Outcome::NotAttempted(_) if !attempt.is_same_sending(current) => {
+            unknown(conn, current, &overtaken(), false, now).await
+        }
         Outcome::NotAttempted(why) => not_attempted(conn, current, why, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
@@ -192,13 +196,21 @@ async fn unknown(
     Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
 }
 
-/// While the gateway does not work nobody is asked, and no answer comes that would put an attempt in review.
-pub(super) async fn review_if_overdue(env: &Env, invoice_id: Uuid) -> Result<(), StoreError> {
-    let now = env.clock.now();
-    let mut conn = env.pool.acquire().await?;
-    let overdue = review::put_overdue(&mut conn, invoice_id, now - REVIEW_AFTER, now).await?;
+fn overtaken() -> Doubt {
+    Doubt {
+        is_technical: false,
+        code: None,
+        message: "this sending was not attempted, and it was sent again meanwhile".into(),
+        trace_id: None,
+    }
+}
+
+/// Whoever holds it: its job may be parked, lost, or kept from asking by a gateway that does not work. Answers how many.
+pub(crate) async fn review_overdue(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, StoreError> {
+    let overdue = review::put_overdue(conn, now - REVIEW_AFTER, now).await?;
+    let count = overdue.len();
     overdue.into_iter().for_each(call_a_person);
-    Ok(())
+    Ok(count)
 }
 
 fn call_a_person(payment_id: Uuid) {

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, KEY_LIFETIME},
+        attempt::{Attempt, KEY_LIFETIME, REVIEW_AFTER},
         refund::{Refund, RefundStatus},
     },
     id::{new_key, subscription_ref},
@@ -20,7 +20,7 @@ use common::{
     },
 };
 use sqlx::PgConnection;
-use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome};
+use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome, ReasonKind};
 use uuid::Uuid;
 
 use super::{alarm, gate, letters, read_back::account_of, record::RecordError};
@@ -99,6 +99,7 @@ impl Call<'_> {
         if let Some(known) = self.look_for_it().await {
             return Ok(known);
         }
+        self.env.pace.turn(&self.env.pool).await?;
         match self.send().await?.of_resend() {
             // Perhaps refused only because the first sending has landed meanwhile.
             CancelOutcome::Refused(refusal) => {
@@ -171,7 +172,7 @@ async fn record(
             payments::mark_refunded(&mut tx, payment.id, whole).await?;
             let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };
             events::append(&mut tx, &subscription, entry, now).await?;
-            letters::refunded(env, &mut tx, &subscription, refund, whole, now).await?;
+            letters::refunded(env, &mut tx, &subscription, refund, whole, (made_at, now)).await?;
             common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
             Finish::Done(Some(format!("{} went back", refund.amount)))
         }
@@ -186,6 +187,10 @@ async fn record(
         CancelOutcome::NotAttempted(reason) => {
             let fresh = reason.key_is_burnt.then(new_key);
             let code = reason.code.as_ref().map(toss::Code::as_str);
+            if matches!(reason.kind, ReasonKind::OurMistake | ReasonKind::CredentialsRefused) {
+                alarm::raise("not_attempted");
+                tracing::error!(refund.id = %refund.id, toss.code = code, "the gateway refuses to be asked for a refund: an operator is needed");
+            }
             refunds::not_attempted(&mut tx, refund.id, code, &reason.message, fresh).await?;
             Finish::Snooze {
                 reason: format!("not attempted: {} {}", code.unwrap_or("no answer"), reason.message),
@@ -206,6 +211,10 @@ async fn snooze_unknown(
     let code = why.code.as_ref().map(toss::Code::as_str);
     refunds::unknown(conn, refund.id, code, &why.message, now).await?;
     let waited = refund.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
+    if waited >= REVIEW_AFTER {
+        alarm::raise("refund_unknown");
+        tracing::error!(refund.id = %refund.id, toss.code = code, "a refund has been unknown for more than 24 h: a person has to look");
+    }
     let pause = (waited / 2).clamp(TimeDelta::seconds(75), TimeDelta::hours(1));
     let reason = format!("unknown outcome, sent again under the same key: {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })

@@ -12,9 +12,11 @@ pub(super) const DEEDS: [Deed; 9] = [
     },
     Deed {
         what: "a second invoice from one day on",
-        victims: "select id, subscription_id, period_no from invoices where status = 'paid' and period_no > 0",
+        victims: "select id, subscription_id, period_no from invoices one
+                   where status = 'paid' and not exists (
+                        select from invoices where subscription_id = one.subscription_id and period_no > one.period_no)",
         wrong: "insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at)
-                select gen_random_uuid(), subscription_id, number, period_start, period_end, due_on, amount, now
+                select gen_random_uuid(), subscription_id, period_no + 1, period_start, period_end, due_on, amount, now
                   from invoices join given on victim = id",
     },
     Deed {

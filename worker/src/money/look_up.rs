@@ -1,0 +1,112 @@
+//! Asks what became of an attempt before anything else moves money for it; what never arrived is sent again, or given up.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        attempt::Attempt,
+        charge::AfterMiss,
+        invoice::InvoiceStatus,
+        outcome::{Doubt, Outcome},
+        subscription::Subscription,
+    },
+    queue::{Finish, JobError, Lease, Ran},
+    store::{
+        self,
+        events::{self, Entry},
+        invoices, payments, subscriptions,
+    },
+};
+use sqlx::{Postgres, Transaction};
+
+use super::{advance, ask, facts::Locked, record};
+use crate::env::Env;
+
+type Tx = Transaction<'static, Postgres>;
+
+const LOST: &str = "the gateway knows no such order: it never arrived";
+
+/// Sends the same order and key again only when that is safe.
+pub(super) async fn look_up(
+    env: &Env,
+    lease: &Lease,
+    subscription: &Subscription,
+    attempt: &Attempt,
+) -> Result<Ran, JobError> {
+    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
+    let outcome = ask::what_became_of(env, subscription, attempt).await;
+    if outcome != Outcome::NoSuchOrder {
+        return record::outcome(env, lease, attempt, outcome).await;
+    }
+    // For what may be sent: the turn that this job came with went into the question.
+    env.pace.turn(&env.pool).await?;
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let Some(locked) = Locked::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await? else {
+        return Err(JobError::new("the subscription or its invoice vanished"));
+    };
+    let Some(current) = locked.attempt(attempt.id).filter(|it| it.is_unfinished()) else {
+        return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
+    };
+    // Another worker has sent it since we read it: its answer may still come.
+    if current.sent_at != attempt.sent_at {
+        drop(tx);
+        return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
+    }
+    let asked = Attempt { lookups_missed: current.lookups_missed.saturating_add(1), ..current.clone() };
+    match locked.after_miss(&asked, now) {
+        AfterMiss::AskAgain => {
+            drop(tx);
+            record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await
+        }
+        AfterMiss::SendAgain => {
+            payments::unknown(&mut tx, attempt.id, &missed(), true, now).await?;
+            payments::mark_sent(&mut tx, attempt.id, now).await?;
+            advance::send(env, lease, tx, &locked.subscription, &asked.as_sent(now), true).await
+        }
+        lost @ (AfterMiss::Void | AfterMiss::Hold | AfterMiss::Withdraw | AfterMiss::NeverBegins) => {
+            payments::unknown(&mut tx, attempt.id, &missed(), true, now).await?;
+            give_up(env, lease, tx, &locked, (lost, &asked), now).await
+        }
+    }
+}
+
+/// Should the gateway find the money all the same, comparing the books shows it.
+async fn give_up(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    locked: &Locked,
+    (lost, asked): (AfterMiss, &Attempt),
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    if lost == AfterMiss::Hold {
+        let entry = Entry { actor: "worker", what: "invoice.held", why: LOST };
+        events::append(&mut tx, &locked.subscription, entry, now).await?;
+        return advance::hold(env, lease, tx, locked, LOST, now).await;
+    }
+    let is_canceled = lost == AfterMiss::Void;
+    let why = if is_canceled { "canceled, and the gateway knows no such order" } else { LOST };
+    payments::withdraw(&mut tx, asked.id, why, now).await?;
+    store::announce_settled(&mut tx, &asked.order_id).await?;
+    let is_over = is_canceled || lost == AfterMiss::NeverBegins;
+    if is_over && locked.invoice.status == InvoiceStatus::Open {
+        invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
+    }
+    if lost == AfterMiss::NeverBegins {
+        subscriptions::cancel(&mut tx, locked.subscription.id, LOST, now).await?;
+        let entry = Entry { actor: "worker", what: "subscription.never_began", why: LOST };
+        events::append(&mut tx, &locked.subscription, entry, now).await?;
+    }
+    let told =
+        if is_canceled { "the charge never arrived; the subscription was canceled meanwhile" } else { LOST };
+    Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told.into())), env.clock.now()).await?))
+}
+
+fn missed() -> Doubt {
+    Doubt {
+        is_technical: false,
+        code: None,
+        message: "the gateway knows no such order".into(),
+        trace_id: None,
+    }
+}
