@@ -14,7 +14,8 @@ use crate::{
 };
 
 const ORDER: &str = "ORDER_1729657033847";
-const TOKEN: &str = "op_0123456789abcdefghijklmnopqrstuv";
+/// As `billing operator add --token` takes it: one of the merchant's own choice.
+const TOKEN: &str = "a-token-of-our-own-choice-0123456789";
 
 /// A paid yearly subscription, and an operator.
 async fn subscribed(pool: PgPool) -> (Api, Customer, String) {

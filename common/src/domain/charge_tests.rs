@@ -223,3 +223,63 @@ fn a_declined_first_payment_never_begins_a_subscription_and_a_canceled_one_owes_
     let older = after_decline(older.0, older.1, true, &policy, 1, due_day(), time).unwrap();
     assert_eq!(older, AfterDecline::HoldAgain);
 }
+
+/// What follows from "no such order", the second one, so long after the only sending.
+fn missed(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> AfterMiss {
+    let (subscription, invoice) = (subscription(status), invoice(InvoiceStatus::Open));
+    let asked = Attempt { kind, lookups_missed: 2, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
+    let now = due_day() + after;
+    let attempts = std::slice::from_ref(&asked);
+    let facts = Facts {
+        subscription: &subscription,
+        invoice: &invoice,
+        attempts,
+        skips: 0,
+        charging_enabled: enabled,
+        now,
+    };
+    after_miss(facts, &asked)
+}
+
+#[test]
+fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
+    use PaymentKind as K;
+    use SubscriptionStatus as S;
+    let (soon, late) = (TimeDelta::minutes(11), TimeDelta::hours(25));
+    for kind in [K::First, K::Renewal, K::NewCard] {
+        for status in [S::Incomplete, S::Active, S::PastDue, S::Suspended] {
+            assert_eq!(missed(kind, status, true, soon), AfterMiss::SendAgain, "{kind} {status}");
+            assert_eq!(missed(kind, status, false, soon), AfterMiss::AskAgain, "{kind} {status}");
+            let given_up = match (kind, status) {
+                (K::First, S::Incomplete) => AfterMiss::NeverBegins,
+                (K::Renewal, S::Active | S::PastDue | S::Suspended) => AfterMiss::Hold,
+                _ => AfterMiss::Withdraw,
+            };
+            for enabled in [true, false] {
+                assert_eq!(missed(kind, status, enabled, late), given_up, "{kind} {status}");
+            }
+        }
+        assert_eq!(missed(kind, S::Canceled, true, soon), AfterMiss::AskAgain);
+        assert_eq!(missed(kind, S::Canceled, true, late), AfterMiss::Void);
+    }
+}
+
+#[test]
+fn a_period_that_is_over_is_not_charged_by_sending_again() {
+    let over = TimeDelta::days(31);
+    assert_eq!(missed(PaymentKind::Renewal, SubscriptionStatus::Active, true, over), AfterMiss::Hold);
+}
+
+/// Toss keeps an idempotency key for 15 days: after that the same order could be charged anew.
+#[test]
+fn nothing_is_sent_again_after_day_14() {
+    let day = |days| due_day() + TimeDelta::days(days);
+    let sent_today = |now| Attempt {
+        lookups_missed: 2,
+        sent_at: Some(now - TimeDelta::minutes(11)),
+        unknown_since: Some(now - TimeDelta::minutes(11)),
+        ..attempt(PaymentStatus::Unknown, Some(due_day()))
+    };
+    assert!(sent_today(day(13)).may_resend(day(13)));
+    assert!(!sent_today(day(14)).may_resend(day(14)));
+}

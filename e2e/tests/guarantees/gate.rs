@@ -146,3 +146,31 @@ async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_
     world.live(1).await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn turns_to_ask_toss_are_handed_out_at_an_even_pace_whoever_asks(pool: PgPool) {
+    let every = std::time::Duration::from_secs(100);
+    let mut waits = Vec::new();
+    for worker in [1, 2, 1, 3] {
+        let mut conn = pool.acquire().await.unwrap();
+        waits.push((gate::take_turn(&mut conn, every).await.unwrap().as_secs_f64(), worker));
+    }
+    let steps = waits.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    // Less by what passed between two askings.
+    assert!(steps.into_iter().all(|step| (90.0..=100.0).contains(&step)), "{waits:?}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn while_toss_is_left_alone_the_daily_run_makes_no_charge_jobs(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    let open = "update gateway_breaker set failures = 10, open_until = $1";
+    sqlx::query(open).bind(world.now() + TimeDelta::hours(2)).execute(&world.pool).await.unwrap();
+    world.settle().await;
+    let waiting = "select count(*) from jobs where kind = 'charge-subscription'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(waiting).fetch_one(&world.pool).await.unwrap(), 0);
+    world.live(1).await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -22,6 +22,8 @@ mod event_facts;
 #[cfg(test)]
 mod fences;
 #[cfg(test)]
+mod fences_of_records;
+#[cfg(test)]
 mod first_payment;
 #[cfg(test)]
 mod gate;
@@ -33,6 +35,8 @@ mod job_table;
 mod lost_answers;
 #[cfg(test)]
 mod mailbox;
+#[cfg(test)]
+mod never_arrived;
 #[cfg(test)]
 mod new_card;
 #[cfg(test)]

@@ -211,3 +211,18 @@ async fn a_new_card_pays_in_the_place_of_an_attempt_that_toss_could_not_take(poo
     world.live(5).await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
+
+/// Toss repeats a 4xx under its key for 15 days: so long the customer would be kept from any other card.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_registration_that_is_refused_for_a_reason_on_no_list_makes_room_for_another(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = past_due(&mut world).await;
+    let error = Effect::Error { code: "A_CODE_OF_TOMORROW".to_owned(), status: Some(400), message: None };
+    world.sandbox.fault(Fault::next(Operation::Issue, error)).unwrap();
+    let first = new_card(&world, id, OTHER).await;
+    minutes(&mut world, 5).await;
+    assert_eq!(read(&world, first.id).await.status, RegistrationStatus::Refused);
+    let second = new_card(&world, id, OTHER).await;
+    assert_eq!(second.status, RegistrationStatus::Applied);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -85,3 +85,33 @@ async fn whatever_rows_of_the_job_table_are_lost_everybody_is_charged_and_told_i
     let paid = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 완료").count();
     assert_eq!(paid, 2);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_older_period_that_is_paid_while_a_later_one_is_in_dunning_moves_no_date_back(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    world.set_clock("2027-01-29T10:00:00+09:00");
+    world.card_now(id, "REJECT_CARD_PAYMENT").await;
+    world.settle().await;
+    let before = world.story(id).await;
+    assert_eq!(before.status(), SubscriptionStatus::PastDue);
+    let held = world.unsettled_invoices(id).await.into_iter().find(|it| it.held_since.is_some()).unwrap();
+    world.card_now(id, "pays").await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    ops::invoices::charge(&mut conn, held.id, "operator:kim@example.com", world.now()).await.unwrap();
+    world.settle().await;
+    let after = world.story(id).await;
+    assert_eq!(
+        (after.status(), after.next_charge_on()),
+        (SubscriptionStatus::PastDue, before.next_charge_on())
+    );
+    assert_eq!(world.net(id).await, 2 * 9_900);
+    world.live(4).await;
+    let story = world.story(id).await;
+    assert_eq!(
+        (story.status(), story.next_charge_on()),
+        (SubscriptionStatus::Active, "2027-02-22".parse().unwrap())
+    );
+    assert_eq!(world.net(id).await, 3 * 9_900);
+}

@@ -170,3 +170,37 @@ async fn money_that_went_back_behind_our_back_is_not_given_back_a_second_time(po
     assert_eq!(after.toss_code.as_deref(), Some("NOT_MATCHES_REFUNDABLE_AMOUNT"));
     assert_eq!(world.net(id).await, 4_900);
 }
+
+/// Toss repeats a 4xx under its key for 15 days.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_that_is_refused_for_a_reason_on_no_list_is_made_under_another_key(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let error = Effect::Error { code: "A_CODE_OF_TOMORROW".to_owned(), status: Some(400), message: None };
+    world.sandbox.fault(Fault::next(Operation::Cancel, error)).unwrap();
+    refund(&world, id, Some(4_000), None).await.unwrap();
+    minutes(&mut world, 30).await;
+    assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
+    assert_eq!(world.net(id).await, 5_900);
+    assert_eq!(refund_mails(&world), 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_of_what_the_dashboard_has_given_back_ends_and_that_is_booked(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let key = world.story(id).await.payments[0].payment_key.clone().unwrap();
+    world.sandbox.set_switches(|switches| switches.hold_webhooks = true);
+    world.sandbox.cancel_in_dashboard(&key, None, "고객 요청").unwrap();
+    let already =
+        Effect::Error { code: "ALREADY_CANCELED_PAYMENT".to_owned(), status: Some(400), message: None };
+    world.sandbox.fault(Fault::next(Operation::Cancel, already).times(10)).unwrap();
+    refund(&world, id, Some(4_000), None).await.unwrap();
+    minutes(&mut world, 10).await;
+    let ended: String =
+        sqlx::query_scalar("select status from refunds").fetch_one(&world.pool).await.unwrap();
+    assert_eq!(ended, "failed");
+    world.live(2).await;
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!((world.net(id).await, refund_mails(&world)), (0, 1));
+}

@@ -83,3 +83,18 @@ async fn three_days_before_the_renewal_the_customer_is_told_once(pool: PgPool) {
     assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }
+
+/// Toss refuses a charge that names a longer address than it takes; it can do without.
+#[sqlx::test(migrations = "../migrations")]
+async fn an_address_that_is_too_long_for_toss_keeps_nobody_from_being_charged(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let long = format!("{}@{}.example.com", "a".repeat(60), "b".repeat(60));
+    sqlx::query("update subscriptions set customer_email = $1")
+        .bind(long)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.live_until("2026-12-23").await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

@@ -187,7 +187,12 @@ async fn unknown(
 ) -> Result<Finish, RecordError> {
     payments::unknown(conn, attempt.id, doubt, missed, now).await?;
     let since = attempt.unknown_since.unwrap_or(now);
-    let waiting = Attempt { status: PaymentStatus::Unknown, unknown_since: Some(since), ..attempt.clone() };
+    let waiting = Attempt {
+        status: PaymentStatus::Unknown,
+        unknown_since: Some(since),
+        lookups_missed: attempt.lookups_missed.saturating_add(i32::from(missed)),
+        ..attempt.clone()
+    };
     if waiting.is_for_review(now) && attempt.review_since.is_none() {
         review::put(conn, attempt.id, now).await?;
         call_a_person(attempt.id);
