@@ -109,7 +109,9 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
         assert_eq!((reason.kind, reason.key_is_burnt), (ReasonKind::OurMistake, true));
     }
     let unlisted = canceled(refused(400, "SOMETHING_NEW"), None).of_resend();
-    assert!(matches!(unlisted, CancelOutcome::Unknown(_)));
+    assert!(matches!(unlisted, CancelOutcome::NotAttempted(reason) if reason.key_is_burnt));
+    let by_another = canceled(refused(400, "ALREADY_CANCELED_PAYMENT"), None).of_resend();
+    assert!(matches!(by_another, CancelOutcome::Refused(_)));
     assert_eq!(
         why(charged(refused(409, "IDEMPOTENT_REQUEST_PROCESSING")).of_resend()).kind,
         WhyKind::InFlight
