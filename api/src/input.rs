@@ -211,8 +211,8 @@ pub(crate) fn object(fields: &Fields, name: &'static str) -> Result<Option<Field
     Fields::parse(raw.as_bytes()).map(Some)
 }
 
-/// All that is left when left out.
-pub(crate) fn refund_amount(fields: &Fields) -> Result<Option<Won>, ApiError> {
+/// As [`amount`], where it is given.
+pub(crate) fn optional_amount(fields: &Fields) -> Result<Option<Won>, ApiError> {
     fields.raw("amount").map(|_| amount(fields)).transpose()
 }
 

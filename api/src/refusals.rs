@@ -102,6 +102,7 @@ impl From<RegisterError> for ApiError {
 impl From<SubscribeError> for ApiError {
     fn from(error: SubscribeError) -> Self {
         match error {
+            SubscribeError::WrongAmount { .. } => Self::AmountMismatch,
             SubscribeError::UnknownPlan(_) => Self::Invalid { field: "plan", rule: UNKNOWN_PLAN },
             SubscribeError::Register(error) => error.into(),
             SubscribeError::Calendar(error) => Self::Internal(error.into()),

@@ -53,7 +53,7 @@ function newOrderId() {
 
 async function pay() {
   const { plan, billingCycle, customerName, customerEmail, flow } = chosen();
-  order.save({ plan, billingCycle, customerName, customerEmail, flow });
+  order.save({ plan, billingCycle, amount: price(chosenPlan()), customerName, customerEmail, flow });
   const back = {
     successUrl: `${location.origin}/checkout/success?flow=${flow}`,
     failUrl: `${location.origin}/checkout/fail`,

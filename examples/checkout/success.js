@@ -30,8 +30,8 @@ function finish() {
     case 'card':
       return register(`/api/subscriptions/${encodeURIComponent(query.get('subscription'))}/payment-method`, {});
     case 'billing': {
-      const { plan, billingCycle, customerEmail, customerName } = order.read();
-      return register('/api/subscriptions', { plan, billingCycle, customerEmail, customerName });
+      const { plan, billingCycle, amount, customerEmail, customerName } = order.read();
+      return register('/api/subscriptions', { plan, billingCycle, amount, customerEmail, customerName });
     }
     default:
       return confirm();

@@ -88,7 +88,7 @@ pub(crate) async fn refund_payment(
     body: Fields,
 ) -> Result<Response, ApiError> {
     let payment_id = Uuid::try_parse(&id).map_err(|_| ApiError::NotFound)?;
-    let amount = input::refund_amount(&body)?;
+    let amount = input::optional_amount(&body)?;
     let reason = input::refund_reason(&body)?;
     let key = input::idempotency_key(&headers)?;
     let actor = format!("operator:{}", operator.email);

@@ -44,6 +44,9 @@ pub(crate) struct SubscribeBody {
     /// `monthly` or `yearly`.
     #[schema(pattern = "^(monthly|yearly)$", example = "monthly")]
     billing_cycle: String,
+    /// Whole won that the customer was shown. Give it: a price that has been changed since is then not charged.
+    #[schema(minimum = 100, example = 9900)]
+    amount: Option<i32>,
     #[schema(format = Email, max_length = 254, example = "user@example.com")]
     customer_email: String,
     #[schema(min_length = 1, max_length = 100, example = "홍길동")]
@@ -65,7 +68,7 @@ pub(crate) struct SubscribeBody {
         (status = 409, description = "`auth_key_used`: for something else; or `payment_canceled`"),
         (status = 413, description = "Larger than 16 KiB"),
         (status = 415, description = "Not JSON"),
-        (status = 422, description = "`invalid_field`: the field is named, nothing is written"),
+        (status = 422, description = "`invalid_field`, `amount_mismatch`: the field is named, nothing is written"),
         (status = 429, description = "Too many requests of one user"),
         (status = 503, description = "The database is away; safe to repeat"),
     )
@@ -92,6 +95,7 @@ fn read(body: &Fields, user_id: Uuid) -> Result<Subscribing, ApiError> {
         customer_key: input::own_customer_key(body)?,
         plan: input::plan(body)?,
         cycle: input::billing_cycle(body)?,
+        amount: input::optional_amount(body)?,
         customer_email: input::customer_email(body)?,
         customer_name: input::customer_name(body)?,
     })

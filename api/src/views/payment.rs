@@ -18,8 +18,8 @@ pub(crate) struct PaymentView {
     /// Final: `completed`, `failed`, `refunded`, `partially_refunded`. Before: `pending`, `unknown`.
     #[schema(example = "completed")]
     status: &'static str,
-    /// As Toss calls it.
-    #[schema(example = "카드")]
+    /// `card`, `easy_pay`, `transfer`, `virtual_account`, `mobile_phone`; another one as Toss calls it.
+    #[schema(example = "card")]
     payment_method: Option<String>,
     paid_at: Option<DateTime<Utc>>,
     /// Toss's receipt.

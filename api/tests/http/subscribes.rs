@@ -46,6 +46,11 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
     let mut body = wish(&customer, "bln_1");
     body["plan"] = json!("gold");
     subscribe(&api, &customer, &body).await.assert_invalid("plan");
+    let mut body = wish(&customer, "bln_1");
+    body["amount"] = json!("9900");
+    subscribe(&api, &customer, &body).await.assert_invalid("amount");
+    body["amount"] = json!(8900);
+    subscribe(&api, &customer, &body).await.assert_problem(422, "amount_mismatch");
     assert_eq!(api.rows().await, before);
 }
 

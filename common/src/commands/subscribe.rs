@@ -15,6 +15,7 @@ use crate::{
     domain::{
         calendar::{Cycle, OutOfCalendar},
         incomplete::REPAIR_TIME,
+        money::Won,
         registration::Registration,
         subscription::Subscription,
     },
@@ -30,6 +31,8 @@ pub struct Subscribing {
     pub customer_key: String,
     pub plan: String,
     pub cycle: Cycle,
+    /// What the customer was shown; where it is not the price any more, nothing is recorded.
+    pub amount: Option<Won>,
     pub customer_email: String,
     pub customer_name: String,
 }
@@ -38,6 +41,8 @@ pub struct Subscribing {
 pub enum SubscribeError {
     #[error("there is no plan {0:?}")]
     UnknownPlan(String),
+    #[error("the plan costs {price}, not {asked}")]
+    WrongAmount { price: Won, asked: Won },
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error(transparent)]
@@ -65,6 +70,10 @@ pub async fn subscribe(
     }
     let plan = plans::find(conn, &asked.plan).await?;
     let plan = plan.ok_or_else(|| SubscribeError::UnknownPlan(asked.plan.clone()))?;
+    let price = plan.price(asked.cycle);
+    if let Some(shown) = asked.amount.filter(|shown| *shown != price) {
+        return Err(SubscribeError::WrongAmount { price, asked: shown });
+    }
     let (email, name) = (asked.customer_email.as_str(), asked.customer_name.as_str());
     users::ensure(conn, asked.user_id, Some(email), Some(name), now).await?;
     let repair_until = now + REPAIR_TIME;
@@ -72,7 +81,7 @@ pub async fn subscribe(
         user_id: asked.user_id,
         plan: &asked.plan,
         cycle: asked.cycle,
-        amount: plan.price(asked.cycle),
+        amount: price,
         customer_key: &asked.customer_key,
         customer_email: email,
         customer_name: name,

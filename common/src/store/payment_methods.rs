@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// How each of these was paid (`카드`, `간편결제`…), where that is known.
+/// How each of these was paid (`card`, `easy_pay`…), where that is known.
 pub async fn of_payments(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
     let rows = sqlx::query!(
         r#"select id, payment_method as "method!" from payments where id = any($1) and payment_method is not null"#,

@@ -78,6 +78,7 @@ pub(crate) fn wish(world: &World, name: &str, card: &str) -> Subscribing {
     let customer_key = user_id.to_string();
     let window = CardRegistration { customer_key: customer_key.clone(), card_number: Some(card.to_owned()) };
     Subscribing {
+        amount: None,
         user_id,
         auth_key: world.sandbox.auth_key(window).unwrap(),
         customer_key,

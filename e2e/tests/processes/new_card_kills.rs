@@ -140,6 +140,7 @@ async fn subscribing(system: &System) -> Uuid {
     let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"customer");
     let window = CardRegistration { customer_key: user_id.to_string(), card_number: None };
     let asked = Subscribing {
+        amount: None,
         user_id,
         auth_key: system.sandbox.auth_key(window).unwrap(),
         customer_key: user_id.to_string(),

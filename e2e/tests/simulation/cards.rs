@@ -50,6 +50,7 @@ impl Life<'_> {
         self.customers.push(new.clone());
         let auth_key = self.fill_in_the_window(number);
         let asked = Subscribing {
+            amount: None,
             user_id: new.user_id,
             auth_key,
             customer_key: new.key.clone(),
