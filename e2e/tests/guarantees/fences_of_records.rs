@@ -1,7 +1,7 @@
 //! What is written once stays one: names of payments, wishes, cards, letters and events, tried with plain SQL.
 
 use common::domain::calendar::Cycle;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{fences::refused, world::World};
 
@@ -35,6 +35,22 @@ async fn a_payment_of_toss_is_one_of_ours(pool: PgPool) {
         "payments_payment_key_key",
     )
     .await;
+    let attempt = |amount: &str, key: &str| {
+        format!(
+            "insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id, idempotency_key, amount, created_at)
+             select gen_random_uuid(), paid.user_id, paid.subscription_id, invoice.id, 'renewal', 1, 'AUTO_next', {key}, {amount}, now()
+               from payments paid join invoices invoice using (subscription_id)
+              where paid.order_id = 'ORDER_1' and invoice.period_no = 2"
+        )
+    };
+    for (amount, key, fence) in [
+        ("9800", "gen_random_uuid()", "payments_amount_is_the_invoices"),
+        ("9900", "paid.idempotency_key", "payments_idempotency_key_key"),
+    ] {
+        let refused =
+            sqlx::raw_sql(AssertSqlSafe(attempt(amount, key))).execute(&world.pool).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().constraint(), Some(fence));
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]
