@@ -148,6 +148,7 @@ fn message(error: &ApiError, language: Language) -> String {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one line for each error")]
 fn sentence(error: &ApiError) -> Text {
     let (ko, en) = match error {
         ApiError::Malformed => ("요청 형식이 올바르지 않습니다.", "The request is malformed."),

@@ -36,6 +36,11 @@ pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Resul
     Queue::start(env.pool.clone(), config)
 }
 
+/// What is only told: cut off, it is told again. A slow endpoint holds up nothing but events.
+fn told(kind: &'static str, limit: Duration) -> KindConfig {
+    KindConfig::new(kind).concurrency(8).timeout(limit).on_stop(OnStop::HandBack)
+}
+
 /// A worker per kind, so that slow calls to Toss never hold up confirmations or e-mail.
 pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
     // Money is not cut off, and its lease is kept at a stop. What stands still for so long waits for a server that is
@@ -53,15 +58,8 @@ pub(crate) fn workers(env: &Env, queue: &Queue, charges: usize) -> Monitor {
     let end_incomplete = books(EndIncompleteSubscription::KIND).concurrency(2);
     let webhook = books(HandleWebhook::KIND).concurrency(4);
     let reconcile = daily(ReconcilePayments::KIND);
-    // A slow endpoint holds up nothing but events.
-    let event = KindConfig::new(DeliverEvent::KIND)
-        .concurrency(8)
-        .timeout(Duration::from_mins(1))
-        .on_stop(OnStop::HandBack);
-    let email = KindConfig::new(SendEmail::KIND)
-        .concurrency(8)
-        .timeout(Duration::from_mins(2))
-        .on_stop(OnStop::HandBack);
+    let event = told(DeliverEvent::KIND, Duration::from_mins(1));
+    let email = told(SendEmail::KIND, Duration::from_mins(2));
     macro_rules! worker {
         ($args:ty, $config:expr, $handler:path) => {{
             let (env, queue, config) = (env.clone(), queue.clone(), $config);

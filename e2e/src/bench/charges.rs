@@ -124,20 +124,11 @@ pub(super) async fn end_to_end(
     subscribers::insert(&database.pool, &all, anchor_due_by(seoul_date(now))?, now).await?;
 
     let before = stored(&database.pool).await?;
-    let worker = Program::beside_this_one("billing-worker", "billing-worker", folder)?
+    let worker = worker(folder)?
         .var("DATABASE_URL", &database.url)
         .var("WORKER_ADDR", worker_address)
         .var("TOSS_BASE_URL", bank_url)
-        .var("TOSS_SECRET_KEY", BILLING_SECRET)
-        .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
-        .var("TOSS_MAX_RPS", 1_000_000)
-        .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
-        .var("MAIL_URL", format!("file://{}", folder.display()))
-        .var("MAIL_FROM", "billing@example.com")
         .var("CHARGE_CONCURRENCY", at_once)
-        // Always due: today's run has begun whatever the time of day.
-        .var("SCAN_CRON", "0 0 0 * * *")
-        .var("RUST_LOG", "warn")
         .start()?;
     let took = charge_all(&database.pool).await?;
     wait_for_letters(&database.pool).await?;
@@ -157,6 +148,19 @@ pub(super) async fn end_to_end(
             Figure::of("its job rows, pruned after 90 days", Unit::Kilobytes, pruned),
         ],
     })
+}
+
+fn worker(folder: &Path) -> anyhow::Result<Program> {
+    Ok(Program::beside_this_one("billing-worker", "billing-worker", folder)?
+        .var("TOSS_SECRET_KEY", BILLING_SECRET)
+        .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
+        .var("TOSS_MAX_RPS", 1_000_000)
+        .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
+        .var("MAIL_URL", format!("file://{}", folder.display()))
+        .var("MAIL_FROM", "billing@example.com")
+        // Always due: today's run has begun whatever the time of day.
+        .var("SCAN_CRON", "0 0 0 * * *")
+        .var("RUST_LOG", "warn"))
 }
 
 /// Bytes of tables with their indexes.

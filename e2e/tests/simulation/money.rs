@@ -30,26 +30,8 @@ pub(crate) struct Line {
 /// Every attempt there is.
 pub(crate) async fn lines(life: &Life<'_>) -> Vec<Line> {
     life.bench.sandbox.set_switches(|it| it.failed_charge_lookup = FailedChargeLookup::Aborted);
-    let mut booked: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    for entry in life.bench.sandbox.ledger(&LedgerQuery::default()).entries {
-        let sums = booked.entry(entry.order_id.clone()).or_default();
-        match entry.kind {
-            EntryKind::Capture => sums.0 += entry.amount,
-            EntryKind::Refund => sums.1 += entry.amount,
-        }
-    }
-    let refunds: Vec<(Uuid, i64, i64, bool)> = sqlx::query_as(
-        "select payment_id, coalesce(sum(amount) filter (where status = 'completed'), 0)::bigint,
-                coalesce(sum(amount) filter (where status = 'completed' and requested_by <> 'worker'), 0)::bigint,
-                bool_or(request_key = 'landed_after_cancel')
-           from refunds group by payment_id",
-    )
-    .fetch_all(life.bench.desk())
-    .await
-    .unwrap();
-    let refunds: BTreeMap<Uuid, (i64, i64, bool)> =
-        refunds.into_iter().map(|(id, all, given, unwanted)| (id, (all, given, unwanted))).collect();
-    let prices = prices(life).await;
+    let booked = booked(life);
+    let (refunds, prices) = (refunds(life).await, prices(life).await);
     let mut lines = Vec::new();
     for ours in attempts(life).await {
         let (captured, refunded) = booked.get(&ours.order_id).copied().unwrap_or_default();
@@ -75,6 +57,33 @@ pub(crate) async fn lines(life: &Life<'_>) -> Vec<Line> {
         });
     }
     lines
+}
+
+/// What the gateway captured of each order, and gave back.
+fn booked(life: &Life<'_>) -> BTreeMap<String, (i64, i64)> {
+    let mut booked: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for entry in life.bench.sandbox.ledger(&LedgerQuery::default()).entries {
+        let sums = booked.entry(entry.order_id.clone()).or_default();
+        match entry.kind {
+            EntryKind::Capture => sums.0 += entry.amount,
+            EntryKind::Refund => sums.1 += entry.amount,
+        }
+    }
+    booked
+}
+
+/// What we gave back of each payment: all, what people wanted, and whether it should never have been captured.
+async fn refunds(life: &Life<'_>) -> BTreeMap<Uuid, (i64, i64, bool)> {
+    let refunds: Vec<(Uuid, i64, i64, bool)> = sqlx::query_as(
+        "select payment_id, coalesce(sum(amount) filter (where status = 'completed'), 0)::bigint,
+                coalesce(sum(amount) filter (where status = 'completed' and requested_by <> 'worker'), 0)::bigint,
+                bool_or(request_key = 'landed_after_cancel')
+           from refunds group by payment_id",
+    )
+    .fetch_all(life.bench.desk())
+    .await
+    .unwrap();
+    refunds.into_iter().map(|(id, all, given, unwanted)| (id, (all, given, unwanted))).collect()
 }
 
 /// What people agreed to pay for the period of each attempt; nothing where they agreed to none of it.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use common::domain::calendar::seoul_date;
 use sandbox::{EntryKind, LedgerQuery, Operation};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{gate::Asked, life::Life};
+use crate::{customers::Customer, gate::Asked, life::Life};
 
 /// `AUTO_<subscription>_<period>_<attempt>` as `s1/p2/a3`.
 pub(crate) fn order(life: &Life<'_>, order_id: &str) -> String {
@@ -59,6 +59,13 @@ async fn deletion(life: &mut Life<'_>, asked: &Asked) {
     }
 }
 
+/// Until today or later.
+fn charged_elsewhere_until(life: &Life<'_>, order_id: &str) -> Option<NaiveDate> {
+    let is_of = |one: &&Customer| order_id.contains(&one.subscription_id.simple().to_string());
+    let until = life.customers.iter().find(is_of)?.elsewhere?.charged_until;
+    (seoul_date(life.bench.now()) <= until).then_some(until)
+}
+
 async fn charge(life: &mut Life<'_>, asked: &Asked) {
     let name = order(life, &asked.name);
     let known: Option<(i32, bool, i64, bool)> = sqlx::query_as(
@@ -87,11 +94,7 @@ async fn charge(life: &mut Life<'_>, asked: &Asked) {
             format!("I4: {name} is charged {:?}, known are {agreed}, agreed to: {is_agreed}", asked.amount);
         life.broken.push(what);
     }
-    let (first, today) = (asked.name.clone(), seoul_date(life.bench.now()));
-    let elsewhere =
-        life.customers.iter().find(|one| first.contains(&one.subscription_id.simple().to_string()));
-    if let Some(elsewhere) = elsewhere.and_then(|one| one.elsewhere).filter(|it| today <= it.charged_until) {
-        let until = elsewhere.charged_until;
+    if let Some(until) = charged_elsewhere_until(life, &asked.name) {
         life.broken.push(format!("import: {name} is charged, and was charged elsewhere up to {until}"));
     }
     if unfinished > 1 {

@@ -54,6 +54,10 @@ pub(crate) fn parse(rows: &Rows, naive: NaiveTimes) -> (Vec<Record>, Mistakes) {
     (records, mistakes)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: one rule for each column, each read before any is missed"
+)]
 fn record(row: &Row, naive: NaiveTimes, mistakes: &mut Mistakes) -> Option<Record> {
     let mut fields = Fields { row, mistakes };
     let source_id = fields.text("id", "must be 1 to 255 printable characters", |text| is_line(text, 255));

@@ -54,16 +54,17 @@ async fn charge(toss: &Toss) -> ChargeOutcome {
     toss.charge(&billing_key(), &charge_request(), &key()).await
 }
 
+/// The whole tree, the HTTP client's own lines included.
+fn at_its_chattiest() -> Captured {
+    let captured = Captured::default();
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
+    lines.with_writer(captured.clone()).try_init().unwrap();
+    captured
+}
+
 #[tokio::test]
 async fn no_log_line_and_no_outcome_shows_a_secret() {
-    let captured = Captured::default();
-    // The whole tree at its chattiest, the HTTP client's own lines included.
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(captured.clone())
-        .try_init()
-        .unwrap();
+    let captured = at_its_chattiest();
     let keyed = json!({"billingKey": BILLING_KEY, "customerKey": "c", "card": {"billingKey": BILLING_KEY}});
     let mut paid = payment();
     paid["card"] = json!({"billingKey": BILLING_KEY, "number": "43301234****123*"});

@@ -53,21 +53,15 @@ pub(crate) async fn advance(
             payments::insert(&mut tx, &attempt).await?;
             send(env, lease, tx, &locked.subscription, &attempt, false).await
         }
-        Decision::Send(id) => match locked.attempt(id) {
-            Some(attempt) => {
-                payments::mark_sent(&mut tx, id, now).await?;
-                let sent = attempt.as_sent(now);
-                send(env, lease, tx, &locked.subscription, &sent, false).await
-            }
-            None => Err(JobError::new("the decision names an attempt that is not there")),
-        },
-        Decision::LookUp(id) => match locked.attempt(id) {
-            Some(attempt) => {
-                drop(tx);
-                look_up(env, lease, &locked.subscription, attempt).await
-            }
-            None => Err(JobError::new("the decision names an attempt that is not there")),
-        },
+        Decision::Send(id) => {
+            let sent = named(&locked, id)?.as_sent(now);
+            payments::mark_sent(&mut tx, id, now).await?;
+            send(env, lease, tx, &locked.subscription, &sent, false).await
+        }
+        Decision::LookUp(id) => {
+            drop(tx);
+            look_up(env, lease, &locked.subscription, named(&locked, id)?).await
+        }
         Decision::Skip(reason) => decline::skip_step(env, lease, tx, &locked, reason).await,
         Decision::Void => void(env, lease, tx, &locked, now).await,
         Decision::Hold => {
@@ -80,6 +74,10 @@ pub(crate) async fn advance(
         }
         Decision::Nothing(why) => Ok(Ran::Finish(Finish::Discard(why.into()))),
     }
+}
+
+fn named(locked: &Locked, id: Uuid) -> Result<&Attempt, JobError> {
+    locked.attempt(id).ok_or_else(|| JobError::new("the decision names an attempt that is not there"))
 }
 
 pub(super) fn new_attempt(locked: &Locked, kind: PaymentKind, now: DateTime<Utc>) -> Attempt {

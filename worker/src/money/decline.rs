@@ -94,6 +94,42 @@ pub(super) async fn skip_step(
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
 }
 
+async fn suspend(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    (gone, told): (usize, &str),
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
+    subscriptions::suspend(conn, subscription.id, now).await?;
+    let entry = Entry { actor: "worker", what: "subscription.suspended", why: told };
+    events::append(conn, subscription, entry, now).await?;
+    letters::suspended(env, conn, subscription, invoice, gone, now).await?;
+    Ok(Finish::Fail(format!("{told}; the subscription is suspended until a new card is registered")))
+}
+
+async fn retry_at(
+    env: &Env,
+    conn: &mut PgConnection,
+    locked: &Locked,
+    (at, told): (DateTime<Utc>, &str),
+    failure: Option<letters::Failure<'_>>,
+    now: DateTime<Utc>,
+) -> Result<Finish, RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    invoices::schedule_retry(conn, invoice.id, at, now).await?;
+    subscriptions::mark_past_due(conn, subscription.id, at, now).await?;
+    let entry = Entry { actor: "worker", what: "subscription.past_due", why: told };
+    events::append(conn, subscription, entry, now).await?;
+    if let Some(failure) = failure {
+        letters::failed(env, conn, subscription, invoice, failure, now).await?;
+    }
+    let error = format!("{told}; next try {}", at.with_timezone(&Seoul).format("%Y-%m-%d %H:%M KST"));
+    Ok(Finish::Retry { error, run_at: at })
+}
+
 /// What follows from it, for the invoice, the subscription, the customer and the job.
 async fn take(
     env: &Env,
@@ -107,25 +143,15 @@ async fn take(
     let is_older = locked.is_older(conn, now).await?;
     match after_decline(kind, subscription.status, is_older, &policy, gone, now, env.charge_time)? {
         AfterDecline::RetryAt(at) => {
-            invoices::schedule_retry(conn, invoice.id, at, now).await?;
-            subscriptions::mark_past_due(conn, subscription.id, at, now).await?;
-            let entry = Entry { actor: "worker", what: "subscription.past_due", why: &told };
-            events::append(conn, subscription, entry, now).await?;
-            if let Some((why, card_is_dead)) = reason {
-                let failure = letters::Failure { step: gone, why, card_is_dead, retry_at: at };
-                letters::failed(env, conn, subscription, invoice, failure, now).await?;
-            }
-            let error = format!("{told}; next try {}", at.with_timezone(&Seoul).format("%Y-%m-%d %H:%M KST"));
-            Ok(Finish::Retry { error, run_at: at })
+            let failure = reason.map(|(why, card_is_dead)| letters::Failure {
+                step: gone,
+                why,
+                card_is_dead,
+                retry_at: at,
+            });
+            retry_at(env, conn, locked, (at, &told), failure, now).await
         }
-        AfterDecline::Suspend => {
-            invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
-            subscriptions::suspend(conn, subscription.id, now).await?;
-            let entry = Entry { actor: "worker", what: "subscription.suspended", why: &told };
-            events::append(conn, subscription, entry, now).await?;
-            letters::suspended(env, conn, subscription, invoice, gone, now).await?;
-            Ok(Finish::Fail(format!("{told}; the subscription is suspended until a new card is registered")))
-        }
+        AfterDecline::Suspend => suspend(env, conn, locked, (gone, &told), now).await,
         AfterDecline::NeverBegins => {
             invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
             subscriptions::cancel(conn, subscription.id, "first payment declined", now).await?;

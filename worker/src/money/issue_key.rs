@@ -15,7 +15,7 @@ use common::{
     store::{self, registrations, subscriptions},
 };
 use secrecy::SecretString;
-use toss::{IdempotencyKey, IssueOutcome, IssueRequest};
+use toss::{IdempotencyKey, IssueOutcome, IssueRequest, Refusal};
 
 use super::{gate, letters, new_card, record::RecordError};
 use crate::{crash, env::Env};
@@ -68,15 +68,8 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
         IssueOutcome::Refused(refusal) => {
             drop(tx);
             // An earlier sending, whose answer never came, may have used the one-time key up.
-            let lost = found.sent_at.is_some();
-            let why = match refusal.code.as_str() {
-                _ if lost => LOST,
-                code @ ("NOT_FOUND_BILLING" | "INVALID_BILLING_AUTH" | "INVALID_BILL_KEY_REQUEST") => {
-                    (code, USED)
-                }
-                code => (code, refusal.message.as_str()),
-            };
-            return refuse(env, lease, found, why, now).await;
+            let is_lost = found.sent_at.is_some();
+            return refuse(env, lease, found, if is_lost { LOST } else { reason(&refusal) }, now).await;
         }
         IssueOutcome::NotAttempted(reason) => {
             let fresh = reason.key_is_burnt.then(new_key);
@@ -93,6 +86,13 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
         }
     };
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+fn reason(refusal: &Refusal) -> (&str, &str) {
+    match refusal.code.as_str() {
+        code @ ("NOT_FOUND_BILLING" | "INVALID_BILLING_AUTH" | "INVALID_BILL_KEY_REQUEST") => (code, USED),
+        code => (code, refusal.message.as_str()),
+    }
 }
 
 async fn refuse(

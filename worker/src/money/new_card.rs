@@ -91,11 +91,7 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }));
     }
     let Some(invoice_id) = owed(&mut tx, &subscription, now).await? else {
-        replace(&mut tx, &subscription, &card, now).await?;
-        // Nothing is due yet: one that was brought over suspended, say, goes on until its date.
-        if subscription.status == SubscriptionStatus::Suspended {
-            revive(&mut tx, &subscription, now).await?;
-        }
+        put_in_force(&mut tx, &subscription, &card, now).await?;
         let finish = Finish::Done(Some("the new card is in force".into()));
         return Ok(Ran::Committed(lease.commit(tx, finish, now).await?));
     };
@@ -111,6 +107,20 @@ pub(super) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
     payments::insert(&mut tx, &attempt).await?;
     registrations::prove(&mut tx, card.id, attempt.id).await?;
     advance::send(env, lease, tx, &locked.subscription, &attempt, false).await
+}
+
+/// Nothing is due yet: one that was brought over suspended, say, goes on until its date.
+async fn put_in_force(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    card: &Registration,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    replace(conn, subscription, card, now).await?;
+    if subscription.status == SubscriptionStatus::Suspended {
+        revive(conn, subscription, now).await?;
+    }
+    Ok(())
 }
 
 /// Attempts that have no outcome yet.

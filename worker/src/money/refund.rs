@@ -12,6 +12,7 @@ use common::{
     domain::{
         attempt::{Attempt, KEY_LIFETIME, REVIEW_AFTER},
         refund::{Refund, RefundStatus},
+        subscription::Subscription,
     },
     id::{new_key, subscription_ref},
     store::{
@@ -163,17 +164,7 @@ async fn record(
     let subscription = subscription.ok_or(RecordError::Vanished)?;
     let finish = match answer {
         CancelOutcome::Canceled(after) => {
-            let made = after.cancels.last();
-            let transaction = made.and_then(|cancel| cancel.transaction_key.as_deref());
-            let made_at = made.and_then(|cancel| cancel.canceled_at).map(|at| at.to_utc());
-            refunds::complete(&mut tx, refund.id, transaction, made_at, after.trace_id.as_deref(), now)
-                .await?;
-            let whole = refunds::completed_of(&mut tx, payment.id).await? >= payment.amount;
-            payments::mark_refunded(&mut tx, payment.id, whole).await?;
-            let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };
-            events::append(&mut tx, &subscription, entry, now).await?;
-            letters::refunded(env, &mut tx, &subscription, refund, whole, (made_at, now)).await?;
-            common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
+            made(env, &mut tx, (&subscription, payment, refund), &after, now).await?;
             Finish::Done(Some(format!("{} went back", refund.amount)))
         }
         CancelOutcome::Refused(refusal) => {
@@ -200,6 +191,26 @@ async fn record(
         CancelOutcome::Unknown(why) => snooze_unknown(&mut tx, refund, &why, now).await?,
     };
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+/// The money went back: `after` is the payment with this refund as its last cancel.
+async fn made(
+    env: &Env,
+    conn: &mut PgConnection,
+    (subscription, payment, refund): (&Subscription, &Attempt, &Refund),
+    after: &toss::Payment,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let made = after.cancels.last();
+    let transaction = made.and_then(|cancel| cancel.transaction_key.as_deref());
+    let made_at = made.and_then(|cancel| cancel.canceled_at).map(|at| at.to_utc());
+    refunds::complete(conn, refund.id, transaction, made_at, after.trace_id.as_deref(), now).await?;
+    let whole = refunds::completed_of(conn, payment.id).await? >= payment.amount;
+    payments::mark_refunded(conn, payment.id, whole).await?;
+    let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };
+    events::append(conn, subscription, entry, now).await?;
+    letters::refunded(env, conn, subscription, refund, whole, (made_at, now)).await?;
+    Ok(common::store::announce_settled(conn, &refund.id.to_string()).await?)
 }
 
 async fn snooze_unknown(

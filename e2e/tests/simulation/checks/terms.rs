@@ -36,17 +36,7 @@ pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
     .fetch_all(life.bench.desk())
     .await
     .unwrap();
-    for customer in &life.customers {
-        let Some(elsewhere) = customer.elsewhere else { continue };
-        let first = periods.iter().find(|one| one.subscription_id == customer.subscription_id);
-        if let Some(first) = first.filter(|first| first.first != elsewhere.first_here) {
-            let whose = watch::customer(life, first.subscription_id);
-            broken.push(format!(
-                "import: {whose} is billed from {} on, not from {} on",
-                first.first, elsewhere.first_here
-            ));
-        }
-    }
+    broken.extend(billing_goes_on_where_another_ended(life, &periods));
     let place = |one: &Period| format!("terms: {}/p{}", watch::customer(life, one.subscription_id), one.no);
     for one in periods.iter().filter(|one| !is_in_step(one)) {
         broken.push(format!(
@@ -61,6 +51,20 @@ pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
         let follows = next.no == one.no + 1 && next.first == one.last;
         if one.subscription_id == next.subscription_id && !follows {
             broken.push(format!("{} ends on {}, the next begins on {}", place(one), one.last, next.first));
+        }
+    }
+    broken
+}
+
+fn billing_goes_on_where_another_ended(life: &Life<'_>, periods: &[Period]) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for customer in &life.customers {
+        let Some(elsewhere) = customer.elsewhere else { continue };
+        let first = periods.iter().find(|one| one.subscription_id == customer.subscription_id);
+        if let Some(first) = first.filter(|first| first.first != elsewhere.first_here) {
+            let whose = watch::customer(life, first.subscription_id);
+            let (is, should) = (first.first, elsewhere.first_here);
+            broken.push(format!("import: {whose} is billed from {is} on, not from {should} on"));
         }
     }
     broken
