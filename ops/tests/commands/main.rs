@@ -13,6 +13,8 @@ mod events;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod import_report;
+#[cfg(test)]
 mod invoices;
 #[cfg(test)]
 mod jobs;

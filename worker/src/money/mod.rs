@@ -13,6 +13,7 @@ mod issue_key;
 mod letters;
 mod look_up;
 mod new_card;
+mod owed;
 mod paid;
 mod read_back;
 mod record;
