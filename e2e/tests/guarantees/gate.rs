@@ -174,3 +174,24 @@ async fn while_toss_is_left_alone_the_daily_run_makes_no_charge_jobs(pool: PgPoo
     world.live(1).await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_parked(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.settle().await;
+    let park = "update jobs set state = 'parked' where kind = 'charge-subscription' and state = 'available'";
+    assert_eq!(sqlx::query(park).execute(&world.pool).await.unwrap().rows_affected(), 1);
+    world.advance(TimeDelta::hours(25));
+    world.settle().await;
+    assert!(world.story(id).await.payments[1].review_since.is_some());
+    let mut conn = world.pool.acquire().await.unwrap();
+    let job = "select id from jobs where state = 'parked'";
+    let job: i64 = sqlx::query_scalar(job).fetch_one(&world.pool).await.unwrap();
+    ops::jobs::retry(&mut conn, job, "operator:kim@example.com", world.now()).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}

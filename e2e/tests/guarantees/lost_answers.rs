@@ -5,11 +5,12 @@ use common::{
     commands::confirm::{Confirmation, record_confirmation},
     domain::{calendar::Cycle, subscription::SubscriptionStatus},
 };
-use sandbox::{Effect, Fault, Late, Operation};
+use sandbox::{Effect, Fault, Late, Operation, Purchase};
 use sqlx::PgPool;
+use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};
 use uuid::Uuid;
 
-use crate::world::{GOOD, World};
+use crate::world::{GOOD, NO_BALANCE, World};
 
 /// Lives into the renewal, on which this happens to the charge; ends right after it.
 async fn renewal_with(world: &mut World, effect: Effect) -> Uuid {
@@ -146,4 +147,26 @@ async fn as_long_as_toss_cannot_tell_a_charge_stays_unknown_and_a_person_is_call
     world.live(2).await;
     assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+/// Two windows were opened for one order, and Toss shows the one that was confirmed elsewhere and declined.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same_order(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.sandbox.fault(Fault::next(Operation::Confirm, Effect::Error500NotApproved)).unwrap();
+    let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
+    world.run_due_jobs().await;
+    assert_eq!(world.story(id).await.statuses(), ["unknown"]);
+    let other = world.sandbox.pay(Purchase::new("ORDER_1", 9_900).card(NO_BALANCE)).unwrap();
+    let (order_id, payment_key) = ("ORDER_1".to_owned(), other.payment_key);
+    let confirm = ConfirmRequest { payment_key, order_id, amount: 9_900 };
+    let declined = world.env.toss.confirm(&confirm, &IdempotencyKey::new("elsewhere").unwrap()).await;
+    assert!(matches!(declined, ChargeOutcome::Declined(_)), "{declined:?}");
+    minutes(&mut world, 5).await;
+    let story = world.story(id).await;
+    assert_eq!(
+        (story.status(), story.statuses()),
+        (SubscriptionStatus::Active, vec!["completed".to_owned()])
+    );
+    assert_eq!(world.net(id).await, 9_900);
 }

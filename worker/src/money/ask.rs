@@ -60,34 +60,52 @@ pub(super) async fn for_money(
 pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Attempt) -> Outcome {
     let account = account_of(attempt.kind);
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
-        LookupOutcome::Found(payment) if is_another(attempt, &payment) => {
-            whose_payment(env, attempt, attempt.payment_key.as_deref().unwrap_or_default()).await
+        LookupOutcome::Found(payment) if !is_another(attempt, &payment) => {
+            said_of(env, subscription, attempt, &payment)
         }
-        LookupOutcome::Found(payment) if was_given_back_before(attempt, &payment) => {
-            Outcome::Declined(already("the payment was made and given back before it came to us", &payment))
-        }
-        LookupOutcome::Found(payment) if may_be_earlier(attempt, &payment, env.clock.now()) => {
-            Outcome::Unknown(still_running(&payment))
-        }
-        LookupOutcome::Found(payment) => {
-            let found = outcome_of_lookup(&payment, &attempt.order_id, i64::from(attempt.amount.get()));
-            match found {
-                // A confirmation's order exists before it is confirmed: not approved yet is not sent yet.
-                ChargeOutcome::Unknown(why)
-                    if attempt.kind == PaymentKind::First && why.kind == WhyKind::StillOpen =>
-                {
-                    Outcome::NoSuchOrder
-                }
-                other => translate(env, subscription, other),
-            }
-        }
-        LookupOutcome::NotFound { .. } => match &attempt.payment_key {
+        LookupOutcome::Found(_) | LookupOutcome::NotFound { .. } => match &attempt.payment_key {
             Some(payment_key) if attempt.kind == PaymentKind::First => {
-                whose_payment(env, attempt, payment_key).await
+                whose_payment(env, subscription, attempt, payment_key).await
             }
             Some(_) | None => Outcome::NoSuchOrder,
         },
         LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+    }
+}
+
+/// A browser may bring the key of a payment that was made for another order: that can never be confirmed for this one.
+async fn whose_payment(
+    env: &Env,
+    subscription: &Subscription,
+    attempt: &Attempt,
+    payment_key: &str,
+) -> Outcome {
+    match env.toss.payment_by_key(account_of(attempt.kind), payment_key).await {
+        LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => {
+            Outcome::Declined(already("the payment key is that of another order", &payment))
+        }
+        LookupOutcome::Found(payment) => said_of(env, subscription, attempt, &payment),
+        LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
+        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+    }
+}
+
+/// What the payment that was found says of the attempt.
+fn said_of(env: &Env, subscription: &Subscription, attempt: &Attempt, found: &Payment) -> Outcome {
+    if was_given_back_before(attempt, found) {
+        return Outcome::Declined(already("the payment was made and given back before it came to us", found));
+    }
+    if may_be_earlier(attempt, found, env.clock.now()) {
+        return Outcome::Unknown(still_running(found));
+    }
+    match outcome_of_lookup(found, &attempt.order_id, i64::from(attempt.amount.get())) {
+        // A confirmation's order exists before it is confirmed: not approved yet is not sent yet.
+        ChargeOutcome::Unknown(why)
+            if attempt.kind == PaymentKind::First && why.kind == WhyKind::StillOpen =>
+        {
+            Outcome::NoSuchOrder
+        }
+        other => translate(env, subscription, other),
     }
 }
 
@@ -106,17 +124,6 @@ fn still_running(found: &Payment) -> Doubt {
         code: found.failure.as_ref().map(|failure| failure.code.as_str().to_owned()),
         message: "the gateway shows the end of an earlier sending; this one may still be running".to_owned(),
         trace_id: found.trace_id.clone(),
-    }
-}
-
-/// A browser may bring the key of a payment that was made for another order: that can never be confirmed for this one.
-async fn whose_payment(env: &Env, attempt: &Attempt, payment_key: &str) -> Outcome {
-    match env.toss.payment_by_key(account_of(attempt.kind), payment_key).await {
-        LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => {
-            Outcome::Declined(already("the payment key is that of another order", &payment))
-        }
-        LookupOutcome::Found(_) | LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
-        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
     }
 }
 
