@@ -283,3 +283,14 @@ fn nothing_is_sent_again_after_day_14() {
     assert!(sent_today(day(13)).may_resend(day(13)));
     assert!(!sent_today(day(14)).may_resend(day(14)));
 }
+
+/// The database keeps microseconds, a clock may tell more.
+#[test]
+fn an_answer_is_told_from_one_to_an_earlier_sending() {
+    let first = attempt(PaymentStatus::Pending, None).as_sent(due_day() + TimeDelta::nanoseconds(1_700));
+    let kept = Attempt { sent_at: Some(due_day() + TimeDelta::microseconds(1)), ..first.clone() };
+    assert!(first.is_same_sending(&kept));
+    let again = kept.as_sent(due_day() + TimeDelta::minutes(11));
+    assert!(!first.is_same_sending(&again));
+    assert_eq!(again.first_sent_at, kept.first_sent_at);
+}
