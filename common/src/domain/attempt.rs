@@ -17,6 +17,10 @@ pub const RECONFIRM_AFTER: TimeDelta = TimeDelta::seconds(75);
 /// How often the gateway must have said "no such order" before the attempt is sent again.
 pub const MISSES_BEFORE_RESEND: i32 = 2;
 
+/// How often it must have said so before the attempt is given up for good. One such answer may be wrong; so many, an hour
+/// apart, are not.
+pub const MISSES_BEFORE_GIVING_UP: i32 = 4;
+
 /// After a cancel nothing is sent again, so that no charge begins then: an order that the gateway does not know this long
 /// after its sending never arrived.
 pub const NEVER_ARRIVED_AFTER: TimeDelta = TimeDelta::hours(6);
@@ -109,19 +113,30 @@ impl Attempt {
         let (Some(sent), Some(first)) = (self.sent_at, self.first_sent_at) else {
             return true;
         };
-        let pause = match self.kind {
-            PaymentKind::First => RECONFIRM_AFTER,
-            PaymentKind::Renewal | PaymentKind::NewCard => RESEND_AFTER,
-        };
         self.lookups_missed >= MISSES_BEFORE_RESEND
-            && now - sent >= pause
+            && now - sent >= self.may_run_for()
             && now - first < KEY_LIFETIME
             && !self.is_for_review(now)
     }
 
+    /// With one more answer "no such order" counted, unless the call may still be running: then it means nothing.
+    #[must_use]
+    pub fn missed(&self, now: DateTime<Utc>) -> Self {
+        let means_something = self.sent_at.is_none_or(|sent| now - sent >= self.may_run_for());
+        let lookups_missed = self.lookups_missed.saturating_add(i32::from(means_something));
+        Self { lookups_missed, ..self.clone() }
+    }
+
+    fn may_run_for(&self) -> TimeDelta {
+        match self.kind {
+            PaymentKind::First => RECONFIRM_AFTER,
+            PaymentKind::Renewal | PaymentKind::NewCard => RESEND_AFTER,
+        }
+    }
+
     /// Whether it is certain that the sending never arrived (the answer "no such order" counted in `lookups_missed`).
     pub fn never_arrived(&self, now: DateTime<Utc>) -> bool {
-        self.lookups_missed >= MISSES_BEFORE_RESEND
+        self.lookups_missed >= MISSES_BEFORE_GIVING_UP
             && self.sent_at.is_none_or(|sent| now - sent >= NEVER_ARRIVED_AFTER)
     }
 

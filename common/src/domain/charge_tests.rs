@@ -224,10 +224,10 @@ fn a_declined_first_payment_never_begins_a_subscription_and_a_canceled_one_owes_
     assert_eq!(older, AfterDecline::HoldAgain);
 }
 
-/// What follows from "no such order", the second one, so long after the only sending.
+/// What follows from "no such order", the fourth one, so long after the only sending.
 fn missed(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> AfterMiss {
     let (subscription, invoice) = (subscription(status), invoice(InvoiceStatus::Open));
-    let asked = Attempt { kind, lookups_missed: 2, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
+    let asked = Attempt { kind, lookups_missed: 4, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
     let now = due_day() + after;
     let attempts = std::slice::from_ref(&asked);
     let facts = Facts {

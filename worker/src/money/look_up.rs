@@ -52,7 +52,7 @@ pub(super) async fn look_up(
         drop(tx);
         return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
     }
-    let asked = Attempt { lookups_missed: current.lookups_missed.saturating_add(1), ..current.clone() };
+    let asked = current.missed(now);
     match locked.after_miss(&asked, now) {
         AfterMiss::AskAgain => {
             drop(tx);

@@ -122,7 +122,8 @@ async fn apply(
                 message: "the gateway does not know the order (yet)".into(),
                 trace_id: None,
             };
-            unknown(conn, current, &doubt, true, now).await
+            let counts = current.missed(now).lookups_missed > current.lookups_missed;
+            unknown(conn, current, &doubt, counts, now).await
         }
     }
 }
