@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields;
-use super::lookup::is_hidden;
+use super::lookup::visible;
 use crate::keys::KeyKind;
 use crate::ledger::EntryKind;
 use crate::payment_json;
@@ -30,8 +30,7 @@ pub(super) fn from_request(
 ) -> Result<Value, Refusal> {
     let request: Request = fields::parse(body)?;
     let reason = fields::required(request.cancel_reason)?;
-    let payment = world.payments.get(payment_key).filter(|payment| !is_hidden(world, kind, payment));
-    let payment = payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
+    let payment = visible(world, kind, world.payments.get(payment_key))?;
     if payment.status.was_approved() && request.refundable_amount.is_some_and(|seen| seen != payment.balance)
     {
         return Err(Refusal::of("NOT_MATCHES_REFUNDABLE_AMOUNT"));

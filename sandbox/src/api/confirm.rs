@@ -44,12 +44,11 @@ pub(super) fn confirm(
     if world.payments.order_is_taken(&order_id) {
         return Err(Refusal::of("DUPLICATED_ORDER_ID"));
     }
+    let card = payment.card_number.clone().unwrap_or_default();
+    let customer_key = payment.opening.customer_key.clone();
     if let Some(payment) = world.payments.get_mut(&payment_key) {
         payment.confirmed_with = Some(call.secret.kind);
     }
-    let payment = world.payments.get(&payment_key).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
-    let card = payment.card_number.clone().unwrap_or_default();
-    let customer_key = payment.opening.customer_key.clone();
     let bank = decision.map_or_else(|| world.cards.decide(&card, customer_key.as_deref(), None), Err);
     match bank {
         Ok(()) => {

@@ -18,13 +18,18 @@ pub(super) fn by_order(world: &World, kind: KeyKind, order_id: &str) -> Result<V
 }
 
 /// Under strict pairs, a payment does not exist for the other pair's secret.
-pub(super) fn is_hidden(world: &World, kind: KeyKind, payment: &Payment) -> bool {
-    world.switches.strict_key_pairs && payment.owner().is_some_and(|owner| owner != kind)
+pub(super) fn visible<'a>(
+    world: &World,
+    kind: KeyKind,
+    payment: Option<&'a Payment>,
+) -> Result<&'a Payment, Refusal> {
+    let is_ours = |payment: &&Payment| payment.owner().is_none_or(|owner| owner == kind);
+    let payment = payment.filter(|payment| !world.switches.strict_key_pairs || is_ours(payment));
+    payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))
 }
 
 fn show(world: &World, kind: KeyKind, payment: Option<&Payment>) -> Result<Value, Refusal> {
-    let payment = payment.filter(|payment| !is_hidden(world, kind, payment));
-    let payment = payment.ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
+    let payment = visible(world, kind, payment)?;
     let failed_charge = payment.opening.origin == Origin::BillingKey && payment.status == Status::Aborted;
     if failed_charge && world.switches.failed_charge_lookup == FailedChargeLookup::NotFound {
         return Err(Refusal::of("NOT_FOUND_PAYMENT"));
