@@ -156,11 +156,13 @@ impl Presence {
         }
     }
 
-    /// Answers whether the clock had moved.
-    fn follow(&self, stand: ClockMove) -> Result<bool, PresenceError> {
+    fn follow(&self, stand: ClockMove) -> Result<(), PresenceError> {
         match &self.clock {
-            Clock::Test(clock) => Ok(clock.follow(stand.offset_ms, stand.moves)),
-            Clock::System | Clock::Standing(_) if stand.offset_ms == 0 => Ok(false),
+            Clock::Test(clock) => {
+                clock.follow(stand.offset_ms, stand.moves);
+                Ok(())
+            }
+            Clock::System | Clock::Standing(_) if stand.offset_ms == 0 => Ok(()),
             Clock::System | Clock::Standing(_) => Err(PresenceError::ClockHasMoved),
         }
     }

@@ -13,7 +13,6 @@ use common::{
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     OpsError,
@@ -97,8 +96,7 @@ fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<(), OpsError>
 
 async fn all_have_followed(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {
     let deadline = Instant::now() + ALL_WITHIN;
-    let waited_for: Vec<Uuid> =
-        processes::behind(conn, stand.moves).await?.into_iter().map(|(id, _)| id).collect();
+    let waited_for = processes::behind(conn, stand.moves).await?;
     while Instant::now() < deadline && !processes::behind(conn, stand.moves).await?.is_empty() {
         tokio::time::sleep(LOOK_EVERY).await;
     }

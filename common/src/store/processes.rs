@@ -38,17 +38,15 @@ pub async fn leave(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The processes on the test clock that have not followed it up to `clock_move`: id and name.
-pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select id as "id!", name as "name!" from present_processes where clock = 'test' and clock_move < $1 order by name
-        "#,
+/// The processes on the test clock that have not followed it up to `clock_move`.
+pub async fn behind(conn: &mut PgConnection, clock_move: i64) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"select id as "id!" from present_processes where clock = 'test' and clock_move < $1"#,
         clock_move,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+    Ok(ids)
 }
 
 /// Of these processes, those that have neither followed nor left: they have fallen silent.
