@@ -55,47 +55,51 @@ pub(crate) async fn reconcile_payments(
     let seen = write_down(&env, job.date, books.breaks(), seen_at).await?;
     crash::point("after_breaks");
     let booked = book_found(&env, &seen).await?;
+    conclude(&env, &lease, (&job, &books), (started_at, seen_at), (&seen, &booked)).await
+}
+
+/// Ends what is no break any more, and writes down what the comparison came to, with the job's own end.
+async fn conclude(
+    env: &Env,
+    lease: &Lease,
+    (job, books): (&ReconcilePayments, &Books),
+    (started_at, seen_at): (DateTime<Utc>, DateTime<Utc>),
+    (seen, booked): (&[Seen], &[Uuid]),
+) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
-    for id in &booked {
+    for id in booked {
         breaks::resolve(&mut tx, *id, "made in Toss's dashboard; booked as a refund", now).await?;
     }
     let gone =
         breaks::resolve_unseen(&mut tx, job.date, seen_at, "a later comparison finds it no longer", now)
             .await?;
     let run = Run {
+        id: new_id(now),
+        date: job.date,
         job_id: lease.id(),
         started_at,
+        finished_at: now,
+        captures: counted(books.of_the_day(Movement::Capture).count()),
+        refunds: counted(books.of_the_day(Movement::Refund).count()),
+        payments: counted(books.captured.len()),
+        our_refunds: counted(books.refunded.len()),
         breaks_open: i32::try_from(breaks::count_open(&mut tx, job.date).await?).unwrap_or(i32::MAX),
         breaks_new: counted(seen.iter().filter(|seen| seen.row.is_new).count()),
         breaks_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
-        ..of_the_books(&books, job.date, now)
     };
     breaks::insert_run(&mut tx, &run).await?;
     let told = format!(
         "{}: {} captures, {} refunds at Toss; {} breaks open, {} new, {} ended",
         run.date, run.captures, run.refunds, run.breaks_open, run.breaks_new, run.breaks_ended
     );
-    tracing::info!(job.id = lease.id(), told, "reconciled");
+    tracing::info!(
+        job.id = lease.id(),
+        breaks.open = run.breaks_open,
+        breaks.new = run.breaks_new,
+        "reconciled"
+    );
     Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told)), now).await?))
-}
-
-/// A comparison with what both books have of the day, and nothing of what came of it.
-fn of_the_books(books: &Books, date: NaiveDate, now: DateTime<Utc>) -> Run {
-    Run {
-        id: new_id(now),
-        date,
-        job_id: 0,
-        started_at: now,
-        finished_at: now,
-        captures: counted(books.of_the_day(Movement::Capture).count()),
-        refunds: counted(books.of_the_day(Movement::Refund).count()),
-        payments: counted(books.captured.len()),
-        our_refunds: counted(books.refunded.len()),
-        breaks_open: 0,
-        breaks_new: 0,
-        breaks_ended: 0,
-    }
 }
 
 /// What we say happened is read before Toss is asked, what we know of Toss's rows after: whatever happens meanwhile is
