@@ -21,8 +21,8 @@ pub const MISSES_BEFORE_RESEND: i32 = 2;
 /// apart, are not.
 pub const MISSES_BEFORE_GIVING_UP: i32 = 4;
 
-/// After a cancel nothing is sent again, so that no charge begins then: an order that the gateway does not know this long
-/// after its sending never arrived.
+/// An order that the gateway does not know this long after its sending never arrived: after a cancel, or when a person has
+/// it, nothing is sent again.
 pub const NEVER_ARRIVED_AFTER: TimeDelta = TimeDelta::hours(6);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -119,15 +119,20 @@ impl Attempt {
             && !self.is_for_review(now)
     }
 
-    /// With one more answer "no such order" counted, unless the call may still be running: then it means nothing.
+    /// Whether "no such order" means anything: not while the call may still be running.
+    pub fn a_miss_counts(&self, now: DateTime<Utc>) -> bool {
+        self.sent_at.is_none_or(|sent| now - sent >= self.may_run_for())
+    }
+
+    /// With one more answer "no such order", where it counts.
     #[must_use]
     pub fn missed(&self, now: DateTime<Utc>) -> Self {
-        let means_something = self.sent_at.is_none_or(|sent| now - sent >= self.may_run_for());
-        let lookups_missed = self.lookups_missed.saturating_add(i32::from(means_something));
+        let lookups_missed = self.lookups_missed.saturating_add(i32::from(self.a_miss_counts(now)));
         Self { lookups_missed, ..self.clone() }
     }
 
-    fn may_run_for(&self) -> TimeDelta {
+    /// How long its call may still be on its way.
+    pub fn may_run_for(&self) -> TimeDelta {
         match self.kind {
             PaymentKind::First => RECONFIRM_AFTER,
             PaymentKind::Renewal | PaymentKind::NewCard => RESEND_AFTER,

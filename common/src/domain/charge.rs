@@ -152,13 +152,19 @@ pub enum AfterMiss {
     AskAgain,
     /// The same order and key once more.
     SendAgain,
-    /// It never arrived, and the subscription was canceled meanwhile: nothing is owed.
+    GiveUp(Lost),
+}
+
+/// What becomes of an attempt that never arrived, and may not be sent any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The subscription was canceled meanwhile: nothing is owed.
     Void,
-    /// It never arrived, and nobody could say so in time, or its period has passed: its invoice waits for an operator.
+    /// Nobody could say so in time, or its period has passed: its invoice waits for an operator.
     Hold,
-    /// It never arrived, and what it was for is settled without it: by the ladder, another card, or the deadline.
+    /// What it was for is settled without it: by the ladder, another card, or the deadline.
     Withdraw,
-    /// The buyer's confirmation never arrived, and cannot any more: the subscription never begins.
+    /// It was the buyer's confirmation: the subscription never begins.
     NeverBegins,
 }
 
@@ -168,9 +174,9 @@ pub fn after_miss(facts: Facts<'_>, asked: &Attempt) -> AfterMiss {
     let never_arrived = asked.never_arrived(now);
     let is_late = asked.is_for_review(now) || (asked.kind == PaymentKind::Renewal && is_over(facts));
     match facts.subscription.status {
-        SubscriptionStatus::Canceled if never_arrived => AfterMiss::Void,
+        SubscriptionStatus::Canceled if never_arrived => AfterMiss::GiveUp(Lost::Void),
         SubscriptionStatus::Canceled => AfterMiss::AskAgain,
-        status if is_late && never_arrived => lost(asked.kind, status),
+        status if is_late && never_arrived => AfterMiss::GiveUp(lost(asked.kind, status)),
         SubscriptionStatus::Incomplete
         | SubscriptionStatus::Active
         | SubscriptionStatus::PastDue
@@ -181,14 +187,14 @@ pub fn after_miss(facts: Facts<'_>, asked: &Attempt) -> AfterMiss {
     }
 }
 
-fn lost(kind: PaymentKind, status: SubscriptionStatus) -> AfterMiss {
+fn lost(kind: PaymentKind, status: SubscriptionStatus) -> Lost {
     use SubscriptionStatus as S;
     match (kind, status) {
-        (PaymentKind::First, S::Incomplete) => AfterMiss::NeverBegins,
-        (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) => AfterMiss::Hold,
+        (PaymentKind::First, S::Incomplete) => Lost::NeverBegins,
+        (PaymentKind::Renewal, S::Active | S::PastDue | S::Suspended) => Lost::Hold,
         (PaymentKind::First | PaymentKind::NewCard, S::Active | S::PastDue | S::Suspended)
-        | (PaymentKind::Renewal | PaymentKind::NewCard, S::Incomplete) => AfterMiss::Withdraw,
-        (_, S::Canceled) => AfterMiss::Void,
+        | (PaymentKind::Renewal | PaymentKind::NewCard, S::Incomplete) => Lost::Withdraw,
+        (_, S::Canceled) => Lost::Void,
     }
 }
 

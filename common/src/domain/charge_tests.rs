@@ -251,23 +251,43 @@ fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
             assert_eq!(missed(kind, status, true, soon), AfterMiss::SendAgain, "{kind} {status}");
             assert_eq!(missed(kind, status, false, soon), AfterMiss::AskAgain, "{kind} {status}");
             let given_up = match (kind, status) {
-                (K::First, S::Incomplete) => AfterMiss::NeverBegins,
-                (K::Renewal, S::Active | S::PastDue | S::Suspended) => AfterMiss::Hold,
-                _ => AfterMiss::Withdraw,
+                (K::First, S::Incomplete) => Lost::NeverBegins,
+                (K::Renewal, S::Active | S::PastDue | S::Suspended) => Lost::Hold,
+                _ => Lost::Withdraw,
             };
             for enabled in [true, false] {
-                assert_eq!(missed(kind, status, enabled, late), given_up, "{kind} {status}");
+                assert_eq!(
+                    missed(kind, status, enabled, late),
+                    AfterMiss::GiveUp(given_up),
+                    "{kind} {status}"
+                );
             }
         }
         assert_eq!(missed(kind, S::Canceled, true, soon), AfterMiss::AskAgain);
-        assert_eq!(missed(kind, S::Canceled, true, late), AfterMiss::Void);
+        assert_eq!(missed(kind, S::Canceled, true, late), AfterMiss::GiveUp(Lost::Void));
     }
 }
 
 #[test]
 fn a_period_that_is_over_is_not_charged_by_sending_again() {
     let over = TimeDelta::days(31);
-    assert_eq!(missed(PaymentKind::Renewal, SubscriptionStatus::Active, true, over), AfterMiss::Hold);
+    assert_eq!(
+        missed(PaymentKind::Renewal, SubscriptionStatus::Active, true, over),
+        AfterMiss::GiveUp(Lost::Hold)
+    );
+    // Nor where it was sent minutes before its end, and nobody has been called yet.
+    let (subscription, invoice) = (subscription(SubscriptionStatus::Active), invoice(InvoiceStatus::Open));
+    let end = seoul_midnight(invoice.period.end);
+    let sent = end - TimeDelta::minutes(1);
+    let asked = Attempt { lookups_missed: 4, ..attempt(PaymentStatus::Unknown, Some(sent)) };
+    let attempts = std::slice::from_ref(&asked);
+    let at = |now| {
+        let (subscription, invoice) = (&subscription, &invoice);
+        let facts = Facts { subscription, invoice, attempts, skips: 0, charging_enabled: true, now };
+        after_miss(facts, &asked)
+    };
+    assert_eq!(at(sent + TimeDelta::minutes(11)), AfterMiss::AskAgain);
+    assert_eq!(at(sent + TimeDelta::hours(7)), AfterMiss::GiveUp(Lost::Hold));
 }
 
 /// Toss keeps an idempotency key for 15 days: after that the same order could be charged anew.

@@ -62,3 +62,10 @@ pub struct Doubt {
     pub message: String,
     pub trace_id: Option<String>,
 }
+
+impl Doubt {
+    /// One of our own, which says nothing about whether the gateway works.
+    pub fn of(message: impl Into<String>) -> Self {
+        Self { is_technical: false, code: None, message: message.into(), trace_id: None }
+    }
+}

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use worker::sweep;
 
-use crate::world::World;
+use crate::{lost_answers::renewal_with, world::World};
 
 async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();
@@ -178,11 +178,7 @@ async fn while_toss_is_left_alone_the_daily_run_makes_no_charge_jobs(pool: PgPoo
 #[sqlx::test(migrations = "../migrations")]
 async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_parked(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
-    let id = world.subscriber(Cycle::Monthly).await;
-    world.live_until("2026-12-21").await;
-    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
-    world.set_clock("2026-12-22T02:00:01+09:00");
-    world.settle().await;
+    let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
     let park = "update jobs set state = 'parked' where kind = 'charge-subscription' and state = 'available'";
     assert_eq!(sqlx::query(park).execute(&world.pool).await.unwrap().rows_affected(), 1);
     world.advance(TimeDelta::hours(25));

@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use common::{
     commands::confirm::{Confirmation, record_confirmation},
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+    domain::{attempt::PaymentStatus, calendar::Cycle, subscription::SubscriptionStatus},
 };
-use sandbox::{Effect, Fault, Late, Operation, Purchase};
+use sandbox::{Effect, FailedChargeLookup, Fault, Late, Operation, Purchase};
 use sqlx::PgPool;
 use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::world::{GOOD, NO_BALANCE, World};
 
 /// Lives into the renewal, on which this happens to the charge; ends right after it.
-async fn renewal_with(world: &mut World, effect: Effect) -> Uuid {
+pub(crate) async fn renewal_with(world: &mut World, effect: Effect) -> Uuid {
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-21").await;
     world.sandbox.fault(Fault::next(Operation::Charge, effect)).unwrap();
@@ -169,4 +169,24 @@ async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
     assert_eq!(world.net(id).await, 9_900);
+}
+
+/// After "not attempted" the same order goes out under another key: Toss may still show how the first sending ended.
+#[sqlx::test(migrations = "../migrations")]
+async fn the_end_of_an_earlier_sending_is_not_believed_while_the_later_one_may_run(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.sandbox.set_switches(|switches| switches.failed_charge_lookup = FailedChargeLookup::Aborted);
+    let broken = Effect::Error { code: "CARD_PROCESSING_ERROR".to_owned(), status: Some(400), message: None };
+    let id = renewal_with(&mut world, broken).await;
+    world.sandbox.fault(Fault::next(Operation::Charge, Effect::Error500NotApproved)).unwrap();
+    while world.charges_asked(id).await < 2 {
+        minutes(&mut world, 1).await;
+    }
+    minutes(&mut world, 5).await;
+    let attempt = &world.story(id).await.payments[1];
+    assert!(attempt.status == PaymentStatus::Unknown && attempt.sent_at.is_some(), "{attempt:?}");
+    assert_eq!(world.charges_asked(id).await, 2);
+    minutes(&mut world, 60).await;
+    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.net(id).await, 2 * 9_900);
 }

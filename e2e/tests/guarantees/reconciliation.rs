@@ -12,7 +12,7 @@ use sandbox::{Effect, Fault, Operation, Purchase};
 use sqlx::PgPool;
 use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};
 
-use crate::world::World;
+use crate::{lost_answers::renewal_with, world::World};
 
 /// An operator has a day compared.
 async fn reconcile(world: &World, date: NaiveDate) -> Run {
@@ -181,11 +181,7 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_capture_without_an_answer_is_a_break_until_the_next_daily_run(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
-    let id = world.subscriber(Cycle::Monthly).await;
-    world.live_until("2026-12-21").await;
-    world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
-    world.set_clock("2026-12-22T02:00:01+09:00");
-    world.settle().await;
+    let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
     reconcile(&world, world.today()).await;
     assert_eq!(open_breaks(&world).await, ["capture_known_as_unfinished"]);
     world.live(1).await;

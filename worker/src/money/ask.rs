@@ -48,7 +48,7 @@ pub(super) async fn for_money(
                 env.toss.charge(&billing_key, &request, &key).await
             }
             // Of an earlier sending this says nothing.
-            Err(error) if again => return Outcome::Unknown(unopened(&error)),
+            Err(error) if again => return Outcome::Unknown(Doubt::of(error.to_string())),
             Err(error) => return our_mistake(&error.to_string()),
         },
     };
@@ -120,10 +120,9 @@ fn already(message: &str, found: &Payment) -> Refusal {
 
 fn still_running(found: &Payment) -> Doubt {
     Doubt {
-        is_technical: false,
         code: found.failure.as_ref().map(|failure| failure.code.as_str().to_owned()),
-        message: "the gateway shows the end of an earlier sending; this one may still be running".to_owned(),
         trace_id: found.trace_id.clone(),
+        ..Doubt::of("the gateway shows the end of an earlier sending; this one may still be running")
     }
 }
 
@@ -238,10 +237,6 @@ pub(super) fn doubt(why: Why) -> Doubt {
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,
     }
-}
-
-fn unopened(error: &SealError) -> Doubt {
-    Doubt { is_technical: false, code: None, message: error.to_string(), trace_id: None }
 }
 
 fn our_mistake(message: &str) -> Outcome {

@@ -130,6 +130,21 @@ async fn retry_at(
     Ok(Finish::Retry { error, run_at: at })
 }
 
+/// The first payment was not made: nothing is owed, and nothing begins.
+pub(super) async fn never_begins(
+    conn: &mut PgConnection,
+    locked: &Locked,
+    reason: &str,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let Locked { subscription, invoice, .. } = locked;
+    invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
+    subscriptions::cancel(conn, subscription.id, reason, now).await?;
+    let entry = Entry { actor: "worker", what: "subscription.never_began", why };
+    Ok(events::append(conn, subscription, entry, now).await?)
+}
+
 /// What follows from it, for the invoice, the subscription, the customer and the job.
 async fn take(
     env: &Env,
@@ -153,10 +168,7 @@ async fn take(
         }
         AfterDecline::Suspend => suspend(env, conn, locked, (gone, &told), now).await,
         AfterDecline::NeverBegins => {
-            invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
-            subscriptions::cancel(conn, subscription.id, "first payment declined", now).await?;
-            let entry = Entry { actor: "worker", what: "subscription.never_began", why: &told };
-            events::append(conn, subscription, entry, now).await?;
+            never_begins(conn, locked, "first payment declined", &told, now).await?;
             Ok(Finish::Fail(format!("{told}; the first payment failed, the subscription does not begin")))
         }
         AfterDecline::Void => {

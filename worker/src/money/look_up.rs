@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{
     domain::{
         attempt::Attempt,
-        charge::AfterMiss,
+        charge::{AfterMiss, Lost},
         invoice::InvoiceStatus,
         outcome::{Doubt, Outcome},
         subscription::Subscription,
@@ -13,16 +13,17 @@ use common::{
     store::{
         self,
         events::{self, Entry},
-        invoices, payments, subscriptions,
+        invoices, payments,
     },
 };
 use sqlx::{Postgres, Transaction};
 
-use super::{advance, ask, facts::Locked, record};
+use super::{advance, ask, decline, facts::Locked, record};
 use crate::env::Env;
 
 type Tx = Transaction<'static, Postgres>;
 
+const MISSED: &str = "the gateway knows no such order";
 const LOST: &str = "the gateway knows no such order: it never arrived";
 
 /// Sends the same order and key again only when that is safe.
@@ -48,7 +49,7 @@ pub(super) async fn look_up(
         return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
     };
     // Another worker has sent it since we read it: its answer may still come.
-    if current.sent_at != attempt.sent_at {
+    if !attempt.is_same_sending(current) {
         drop(tx);
         return record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await;
     }
@@ -59,12 +60,12 @@ pub(super) async fn look_up(
             record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await
         }
         AfterMiss::SendAgain => {
-            payments::unknown(&mut tx, attempt.id, &missed(), true, now).await?;
+            payments::unknown(&mut tx, attempt.id, &Doubt::of(MISSED), true, now).await?;
             payments::mark_sent(&mut tx, attempt.id, now).await?;
             advance::send(env, lease, tx, &locked.subscription, &asked.as_sent(now), true).await
         }
-        lost @ (AfterMiss::Void | AfterMiss::Hold | AfterMiss::Withdraw | AfterMiss::NeverBegins) => {
-            payments::unknown(&mut tx, attempt.id, &missed(), true, now).await?;
+        AfterMiss::GiveUp(lost) => {
+            payments::unknown(&mut tx, attempt.id, &Doubt::of(MISSED), true, now).await?;
             give_up(env, lease, tx, &locked, (lost, &asked), now).await
         }
     }
@@ -76,37 +77,33 @@ async fn give_up(
     lease: &Lease,
     mut tx: Tx,
     locked: &Locked,
-    (lost, asked): (AfterMiss, &Attempt),
+    (lost, asked): (Lost, &Attempt),
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
-    if lost == AfterMiss::Hold {
-        let entry = Entry { actor: "worker", what: "invoice.held", why: LOST };
-        events::append(&mut tx, &locked.subscription, entry, now).await?;
-        return advance::hold(env, lease, tx, locked, LOST, now).await;
-    }
-    let is_canceled = lost == AfterMiss::Void;
-    let why = if is_canceled { "canceled, and the gateway knows no such order" } else { LOST };
-    payments::withdraw(&mut tx, asked.id, why, now).await?;
+    let told = match lost {
+        Lost::Hold => {
+            let entry = Entry { actor: "worker", what: "invoice.held", why: LOST };
+            events::append(&mut tx, &locked.subscription, entry, now).await?;
+            return advance::hold(env, lease, tx, locked, LOST, now).await;
+        }
+        Lost::Void => {
+            payments::withdraw(&mut tx, asked.id, "canceled, and the gateway knows no such order", now)
+                .await?;
+            if locked.invoice.status == InvoiceStatus::Open {
+                invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
+            }
+            "the charge never arrived; the subscription was canceled meanwhile"
+        }
+        Lost::NeverBegins => {
+            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
+            decline::never_begins(&mut tx, locked, LOST, LOST, now).await?;
+            LOST
+        }
+        Lost::Withdraw => {
+            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
+            LOST
+        }
+    };
     store::announce_settled(&mut tx, &asked.order_id).await?;
-    let is_over = is_canceled || lost == AfterMiss::NeverBegins;
-    if is_over && locked.invoice.status == InvoiceStatus::Open {
-        invoices::close(&mut tx, locked.invoice.id, InvoiceStatus::Void, now).await?;
-    }
-    if lost == AfterMiss::NeverBegins {
-        subscriptions::cancel(&mut tx, locked.subscription.id, LOST, now).await?;
-        let entry = Entry { actor: "worker", what: "subscription.never_began", why: LOST };
-        events::append(&mut tx, &locked.subscription, entry, now).await?;
-    }
-    let told =
-        if is_canceled { "the charge never arrived; the subscription was canceled meanwhile" } else { LOST };
     Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told.into())), env.clock.now()).await?))
-}
-
-fn missed() -> Doubt {
-    Doubt {
-        is_technical: false,
-        code: None,
-        message: "the gateway knows no such order".into(),
-        trace_id: None,
-    }
 }

@@ -111,19 +111,14 @@ async fn apply(
         Outcome::Declined(refusal) => decline::apply(env, conn, &locked, current, refusal, now).await,
         // It says nothing about a sending that came after.
         Outcome::NotAttempted(_) if !attempt.is_same_sending(current) => {
-            unknown(conn, current, &overtaken(), false, now).await
+            let doubt = Doubt::of("this sending was not attempted, and it was sent again meanwhile");
+            unknown(conn, current, &doubt, false, now).await
         }
         Outcome::NotAttempted(why) => not_attempted(conn, current, why, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
-            let doubt = Doubt {
-                is_technical: false,
-                code: None,
-                message: "the gateway does not know the order (yet)".into(),
-                trace_id: None,
-            };
-            let counts = current.missed(now).lookups_missed > current.lookups_missed;
-            unknown(conn, current, &doubt, counts, now).await
+            let doubt = Doubt::of("the gateway does not know the order (yet)");
+            unknown(conn, current, &doubt, current.a_miss_counts(now), now).await
         }
     }
 }
@@ -202,21 +197,11 @@ async fn unknown(
     Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
 }
 
-fn overtaken() -> Doubt {
-    Doubt {
-        is_technical: false,
-        code: None,
-        message: "this sending was not attempted, and it was sent again meanwhile".into(),
-        trace_id: None,
-    }
-}
-
-/// Whoever holds it: its job may be parked, lost, or kept from asking by a gateway that does not work. Answers how many.
-pub(crate) async fn review_overdue(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, StoreError> {
+/// Whoever holds it: its job may be parked, lost, or kept from asking by a gateway that does not work.
+pub(crate) async fn review_overdue(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
     let overdue = review::put_overdue(conn, now - REVIEW_AFTER, now).await?;
-    let count = overdue.len();
     overdue.into_iter().for_each(call_a_person);
-    Ok(count)
+    Ok(())
 }
 
 fn call_a_person(payment_id: Uuid) {

@@ -1,7 +1,7 @@
 //! Whether a payment that was found under an attempt's order is the one that the attempt made. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::domain::attempt::{Attempt, PaymentKind, RESEND_AFTER};
+use common::domain::attempt::{Attempt, PaymentKind};
 use toss::{Payment, PaymentStatus};
 
 /// Toss's clock and ours.
@@ -23,7 +23,7 @@ pub(super) fn may_be_earlier(attempt: &Attempt, found: &Payment, now: DateTime<U
         && has_ended
         && sent != first
         && !is_of_this_sending
-        && now - sent < RESEND_AFTER
+        && now - sent < attempt.may_run_for()
 }
 
 /// A payment of the shop's own, say, that a browser brings although nothing is held for it any more.
