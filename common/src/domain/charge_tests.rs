@@ -314,3 +314,14 @@ fn an_answer_is_told_from_one_to_an_earlier_sending() {
     assert!(!first.is_same_sending(&again));
     assert_eq!(again.first_sent_at, kept.first_sent_at);
 }
+
+#[test]
+fn three_answers_are_too_few_to_give_up_by_and_none_counts_while_the_call_may_run() {
+    let late = due_day() + TimeDelta::hours(25);
+    let sent = attempt(PaymentStatus::Unknown, Some(due_day()));
+    let thrice = (0..3).fold(sent.clone(), |asked, _| asked.missed(late));
+    assert!(!thrice.never_arrived(late));
+    assert!(thrice.missed(late).never_arrived(late));
+    let soon = |minutes| sent.missed(due_day() + TimeDelta::minutes(minutes)).lookups_missed;
+    assert_eq!((soon(9), soon(10)), (0, 1));
+}
