@@ -263,3 +263,7 @@ pub fn after_decline(
 #[cfg(test)]
 #[path = "charge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "miss_tests.rs"]
+mod miss_tests;
