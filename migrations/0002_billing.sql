@@ -120,7 +120,7 @@ create table payments (
     first_sent_at   timestamptz,
     unknown_since   timestamptz,
     review_since    timestamptz,
-    lookups_missed  integer      not null default 0,
+    not_found_count  integer      not null default 0,
     decline_kind    varchar(10),
     toss_code       text,
     toss_message    text,

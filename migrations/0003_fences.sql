@@ -24,7 +24,7 @@ create trigger invoices_legal_transition before update of status on invoices for
 create trigger payments_legal_transition before update of status on payments for each row
     when (old.status <> new.status and (old.status, new.status) not in (
         ('pending', 'unknown'), ('pending', 'completed'), ('pending', 'failed'),
-        -- Back to pending: the same key, sent again, was answered "not attempted", so it never was.
+        -- Back to pending: the same key, sent again, was answered "not sent", so it never was.
         ('unknown', 'completed'), ('unknown', 'failed'), ('unknown', 'pending'),
         ('completed', 'partially_refunded'), ('completed', 'refunded'), ('partially_refunded', 'refunded')))
     execute function refuse_transition();

@@ -43,18 +43,18 @@ comment on column card_registrations.status is 'pending: not sent yet. unknown: 
 comment on column card_registrations.sealed_billing_key is 'Sealed for the subscription; here only until it is the subscription''s own or given up.';
 
 -- A replaced key charges until the gateway has deleted it.
-create table retired_keys (
+create table billing_key_deletions (
     id                 uuid        primary key,
     subscription_id    uuid        not null references subscriptions (id),
     sealed_billing_key text,
     created_at         timestamptz not null,
     deleted_at         timestamptz,
-    constraint retired_keys_wiped_when_deleted check ((deleted_at is null) = (sealed_billing_key is not null))
+    constraint billing_key_deletions_wiped_when_deleted check ((deleted_at is null) = (sealed_billing_key is not null))
 );
-create index idx_retired_keys_waiting on retired_keys (created_at) where deleted_at is null;
-create index idx_jobs_live_retired_key on jobs ((subject->>'retiredKey'))
+create index idx_billing_key_deletions_waiting on billing_key_deletions (created_at) where deleted_at is null;
+create index idx_jobs_live_billing_key_deletion on jobs ((subject->>'billingKeyDeletion'))
     where state in ('available', 'running', 'parked');
-comment on table retired_keys is 'Billing keys that are no longer used, until the gateway has deleted them.';
+comment on table billing_key_deletions is 'Billing keys that are no longer used, until the gateway has deleted them.';
 
 -- A new card is proven by charging what is open with it.
 alter table payments

@@ -1,11 +1,11 @@
 -- A subscription moves to another plan, cycle or price at a renewal; to a higher amount only with the customer's consent.
 
 alter table subscriptions
-    add column terms_from_no    integer not null default 0,
-    add column terms_from_month integer not null default 0,
-    add constraint subscriptions_terms_forward check (terms_from_no >= 0 and terms_from_month >= 0);
-comment on column subscriptions.terms_from_no is 'The first period under the present plan, cycle and amount; 0 until they change.';
-comment on column subscriptions.terms_from_month is 'In which month after the anchor that period begins; later ones follow it at the cycle, and the anchor never moves.';
+    add column terms_since_period    integer not null default 0,
+    add column terms_since_month integer not null default 0,
+    add constraint subscriptions_terms_forward check (terms_since_period >= 0 and terms_since_month >= 0);
+comment on column subscriptions.terms_since_period is 'The first period under the present plan, cycle and amount; 0 until they change.';
+comment on column subscriptions.terms_since_month is 'In which month after the anchor that period begins; later ones follow it at the cycle, and the anchor never moves.';
 
 create table plan_changes (
     id              uuid        primary key,

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    domain::attempt::{Attempt, PaymentStatus},
+    domain::payment::{Payment, PaymentStatus},
     store::subscriptions,
 };
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) struct Processing {
     status_url: String,
 }
 
-pub(crate) async fn answer(app: &App, attempt: Attempt) -> Result<Response, ApiError> {
+pub(crate) async fn answer(app: &App, attempt: Payment) -> Result<Response, ApiError> {
     match attempt.status {
         PaymentStatus::Pending | PaymentStatus::Unknown => processing(&attempt.order_id),
         PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => {
@@ -80,7 +80,7 @@ pub(crate) async fn confirmed(app: &App, subscription_id: Uuid) -> Result<Respon
 }
 
 /// A decline has the bank's reason; what failed without one was withdrawn, and took no money.
-fn failed(attempt: Attempt) -> ApiError {
+fn failed(attempt: Payment) -> ApiError {
     match (attempt.decline_kind, attempt.toss_code) {
         (Some(_), Some(code)) => ApiError::Declined {
             code,

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::{app::App, error::ApiError};
 
 /// Many times what the largest honest request needs.
-pub(crate) const MOST_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_BYTES: usize = 16 * 1024;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The object's fields as they were written, so that a number is judged by its digits and not by a rounded value.

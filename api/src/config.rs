@@ -33,7 +33,7 @@ No variable of Toss, of sealing or of mail is read.";
 
 /// HS256 is as strong as its key, which should have the 32 bytes of the hash (RFC 7518, section 3.2). Login services
 /// with shorter ones exist; below this, a secret can be guessed.
-const LEAST_SECRET_BYTES: usize = 16;
+const MIN_SECRET_BYTES: usize = 16;
 const LONGEST_WAIT_SECS: u64 = 60;
 
 #[derive(Debug, Clone)]
@@ -73,8 +73,8 @@ fn auth(vars: &mut Vars) -> Option<AuthSettings> {
     let audience = vars.optional("AUTH_JWT_AUDIENCE");
     let keys = match (vars.optional_secret("AUTH_JWT_SECRET"), vars.optional("AUTH_JWKS_URL")) {
         (Some(secret), None) => {
-            if secret.expose_secret().len() < LEAST_SECRET_BYTES {
-                vars.mistake(format!("AUTH_JWT_SECRET is too short: at least {LEAST_SECRET_BYTES} bytes"));
+            if secret.expose_secret().len() < MIN_SECRET_BYTES {
+                vars.mistake(format!("AUTH_JWT_SECRET is too short: at least {MIN_SECRET_BYTES} bytes"));
             }
             KeySource::Secret(secret)
         }

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use chrono::NaiveDate;
 use common::{
-    domain::{attempt::OUR_ORDERS, calendar::Cycle, ending::RefundPolicy, money::Won},
+    domain::{calendar::Cycle, ending::RefundPolicy, money::Won, payment::OUR_ORDERS},
     mail::is_address,
 };
 

@@ -10,7 +10,7 @@ use axum::{
 use crate::error::ApiError;
 
 /// More than any honest header has.
-const MOST_CHARS: usize = 500;
+const MAX_CHARS: usize = 500;
 
 pub(crate) struct Origin {
     /// The address at the other end of the connection: a proxy's, behind one.
@@ -36,5 +36,5 @@ impl<S: Sync> FromRequestParts<S> for Origin {
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.as_bytes();
     let text = String::from_utf8_lossy(value);
-    Some(text.chars().filter(|one| !one.is_control()).take(MOST_CHARS).collect())
+    Some(text.chars().filter(|one| !one.is_control()).take(MAX_CHARS).collect())
 }

@@ -57,7 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route(
             "/api/webhooks/toss",
-            post(receive_webhook).layer(DefaultBodyLimit::max(receive_webhook::MOST_BYTES)),
+            post(receive_webhook).layer(DefaultBodyLimit::max(receive_webhook::MAX_BYTES)),
         )
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -66,7 +66,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs", get(show_docs))
         .route("/docs/", get(show_docs_index))
         .route("/docs/{*path}", get(show_docs_file))
-        .layer(DefaultBodyLimit::max(body::MOST_BYTES))
+        .layer(DefaultBodyLimit::max(body::MAX_BYTES))
         .with_state(Arc::clone(&app));
     let origins = app.allowed_origins.clone();
     // Outermost, so that problems can be read by the page, too.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use common::{
-    domain::{attempt::Attempt, registration::Registration},
+    domain::{payment::Payment, registration::Registration},
     store::{
         SETTLED_CHANNEL,
         refund_requests::{self, Requested},
@@ -96,7 +96,7 @@ impl Heard {
 /// Waits until the payment has settled, the patience for it is over, or the process stops; the payment as it is then.
 ///
 /// It is on record already: if the database goes away meanwhile, the answer is still "being processed".
-pub(crate) async fn until_settled(app: &App, mut heard: Heard, mut attempt: Attempt) -> Attempt {
+pub(crate) async fn until_settled(app: &App, mut heard: Heard, mut attempt: Payment) -> Payment {
     let deadline = Instant::now() + app.confirm_wait;
     while attempt.is_unfinished() && is_worth_a_look(app, &mut heard, &attempt.order_id, deadline).await {
         match look(app, &attempt).await {
@@ -158,7 +158,7 @@ async fn look_at_refund(app: &App, id: Uuid) -> Result<Option<Requested>, common
     refund_requests::find(&mut conn, id).await
 }
 
-async fn look(app: &App, attempt: &Attempt) -> Result<Option<Attempt>, common::store::StoreError> {
+async fn look(app: &App, attempt: &Payment) -> Result<Option<Payment>, common::store::StoreError> {
     let mut conn = app.pool.acquire().await?;
     common::store::payments::find(&mut conn, attempt.id).await
 }

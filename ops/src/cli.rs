@@ -211,10 +211,10 @@ pub(crate) struct Reconcile {
     /// Civil date in Seoul; default: yesterday, and today as far as it has come
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) date: Option<NaiveDate>,
-    /// Compare nothing: list the open breaks of all days
+    /// Compare nothing: list the open discrepancies of all days
     #[arg(long, conflicts_with = "date")]
     pub(crate) open: bool,
-    /// Compare nothing: leave an open break as it is, without further alarms, unless its amounts change
+    /// Compare nothing: leave an open discrepancy as it is, without further alarms, unless its amounts change
     #[arg(long, value_name = "BREAK", conflicts_with_all = ["date", "open"], requires = "reason")]
     pub(crate) accept: Option<Uuid>,
     /// Why it may stay

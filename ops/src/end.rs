@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{OpsError, error::given_reason, subscription::not_found};
 
 /// Toss: `cancelReason`.
-const MOST_REASON: usize = 200;
+const MAX_REASON: usize = 200;
 
 /// How it ended. Civil dates are Seoul's.
 #[derive(Debug, Serialize)]
@@ -56,8 +56,8 @@ pub async fn end(
     now: DateTime<Utc>,
 ) -> Result<EndedSubscription, OpsError> {
     let reason = given_reason(reason)?;
-    if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
-        return Err(OpsError::Usage(format!("the reason is one line of at most {MOST_REASON} characters")));
+    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(OpsError::Usage(format!("the reason is one line of at most {MAX_REASON} characters")));
     }
     let wish = Wish { subscription_id: id, policy, reason, key: None, actor };
     let mut tx = conn.begin().await?;

@@ -5,9 +5,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use common::{
     domain::{
-        attempt::Attempt,
         calendar::seoul_date,
         invoice::{Invoice, InvoiceStatus},
+        payment::Payment,
         subscription::{Subscription, SubscriptionStatus},
     },
     id::subscription_ref,
@@ -110,7 +110,7 @@ async fn lock_held(conn: &mut PgConnection, id: Uuid) -> Result<(Subscription, I
         let status = invoice.status;
         return Err(OpsError::Refused(format!("invoice {id} is {status} and does not wait for an operator")));
     }
-    if payments::of_invoice(conn, id).await?.iter().any(Attempt::is_unfinished) {
+    if payments::of_invoice(conn, id).await?.iter().any(Payment::is_unfinished) {
         return Err(OpsError::Refused(format!("invoice {id} has an attempt in flight: wait for its answer")));
     }
     Ok((subscription, invoice))

@@ -15,7 +15,7 @@ use crate::OpsError;
 
 const RANDOM_BYTES: usize = 32;
 /// A chosen token shorter than this could be guessed.
-const LEAST_TOKEN_CHARS: usize = 32;
+const MIN_TOKEN_CHARS: usize = 32;
 
 /// The token is shown this once.
 #[derive(Debug, Serialize)]
@@ -58,10 +58,10 @@ fn checked_email(email: &str) -> Result<String, OpsError> {
 fn checked_token(token: SecretString) -> Result<SecretString, OpsError> {
     let text = token.expose_secret();
     // What an Authorization header can carry.
-    if text.chars().count() >= LEAST_TOKEN_CHARS && text.chars().all(|c| c.is_ascii_graphic()) {
+    if text.chars().count() >= MIN_TOKEN_CHARS && text.chars().all(|c| c.is_ascii_graphic()) {
         Ok(token)
     } else {
-        let rule = format!("at least {LEAST_TOKEN_CHARS} ASCII characters without spaces");
+        let rule = format!("at least {MIN_TOKEN_CHARS} ASCII characters without spaces");
         Err(OpsError::Usage(format!("a token has {rule}; without --token a random one is made")))
     }
 }

@@ -116,9 +116,9 @@ fn check(code: &str, change: &PlanChange) -> Result<(), OpsError> {
     if change.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
         return Err(OpsError::Usage("the name of a plan may not be empty".to_owned()));
     }
-    let too_small = |amount: Option<Won>| amount.is_some_and(|amount| amount < Won::LEAST_CHARGE);
+    let too_small = |amount: Option<Won>| amount.is_some_and(|amount| amount < Won::MIN_CHARGE);
     if too_small(change.monthly) || too_small(change.yearly) {
-        let least = Won::LEAST_CHARGE.get();
+        let least = Won::MIN_CHARGE.get();
         return Err(OpsError::Usage(format!("a price is at least {least} won: Toss refuses cards below")));
     }
     Ok(())

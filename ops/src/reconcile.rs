@@ -7,7 +7,7 @@ use common::{
     domain::{calendar::seoul_date, money::Won},
     jobs::{self, ReconcilePayments},
     queue,
-    store::breaks::{self, BreakLine, Run},
+    store::discrepancies::{self, DiscrepancyRow, Run},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -25,20 +25,20 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// More than anybody reads.
-const MOST_BREAKS: i64 = 10_000;
+const MAX_DISCREPANCIES: i64 = 10_000;
 
-/// Each day that was compared, and every break of it, resolved ones included.
+/// Each day that was compared, and every discrepancy of it, resolved ones included.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reconciled {
     pub runs: Vec<Run>,
-    pub breaks: Vec<BreakLine>,
+    pub discrepancies: Vec<DiscrepancyRow>,
 }
 
-/// The breaks of all days that wait for somebody, newest day first.
+/// The discrepancies of all days that wait for somebody, newest day first.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct OpenBreaks(pub Vec<BreakLine>);
+pub struct OpenDiscrepancies(pub Vec<DiscrepancyRow>);
 
 /// Compares `date` (civil date in Seoul), or else yesterday and today as far as it has come.
 ///
@@ -66,26 +66,26 @@ pub async fn run(
     }
     tx.commit().await?;
     let deadline = Instant::now() + patience;
-    let mut reconciled = Reconciled { runs: Vec::new(), breaks: Vec::new() };
+    let mut reconciled = Reconciled { runs: Vec::new(), discrepancies: Vec::new() };
     for job in asked {
         let run = finished(conn, job, deadline).await?;
-        reconciled.breaks.extend(breaks::of_day(conn, run.date).await?);
+        reconciled.discrepancies.extend(discrepancies::of_day(conn, run.date).await?);
         reconciled.runs.push(run);
     }
     Ok(reconciled)
 }
 
-/// The breaks of all days. Compares nothing.
-pub async fn open(conn: &mut PgConnection) -> Result<OpenBreaks, OpsError> {
-    Ok(OpenBreaks(breaks::open(conn, MOST_BREAKS).await?))
+/// The discrepancies of all days. Compares nothing.
+pub async fn open(conn: &mut PgConnection) -> Result<OpenDiscrepancies, OpsError> {
+    Ok(OpenDiscrepancies(discrepancies::open(conn, MAX_DISCREPANCIES).await?))
 }
 
-/// The break, with who accepts it.
+/// The discrepancy, with who accepts it.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Accepted(pub BreakLine);
+pub struct Accepted(pub DiscrepancyRow);
 
-/// Somebody has looked into an open break and leaves it as it is: no alarm any more, unless its amounts change.
+/// Somebody has looked into an open discrepancy and leaves it as it is: no alarm any more, unless its amounts change.
 pub async fn accept(
     conn: &mut PgConnection,
     id: Uuid,
@@ -93,8 +93,8 @@ pub async fn accept(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<Accepted, OpsError> {
-    let accepted = breaks::accept(conn, id, actor, given_reason(reason)?, now).await?;
-    accepted.map(Accepted).ok_or_else(|| OpsError::NotFound(format!("no break {id} is open")))
+    let accepted = discrepancies::accept(conn, id, actor, given_reason(reason)?, now).await?;
+    accepted.map(Accepted).ok_or_else(|| OpsError::NotFound(format!("no discrepancy {id} is open")))
 }
 
 /// What the job came to, once it has: its last try counts.
@@ -103,7 +103,7 @@ async fn finished(conn: &mut PgConnection, job: i64, deadline: Instant) -> Resul
         let Some(last) = queue::show(conn, job).await?.pop() else {
             return Err(OpsError::NotFound(format!("job {job} is gone")));
         };
-        if let Some(run) = breaks::run_of_job(conn, last.id).await? {
+        if let Some(run) = discrepancies::run_of_job(conn, last.id).await? {
             return Ok(run);
         }
         let why = last.last_error.or(last.note).map(|why| format!(": {}", plain(&why))).unwrap_or_default();
@@ -116,7 +116,7 @@ async fn finished(conn: &mut PgConnection, job: i64, deadline: Instant) -> Resul
     }
 }
 
-fn table(lines: &[BreakLine]) -> Table {
+fn table(lines: &[DiscrepancyRow]) -> Table {
     let mut table = Table::new(&[
         "DATE",
         "KIND",
@@ -144,7 +144,7 @@ fn table(lines: &[BreakLine]) -> Table {
     table
 }
 
-fn how(line: &BreakLine) -> String {
+fn how(line: &DiscrepancyRow) -> String {
     match (&line.resolution, &line.accepted_by, &line.acceptance) {
         (Some(how), _, _) => how.clone(),
         (None, Some(who), Some(why)) => format!("accepted by {who}: {}", plain(why)),
@@ -159,14 +159,14 @@ fn won(amount: Option<i64>) -> String {
 
 impl fmt::Display for Reconciled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.breaks.is_empty() {
-            writeln!(f, "{}", table(&self.breaks))?;
+        if !self.discrepancies.is_empty() {
+            writeln!(f, "{}", table(&self.discrepancies))?;
         }
         for run in &self.runs {
-            let Run { date, captures, refunds, payments, our_refunds, breaks_open, .. } = run;
+            let Run { date, captures, refunds, payments, our_refunds, discrepancies_open, .. } = run;
             let here = format!("{payments} captures and {our_refunds} refunds here");
             let there = format!("{captures} and {refunds} at Toss");
-            writeln!(f, "{date}: {here}, {there}; {breaks_open} breaks open")?;
+            writeln!(f, "{date}: {here}, {there}; {discrepancies_open} discrepancies open")?;
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl fmt::Display for Accepted {
     }
 }
 
-impl fmt::Display for OpenBreaks {
+impl fmt::Display for OpenDiscrepancies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", table(&self.0))
     }

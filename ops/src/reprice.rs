@@ -106,8 +106,8 @@ fn wanted<'a>(wish: &'a Wish, actor: &'a str) -> Result<Vec<Announcement<'a>>, O
     if prices.is_empty() {
         return usage("give the new price: --monthly, --yearly or both");
     }
-    if prices.iter().any(|(_, price)| *price < Won::LEAST_CHARGE) {
-        let least = Won::LEAST_CHARGE.get();
+    if prices.iter().any(|(_, price)| *price < Won::MIN_CHARGE) {
+        let least = Won::MIN_CHARGE.get();
         return usage(&format!("a price is at least {least} won: Toss refuses cards below"));
     }
     if wish.was.is_some() && prices.len() > 1 {

@@ -20,7 +20,7 @@ pub enum Finish {
         /// When to try again, by the application's clock.
         run_at: DateTime<Utc>,
     },
-    /// It was not attempted: come back later. Does not count as a try.
+    /// It was not sent: come back later. Does not count as a try.
     Snooze {
         /// Why not now.
         reason: String,

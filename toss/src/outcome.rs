@@ -11,19 +11,19 @@ pub(crate) use decide::{cancel, charge, confirm, delete, issue, transactions};
 pub use lookup::outcome_of_lookup;
 pub(crate) use lookup::{Wanted, lookup};
 
-use crate::{Billing, Code, Payment};
+use crate::{Billing, Code, GatewayPayment};
 
 /// The end of a charge or of a confirmation.
 #[derive(Debug, Clone)]
 pub enum ChargeOutcome {
     /// Money was taken, for the order and the amount that were asked.
-    Paid(Box<Payment>),
+    Paid(Box<GatewayPayment>),
     /// The bank said no: counts toward suspension. Its idempotency key is used up: the next attempt takes a fresh key
     /// and a fresh order id, else Toss repeats the refusal for 15 days.
-    Declined(Refusal),
+    Declined(Decline),
     /// This call never reached the bank: counts for nothing. It says nothing about *earlier* calls with the same key;
     /// for a call that repeats one, see [`ChargeOutcome::of_resend`].
-    NotAttempted(Reason),
+    NotSent(Reason),
     /// Nobody knows. Look the order up before anything else moves money for it.
     Unknown(Why),
 }
@@ -33,8 +33,8 @@ pub enum ChargeOutcome {
 #[derive(Debug, Clone)]
 pub enum IssueOutcome {
     Issued(Box<Billing>),
-    Refused(Refusal),
-    NotAttempted(Reason),
+    Refused(Decline),
+    NotSent(Reason),
     Unknown(Why),
 }
 
@@ -42,9 +42,9 @@ pub enum IssueOutcome {
 #[derive(Debug, Clone)]
 pub enum CancelOutcome {
     /// The payment after the cancel; the cancel just made is the last of its `cancels`.
-    Canceled(Box<Payment>),
-    Refused(Refusal),
-    NotAttempted(Reason),
+    Canceled(Box<GatewayPayment>),
+    Refused(Decline),
+    NotSent(Reason),
     Unknown(Why),
 }
 
@@ -55,14 +55,14 @@ pub enum DeleteOutcome {
     Gone {
         trace_id: Option<String>,
     },
-    NotAttempted(Reason),
+    NotSent(Reason),
     Unknown(Why),
 }
 
 /// The end of reading a payment back.
 #[derive(Debug, Clone)]
 pub enum LookupOutcome {
-    Found(Box<Payment>),
+    Found(Box<GatewayPayment>),
     /// Toss does not know the payment. Proves nothing while the original call may still be running.
     NotFound {
         trace_id: Option<String>,
@@ -73,7 +73,7 @@ pub enum LookupOutcome {
 
 /// A definite no.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Decline {
     pub code: Code,
     /// Toss's Korean text, for operators; for customers see [`crate::korean_reason`].
     pub message: String,
@@ -83,7 +83,7 @@ pub struct Refusal {
     pub trace_id: Option<String>,
 }
 
-/// Why a call was not attempted.
+/// Why a call was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     pub kind: ReasonKind,
@@ -97,7 +97,7 @@ pub struct Reason {
     pub key_is_burnt: bool,
 }
 
-/// What to do about a call that was not attempted.
+/// What to do about a call that was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReasonKind {
     /// Toss or the bank is not there at this hour: try again later, with backoff.
@@ -145,7 +145,7 @@ pub enum WhyKind {
     Mismatch,
     /// The payment has not reached an end.
     StillOpen,
-    /// The call itself was not attempted, so what it asked about is as unknown as before.
+    /// The call itself was not sent, so what it asked about is as unknown as before.
     NotHeard(ReasonKind),
 }
 
@@ -170,8 +170,8 @@ impl Why {
         self.kind == WhyKind::Mismatch
     }
 
-    fn into_refusal(self) -> Refusal {
-        Refusal {
+    fn into_refusal(self) -> Decline {
+        Decline {
             code: self.code.unwrap_or_else(|| Code::new("UNKNOWN")),
             message: self.message,
             hard: false,
@@ -210,8 +210,8 @@ impl ChargeOutcome {
     #[must_use]
     pub fn of_resend(self) -> Self {
         match self {
-            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
-            Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
+            Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             settled @ (Self::Paid(_) | Self::Declined(_)) => settled,
         }
     }
@@ -223,7 +223,7 @@ impl IssueOutcome {
     #[must_use]
     pub fn of_resend(self) -> Self {
         match self {
-            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             // The key's own answer, which it would repeat until it expires: no billing key will come of it.
             Self::Unknown(why) if why.kind == WhyKind::UnlistedCode => Self::Refused(why.into_refusal()),
             settled @ (Self::Issued(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
@@ -236,9 +236,9 @@ impl CancelOutcome {
     #[must_use]
     pub fn of_resend(self) -> Self {
         match self {
-            Self::NotAttempted(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotAttempted),
+            Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             Self::Unknown(why) if matches!(why.kind, WhyKind::Provider | WhyKind::UnlistedCode) => {
-                why.of_resend().map_or_else(Self::Unknown, Self::NotAttempted)
+                why.of_resend().map_or_else(Self::Unknown, Self::NotSent)
             }
             // All of it went back, and not by this cancel.
             Self::Unknown(why) if why.kind == WhyKind::AlreadyDone => Self::Refused(why.into_refusal()),

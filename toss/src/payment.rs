@@ -1,4 +1,4 @@
-//! The Payment object of Toss, as far as anybody here needs it.
+//! The GatewayPayment object of Toss, as far as anybody here needs it.
 
 use chrono::{DateTime, FixedOffset};
 use secrecy::SecretString;
@@ -9,10 +9,10 @@ use crate::{BillingKey, Code, wire};
 /// A payment as Toss tells it (API version 2022-11-16 and its neighbours); unknown fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Payment {
+pub struct GatewayPayment {
     pub payment_key: String,
     pub order_id: String,
-    pub status: PaymentStatus,
+    pub status: GatewayPaymentStatus,
     /// Whole won; never changes once approved.
     #[serde(deserialize_with = "wire::won")]
     pub total_amount: i64,
@@ -51,7 +51,7 @@ pub struct Payment {
     pub trace_id: Option<String>,
 }
 
-impl Payment {
+impl GatewayPayment {
     /// Where the customer reads the receipt; in test mode it holds no real receipt.
     pub fn receipt_url(&self) -> Option<&str> {
         self.receipt.as_ref().map(|receipt| receipt.url.as_str())
@@ -66,7 +66,7 @@ struct Receipt {
 /// The documented statuses; a new one is preserved, not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
-pub enum PaymentStatus {
+pub enum GatewayPaymentStatus {
     Ready,
     InProgress,
     WaitingForDeposit,
@@ -78,7 +78,7 @@ pub enum PaymentStatus {
     Other(String),
 }
 
-impl From<String> for PaymentStatus {
+impl From<String> for GatewayPaymentStatus {
     fn from(text: String) -> Self {
         match text.as_str() {
             "READY" => Self::Ready,
@@ -94,7 +94,7 @@ impl From<String> for PaymentStatus {
     }
 }
 
-impl PaymentStatus {
+impl GatewayPaymentStatus {
     /// As Toss writes it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    fn decode(value: serde_json::Value) -> Result<Payment, serde_json::Error> {
+    fn decode(value: serde_json::Value) -> Result<GatewayPayment, serde_json::Error> {
         serde_json::from_value(value)
     }
 
@@ -191,7 +191,7 @@ mod tests {
             "failure": null, "somethingNew": {"a": [1]}
         }))
         .unwrap();
-        assert_eq!(payment.status, PaymentStatus::Done);
+        assert_eq!(payment.status, GatewayPaymentStatus::Done);
         assert_eq!((payment.total_amount, payment.balance_amount), (9_900, Some(9_900)));
         assert_eq!(payment.kind, Some(PaymentType::Billing));
         assert_eq!(payment.receipt_url(), Some("https://dashboard.tosspayments.com/receipt"));

@@ -3,7 +3,7 @@
 use chrono::{DateTime, FixedOffset};
 use serde::Deserialize;
 
-use crate::{Account, PaymentStatus, Toss, TransactionsQuery, Why, WhyKind, wire};
+use crate::{Account, GatewayPaymentStatus, Toss, TransactionsQuery, Why, WhyKind, wire};
 
 /// One approval or one cancel; each is a row of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -12,7 +12,7 @@ pub struct Transaction {
     pub transaction_key: String,
     pub payment_key: String,
     pub order_id: String,
-    pub status: PaymentStatus,
+    pub status: GatewayPaymentStatus,
     /// Whole won. Toss does not document the sign on cancels: take the absolute value and judge by `status`.
     #[serde(deserialize_with = "wire::won")]
     pub amount: i64,

@@ -21,13 +21,13 @@ pub(crate) enum Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Refused { hard: bool },
-    NotAttempted(ReasonKind),
+    NotSent(ReasonKind),
     Unknown(WhyKind),
 }
 
 const HARD: Option<Verdict> = Some(Verdict::Refused { hard: true });
 const SOFT: Option<Verdict> = Some(Verdict::Refused { hard: false });
-const OUR_MISTAKE: Option<Verdict> = Some(Verdict::NotAttempted(ReasonKind::OurMistake));
+const OUR_MISTAKE: Option<Verdict> = Some(Verdict::NotSent(ReasonKind::OurMistake));
 
 /// What a code means, whatever HTTP status it came with.
 pub(crate) fn verdict(call: Call, code: &str) -> Verdict {
@@ -53,10 +53,10 @@ fn any_call(code: &str) -> Option<Verdict> {
         | "ALREADY_CANCELED_PAYMENT"
         | "ALREADY_REFUND_PAYMENT" => Some(Verdict::Unknown(WhyKind::AlreadyDone)),
         "MAINTAINED_METHOD" | "NOT_AVAILABLE_PAYMENT" | "NOT_AVAILABLE_BANK" => {
-            Some(Verdict::NotAttempted(ReasonKind::Unavailable))
+            Some(Verdict::NotSent(ReasonKind::Unavailable))
         }
         "UNAUTHORIZED_KEY" | "INCORRECT_BASIC_AUTH_FORMAT" | "INVALID_API_KEY" | "FORBIDDEN_REQUEST" => {
-            Some(Verdict::NotAttempted(ReasonKind::CredentialsRefused))
+            Some(Verdict::NotSent(ReasonKind::CredentialsRefused))
         }
         "INVALID_REQUEST"
         | "INVALID_REQUIRED_PARAM"

@@ -9,7 +9,7 @@ use common::{
         IssueBillingKey, RefundPayment, SendEmail,
     },
     store::{
-        gate, listener, registrations, retired_keys, sweep,
+        billing_key_deletions, gate, listener, registrations, sweep,
         webhooks::{self, WebhookEnd},
     },
     webhook::without_billing_keys,
@@ -72,8 +72,8 @@ async fn other_jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize
         jobs::enqueue(conn, &IssueBillingKey { registration_id, subscription_id }, now, now).await?;
         made = made.saturating_add(1);
     }
-    for (retired_key_id, subscription_id) in retired_keys::stranded(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
+    for (deletion_id, subscription_id) in billing_key_deletions::stranded(conn, before, BATCH).await? {
+        jobs::enqueue(conn, &DeleteBillingKey { deletion_id, subscription_id }, now, now).await?;
         made = made.saturating_add(1);
     }
     for (email_id, subscription_id) in sweep::stranded_emails(conn, before, BATCH).await? {

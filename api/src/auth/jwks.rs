@@ -28,7 +28,7 @@ const ASK_AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// After this long a key that was withdrawn is noticed.
 const KEEP_FOR: Duration = Duration::from_mins(15);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-const MOST_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 pub(super) struct Jwks {
     url: String,
@@ -96,7 +96,7 @@ impl Jwks {
         if response.status() != StatusCode::OK {
             bail!("it answered {}", response.status());
         }
-        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
+        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{extract::State, response::Response};
 use common::{
     commands::confirm::{ConfirmError, Confirmation, record_confirmation},
-    domain::attempt::Attempt,
+    domain::payment::Payment,
     store::StoreError,
 };
 use utoipa::ToSchema;
@@ -98,7 +98,7 @@ fn read(body: &Fields, user_id: Uuid) -> Result<Confirmation, ApiError> {
 }
 
 /// Of two requests for one order at the same moment one inserts; the other starts over and finds what it inserted.
-async fn record(app: &App, asked: &Confirmation) -> Result<Attempt, ApiError> {
+async fn record(app: &App, asked: &Confirmation) -> Result<Payment, ApiError> {
     let first = record_once(app, asked).await;
     let recorded = match first {
         Err(ConfirmError::Store(error)) if error.constraint() == Some("payments_order_id_key") => {
@@ -112,7 +112,7 @@ async fn record(app: &App, asked: &Confirmation) -> Result<Attempt, ApiError> {
 /// Subscription, invoice, payment and job exist on commit, or none of them.
 ///
 /// A commit whose answer is lost may have happened: the caller gets 503, and a repeat of the same order finds it.
-async fn record_once(app: &App, asked: &Confirmation) -> Result<Attempt, ConfirmError> {
+async fn record_once(app: &App, asked: &Confirmation) -> Result<Payment, ConfirmError> {
     let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
     let attempt = record_confirmation(&mut tx, asked, app.clock.now()).await?;
     tx.commit().await.map_err(StoreError::from)?;

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use common::{domain::attempt::PaymentKind, store::payments};
+use common::{domain::payment::PaymentKind, store::payments};
 
 use crate::{
     answer::{Confirmed, Processing, answer},
@@ -43,6 +43,6 @@ pub(crate) async fn confirmation_status(
     answer(&app, found.filter(is_theirs).ok_or(ApiError::NotFound)?).await
 }
 
-fn is_confirmation_of(attempt: &common::domain::attempt::Attempt, user_id: uuid::Uuid) -> bool {
+fn is_confirmation_of(attempt: &common::domain::payment::Payment, user_id: uuid::Uuid) -> bool {
     attempt.kind == PaymentKind::First && attempt.user_id == user_id
 }

@@ -47,7 +47,7 @@ pub(crate) async fn list_payments(
     let next_cursor = page.cut(&mut rows, |it| (it.created_at, it.id));
     let ids: Vec<_> = rows.iter().map(|it| it.id).collect();
     let mut methods = payment_methods::of_payments(&mut conn, &ids).await?;
-    let view = |it: common::domain::attempt::Attempt| {
+    let view = |it: common::domain::payment::Payment| {
         let method = methods.remove(&it.id);
         PaymentView::of(it, method)
     };

@@ -11,7 +11,7 @@ use common::commands::receive_webhook::{self as command, Arrival};
 use crate::{app::App, body, error::ApiError};
 
 /// Several times what a payment with all its cancels takes.
-pub(crate) const MOST_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// Takes any body. Toss counts exactly 200 as delivered and sends again otherwise, for almost four days.
 #[utoipa::path(

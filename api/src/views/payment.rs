@@ -1,7 +1,7 @@
 //! A payment as its customer sees it.
 
 use chrono::{DateTime, Utc};
-use common::domain::attempt::{Attempt, PaymentStatus};
+use common::domain::payment::{Payment, PaymentStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ struct FailureView {
 }
 
 impl PaymentView {
-    pub(crate) fn of(attempt: Attempt, payment_method: Option<String>) -> Self {
+    pub(crate) fn of(attempt: Payment, payment_method: Option<String>) -> Self {
         Self {
             id: attempt.id,
             amount: attempt.amount.get(),
@@ -58,7 +58,7 @@ impl PaymentView {
 }
 
 /// Only a decline has words of Toss's for the customer; other reasons on record are ours.
-fn failure(attempt: &Attempt) -> Option<FailureView> {
+fn failure(attempt: &Payment) -> Option<FailureView> {
     let is_decline = attempt.decline_kind.is_some();
     (attempt.status == PaymentStatus::Failed).then(|| FailureView {
         code: attempt.toss_code.clone().unwrap_or_else(|| "payment_canceled".to_owned()),

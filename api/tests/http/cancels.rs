@@ -1,6 +1,6 @@
 //! Cancelling: once, one's own, with access to the end of what is paid.
 
-use common::{domain::attempt::PaymentStatus, store::payments};
+use common::{domain::payment::PaymentStatus, store::payments};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 

@@ -2,9 +2,9 @@
 
 use common::{
     domain::{
-        attempt::{Attempt, DeclineKind},
         calendar::Period,
-        outcome::{Receipt, Refusal},
+        outcome::{Decline, Receipt},
+        payment::{DeclineKind, Payment},
     },
     store::{announce_settled, invoices, payments, subscriptions},
 };
@@ -40,7 +40,7 @@ pub(crate) async fn pay(pool: &PgPool, order_id: &str, with_card: bool) {
 pub(crate) async fn decline(pool: &PgPool, order_id: &str) {
     let mut tx = pool.begin().await.unwrap();
     let attempt = attempt(&mut tx, order_id).await;
-    let refusal = Refusal {
+    let refusal = Decline {
         kind: DeclineKind::Soft,
         code: "REJECT_CARD_PAYMENT".to_owned(),
         message: "한도초과 혹은 잔액부족으로 결제에 실패했습니다.".to_owned(),
@@ -59,6 +59,6 @@ pub(crate) async fn withdraw(pool: &PgPool, order_id: &str) {
     tx.commit().await.unwrap();
 }
 
-async fn attempt(conn: &mut sqlx::PgConnection, order_id: &str) -> Attempt {
+async fn attempt(conn: &mut sqlx::PgConnection, order_id: &str) -> Payment {
     payments::find_by_order(conn, order_id).await.unwrap().unwrap()
 }

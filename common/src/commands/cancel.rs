@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        attempt::{Attempt, PaymentKind},
         invoice::InvoiceStatus,
+        payment::{Payment, PaymentKind},
         subscription::{CancelRefused, Subscription, cancel, has_access},
     },
     id::subscription_ref,
@@ -100,7 +100,7 @@ pub async fn close_invoices(
 }
 
 /// A first payment is the customer's own order: it is left to its job, which gives the money back if it was captured.
-fn may_be_on_its_way(open: &Attempt) -> bool {
+fn may_be_on_its_way(open: &Payment) -> bool {
     match open.kind {
         PaymentKind::First => true,
         PaymentKind::Renewal | PaymentKind::NewCard => open.sent_at.is_some(),

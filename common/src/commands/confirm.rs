@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::begin::{self, NewSubscription};
 use crate::{
     domain::{
-        attempt::{Attempt, PaymentKind, PaymentStatus},
         calendar::{Cycle, OutOfCalendar},
         money::Won,
+        payment::{Payment, PaymentKind, PaymentStatus},
         subscription::Subscription,
     },
     id::{new_id, new_key},
@@ -55,7 +55,7 @@ pub async fn record_confirmation(
     conn: &mut PgConnection,
     asked: &Confirmation,
     now: DateTime<Utc>,
-) -> Result<Attempt, ConfirmError> {
+) -> Result<Payment, ConfirmError> {
     if let Some(recorded) = payments::find_by_order(conn, &asked.order_id).await? {
         let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
         let same = subscription.is_some_and(|it| is_same(asked, &recorded, &it));
@@ -71,7 +71,7 @@ pub async fn record_confirmation(
     insert(conn, asked, now).await
 }
 
-fn is_same(asked: &Confirmation, recorded: &Attempt, subscription: &Subscription) -> bool {
+fn is_same(asked: &Confirmation, recorded: &Payment, subscription: &Subscription) -> bool {
     recorded.user_id == asked.user_id
         && recorded.kind == PaymentKind::First
         && recorded.payment_key.as_deref() == Some(asked.payment_key.as_str())
@@ -84,7 +84,7 @@ async fn insert(
     conn: &mut PgConnection,
     asked: &Confirmation,
     now: DateTime<Utc>,
-) -> Result<Attempt, ConfirmError> {
+) -> Result<Payment, ConfirmError> {
     let new = NewSubscription {
         user_id: asked.user_id,
         plan: &asked.plan,
@@ -113,8 +113,8 @@ fn new_first_payment(
     subscription_id: Uuid,
     invoice_id: Uuid,
     now: DateTime<Utc>,
-) -> Attempt {
-    Attempt {
+) -> Payment {
+    Payment {
         id: new_id(now),
         user_id: asked.user_id,
         subscription_id,
@@ -137,6 +137,6 @@ fn new_first_payment(
         first_sent_at: None,
         unknown_since: None,
         review_since: None,
-        lookups_missed: 0,
+        not_found_count: 0,
     }
 }

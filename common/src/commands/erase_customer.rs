@@ -14,9 +14,9 @@ use crate::{
     id::new_id,
     jobs::{self, DeleteBillingKey, QueueError},
     store::{
-        StoreError, erasures,
+        StoreError, billing_key_deletions, erasures,
         events::{self, Entry},
-        retired_keys, subscriptions,
+        subscriptions,
     },
 };
 
@@ -92,9 +92,9 @@ async fn retire_keys(
     let mut retired = 0_usize;
     for subscription in owned {
         let Some(sealed) = &subscription.sealed_billing_key else { continue };
-        let retired_key_id = new_id(now);
-        retired_keys::insert(conn, retired_key_id, subscription.id, sealed, now).await?;
-        let job = DeleteBillingKey { retired_key_id, subscription_id: subscription.id };
+        let deletion_id = new_id(now);
+        billing_key_deletions::insert(conn, deletion_id, subscription.id, sealed, now).await?;
+        let job = DeleteBillingKey { deletion_id, subscription_id: subscription.id };
         jobs::enqueue(conn, &job, now, now).await?;
         retired = retired.saturating_add(1);
     }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        attempt::{Attempt, PaymentStatus},
         money::Won,
+        payment::{Payment, PaymentStatus},
         refund::{Refund, RefundStatus},
     },
     id::{new_id, new_key},
@@ -102,7 +102,7 @@ pub async fn request_refund(
 
 async fn amount_to_refund(
     conn: &mut PgConnection,
-    payment: &Attempt,
+    payment: &Payment,
     asked: Option<Won>,
 ) -> Result<Won, RefundError> {
     match payment.status {

@@ -100,7 +100,7 @@ async fn apply(
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
     hold_older(conn, subscription, change, now).await?;
-    let from_month = subscription.rhythm().month_of(change.effective_no)?;
+    let from_month = subscription.billing_schedule().month_of(change.effective_no)?;
     plan_changes::begin_terms(conn, change, from_month, now).await?;
     plan_changes::settle(conn, change.id, ChangeEnd::Applied, now).await?;
     let what = "subscription.plan_changed";
@@ -115,7 +115,7 @@ async fn hold_older(
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
     let last_day = change.effective_on.pred_opt().ok_or(OutOfCalendar)?;
-    let Some(due) = due_periods(subscription.rhythm(), subscription.period_no, last_day)? else {
+    let Some(due) = due_periods(subscription.billing_schedule(), subscription.period_no, last_day)? else {
         return Ok(());
     };
     let older = due.older.into_iter().chain([due.current]).map(|period| Invoice {

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         calendar::{OutOfCalendar, seoul_date},
         plan_change::{ChangeEnd, PlanChange, Terms},
-        price_change::{LEAST_DAYS_TO_ANSWER, PriceChange, Standing, follows_now},
+        price_change::{MIN_DAYS_TO_ANSWER, PriceChange, Standing, follows_now},
     },
     id::new_id,
     store::{
@@ -81,7 +81,7 @@ async fn make_room(
 ) -> Result<bool, SpreadError> {
     let overtaken = price_followers::lock_overtaken(conn, price, BATCH).await?;
     price_followers::settle_all(conn, &overtaken, ChangeEnd::Superseded, false, now).await?;
-    let until = seoul_date(now).checked_add_days(Days::new(LEAST_DAYS_TO_ANSWER)).ok_or(OutOfCalendar)?;
+    let until = seoul_date(now).checked_add_days(Days::new(MIN_DAYS_TO_ANSWER)).ok_or(OutOfCalendar)?;
     let unasked = price_followers::lock_unasked(conn, price.id, until, BATCH).await?;
     price_followers::settle_all(conn, &unasked, ChangeEnd::Superseded, true, now).await?;
     Ok(is_full(&overtaken) || is_full(&unasked))

@@ -54,7 +54,7 @@ impl Breaker {
 pub fn gateway_works(outcome: &Outcome) -> Option<bool> {
     match outcome {
         Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => Some(true),
-        Outcome::NotAttempted(why) => why.gateway_works,
+        Outcome::NotSent(why) => why.gateway_works,
         Outcome::Unknown(doubt) if doubt.is_technical => Some(false),
         Outcome::Unknown(_) => None,
     }

@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    attempt::{Attempt, DeclineKind, PaymentKind, PaymentStatus},
     calendar::{OutOfCalendar, seoul_date, seoul_midnight},
     dunning::{NextStep, Policy},
     invoice::{Invoice, InvoiceStatus},
+    payment::{DeclineKind, Payment, PaymentKind, PaymentStatus},
     subscription::{Subscription, SubscriptionStatus},
 };
 
@@ -16,7 +16,7 @@ use super::{
 pub struct Facts<'a> {
     pub subscription: &'a Subscription,
     pub invoice: &'a Invoice,
-    pub attempts: &'a [Attempt],
+    pub attempts: &'a [Payment],
     /// Steps of the ladder that were passed without asking the bank.
     pub skips: usize,
     /// The operators' global kill switch.
@@ -81,7 +81,7 @@ pub fn decide(facts: Facts<'_>) -> Decision {
     }
 }
 
-fn decide_unfinished(facts: Facts<'_>, open: &Attempt) -> Decision {
+fn decide_unfinished(facts: Facts<'_>, open: &Payment) -> Decision {
     match (open.sent_at, facts.subscription.status) {
         (Some(_), _) => Decision::LookUp(open.id),
         (None, SubscriptionStatus::Canceled) => Decision::Void,
@@ -125,7 +125,7 @@ fn decide_due(facts: Facts<'_>) -> Decision {
     }
 }
 
-fn last_hard_decline(attempts: &[Attempt]) -> Option<DateTime<Utc>> {
+fn last_hard_decline(attempts: &[Payment]) -> Option<DateTime<Utc>> {
     attempts
         .iter()
         .filter(|attempt| attempt.kind != PaymentKind::NewCard)
@@ -136,7 +136,7 @@ fn last_hard_decline(attempts: &[Attempt]) -> Option<DateTime<Utc>> {
 
 /// Steps of the ladder that have gone without money: declines on record and steps passed. There is no counter.
 /// A decline of a new card, offered between two steps, is none: it brings no suspension nearer.
-pub fn steps_gone(attempts: &[Attempt], skips: usize) -> usize {
+pub fn steps_gone(attempts: &[Payment], skips: usize) -> usize {
     let declines = attempts
         .iter()
         .filter(|attempt| attempt.kind != PaymentKind::NewCard)
@@ -169,7 +169,7 @@ pub enum Lost {
 }
 
 /// `asked` is the attempt with this answer counted in.
-pub fn after_miss(facts: Facts<'_>, asked: &Attempt) -> AfterMiss {
+pub fn after_miss(facts: Facts<'_>, asked: &Payment) -> AfterMiss {
     let now = facts.now;
     let never_arrived = asked.never_arrived(now);
     let is_late = asked.is_for_review(now) || (asked.kind == PaymentKind::Renewal && is_over(facts));

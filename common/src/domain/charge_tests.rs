@@ -37,8 +37,8 @@ pub(super) fn invoice(status: InvoiceStatus) -> Invoice {
     }
 }
 
-pub(super) fn attempt(status: PaymentStatus, sent_at: Option<DateTime<Utc>>) -> Attempt {
-    Attempt {
+pub(super) fn attempt(status: PaymentStatus, sent_at: Option<DateTime<Utc>>) -> Payment {
+    Payment {
         id: Uuid::from_u128(7),
         user_id: Uuid::nil(),
         subscription_id: Uuid::nil(),
@@ -61,19 +61,19 @@ pub(super) fn attempt(status: PaymentStatus, sent_at: Option<DateTime<Utc>>) -> 
         first_sent_at: sent_at,
         unknown_since: sent_at,
         review_since: None,
-        lookups_missed: 0,
+        not_found_count: 0,
     }
 }
 
-fn declined(kind: DeclineKind) -> Attempt {
-    Attempt {
+fn declined(kind: DeclineKind) -> Payment {
+    Payment {
         decline_kind: Some(kind),
         settled_at: Some(due_day()),
         ..attempt(PaymentStatus::Failed, Some(due_day()))
     }
 }
 
-fn decide_for(subscription: &Subscription, invoice: &Invoice, attempts: &[Attempt]) -> Decision {
+fn decide_for(subscription: &Subscription, invoice: &Invoice, attempts: &[Payment]) -> Decision {
     let facts = Facts { subscription, invoice, attempts, skips: 0, charging_enabled: true, now: due_day() };
     decide(facts)
 }
@@ -117,7 +117,7 @@ fn an_attempt_that_was_never_sent_is_not_sent_when_its_period_is_over_unless_an_
     let subscription = subscription(SubscriptionStatus::Active);
     let open = invoice(InvoiceStatus::Open);
     let after = |invoice: &Invoice, kind| {
-        let attempts = [Attempt { kind, ..attempt(PaymentStatus::Pending, None) }];
+        let attempts = [Payment { kind, ..attempt(PaymentStatus::Pending, None) }];
         let now = seoul_midnight(open.period.end);
         decide(Facts {
             subscription: &subscription,
@@ -138,7 +138,7 @@ fn an_attempt_that_was_never_sent_is_not_sent_when_its_period_is_over_unless_an_
 fn kill_switches_stop_new_money_but_never_a_look_up() {
     let subscription = subscription(SubscriptionStatus::Active);
     let open = invoice(InvoiceStatus::Open);
-    let stopped = |attempts: &[Attempt]| {
+    let stopped = |attempts: &[Payment]| {
         decide(Facts {
             subscription: &subscription,
             invoice: &open,

@@ -169,7 +169,7 @@ pub fn agreed_amount(plan: &Plan, cycle: Cycle, agreed: Won) -> Result<Won, Wron
     };
     match agreed {
         _ if agreed == price => Ok(agreed),
-        _ if agreed < Won::LEAST_CHARGE => Err(WrongAmount::TooSmall(agreed)),
+        _ if agreed < Won::MIN_CHARGE => Err(WrongAmount::TooSmall(agreed)),
         _ if agreed == other => Err(WrongAmount::OfOtherCycle(agreed)),
         _ if agreed > price => Err(WrongAmount::AbovePrice { agreed, price }),
         _ => Ok(agreed),

@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    attempt::Attempt,
     calendar::seoul_date,
+    payment::Payment,
     subscription::{Subscription, SubscriptionStatus},
 };
 
@@ -24,7 +24,7 @@ pub enum AtDeadline {
     End,
 }
 
-pub fn at_deadline(subscription: &Subscription, attempts: &[Attempt], now: DateTime<Utc>) -> AtDeadline {
+pub fn at_deadline(subscription: &Subscription, attempts: &[Payment], now: DateTime<Utc>) -> AtDeadline {
     match (subscription.status, subscription.repair_until) {
         (
             SubscriptionStatus::Active
@@ -36,7 +36,7 @@ pub fn at_deadline(subscription: &Subscription, attempts: &[Attempt], now: DateT
         | (SubscriptionStatus::Incomplete, None) => AtDeadline::Nothing,
         (SubscriptionStatus::Incomplete, Some(until)) if now < until => AtDeadline::NotYet(until),
         (SubscriptionStatus::Incomplete, Some(_)) => {
-            let may_have_left = |attempt: &Attempt| attempt.is_unfinished() && attempt.sent_at.is_some();
+            let may_have_left = |attempt: &Payment| attempt.is_unfinished() && attempt.sent_at.is_some();
             if attempts.iter().any(may_have_left) { AtDeadline::InFlight } else { AtDeadline::End }
         }
     }

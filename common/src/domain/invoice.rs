@@ -5,9 +5,9 @@ use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::{
+    billing_schedule::BillingSchedule,
     calendar::{OutOfCalendar, Period},
     money::Won,
-    rhythm::Rhythm,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -49,7 +49,7 @@ pub struct DuePeriods {
 
 /// Which periods after `paid_no` have begun by `today`, under the terms of `rhythm`. None: nothing is due.
 pub fn due_periods(
-    rhythm: Rhythm,
+    rhythm: BillingSchedule,
     paid_no: u32,
     today: NaiveDate,
 ) -> Result<Option<DuePeriods>, OutOfCalendar> {
@@ -75,8 +75,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn monthly() -> Rhythm {
-        Rhythm::since(date("2026-11-22"), Cycle::Monthly)
+    fn monthly() -> BillingSchedule {
+        BillingSchedule::since(date("2026-11-22"), Cycle::Monthly)
     }
 
     #[test]

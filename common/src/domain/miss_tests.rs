@@ -11,7 +11,7 @@ use crate::domain::{calendar::seoul_midnight, subscription::tests::subscription}
 /// What follows from "no such order", the fourth one, so long after the only sending.
 fn missed(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> AfterMiss {
     let (subscription, invoice) = (subscription(status), invoice(InvoiceStatus::Open));
-    let asked = Attempt { kind, lookups_missed: 4, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
+    let asked = Payment { kind, not_found_count: 4, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
     let now = due_day() + after;
     let attempts = std::slice::from_ref(&asked);
     let facts = Facts {
@@ -63,7 +63,7 @@ fn a_period_that_is_over_is_not_charged_by_sending_again() {
     let (subscription, invoice) = (subscription(SubscriptionStatus::Active), invoice(InvoiceStatus::Open));
     let end = seoul_midnight(invoice.period.end);
     let sent = end - TimeDelta::minutes(1);
-    let asked = Attempt { lookups_missed: 4, ..attempt(PaymentStatus::Unknown, Some(sent)) };
+    let asked = Payment { not_found_count: 4, ..attempt(PaymentStatus::Unknown, Some(sent)) };
     let attempts = std::slice::from_ref(&asked);
     let at = |now| {
         let (subscription, invoice) = (&subscription, &invoice);
@@ -78,8 +78,8 @@ fn a_period_that_is_over_is_not_charged_by_sending_again() {
 #[test]
 fn nothing_is_sent_again_after_day_14() {
     let day = |days| due_day() + TimeDelta::days(days);
-    let sent_today = |now| Attempt {
-        lookups_missed: 2,
+    let sent_today = |now| Payment {
+        not_found_count: 2,
         sent_at: Some(now - TimeDelta::minutes(11)),
         unknown_since: Some(now - TimeDelta::minutes(11)),
         ..attempt(PaymentStatus::Unknown, Some(due_day()))
@@ -92,7 +92,7 @@ fn nothing_is_sent_again_after_day_14() {
 #[test]
 fn an_answer_is_told_from_one_to_an_earlier_sending() {
     let first = attempt(PaymentStatus::Pending, None).as_sent(due_day() + TimeDelta::nanoseconds(1_700));
-    let kept = Attempt { sent_at: Some(due_day() + TimeDelta::microseconds(1)), ..first.clone() };
+    let kept = Payment { sent_at: Some(due_day() + TimeDelta::microseconds(1)), ..first.clone() };
     assert!(first.is_same_sending(&kept));
     let again = kept.as_sent(due_day() + TimeDelta::minutes(11));
     assert!(!first.is_same_sending(&again));
@@ -106,6 +106,6 @@ fn three_answers_are_too_few_to_give_up_by_and_none_counts_while_the_call_may_ru
     let thrice = (0..3).fold(sent.clone(), |asked, _| asked.missed(late));
     assert!(!thrice.never_arrived(late));
     assert!(thrice.missed(late).never_arrived(late));
-    let soon = |minutes| sent.missed(due_day() + TimeDelta::minutes(minutes)).lookups_missed;
+    let soon = |minutes| sent.missed(due_day() + TimeDelta::minutes(minutes)).not_found_count;
     assert_eq!((soon(9), soon(10)), (0, 1));
 }

@@ -21,7 +21,7 @@ pub enum MoneyError {
 impl Won {
     pub const ZERO: Self = Self(0);
     /// Toss refuses card payments below this (`BELOW_MINIMUM_AMOUNT`).
-    pub const LEAST_CHARGE: Self = Self(100);
+    pub const MIN_CHARGE: Self = Self(100);
 
     /// Whole won, zero or more.
     pub fn new(won: i64) -> Result<Self, MoneyError> {

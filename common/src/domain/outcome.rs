@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
-use super::attempt::DeclineKind;
+use super::payment::DeclineKind;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The money moved, and the answer names our order and amount.
     Paid(Receipt),
     /// The bank said no. Counts toward suspension.
-    Declined(Refusal),
+    Declined(Decline),
     /// It never reached the bank: maintenance, rate limit, our mistake. Counts nothing, mails nobody.
-    NotAttempted(NotAttempted),
+    NotSent(NotSent),
     /// Nobody knows: a timeout, a 5xx, a cut line. Never a failure.
-    Unknown(Doubt),
+    Unknown(UnknownOutcome),
     /// A look-up only: the gateway knows no such order, or one that has not been approved.
     NoSuchOrder,
 }
@@ -34,7 +34,7 @@ pub struct Receipt {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Decline {
     pub kind: DeclineKind,
     pub code: String,
     pub message: String,
@@ -42,7 +42,7 @@ pub struct Refusal {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotAttempted {
+pub struct NotSent {
     pub code: Option<String>,
     pub message: String,
     pub trace_id: Option<String>,
@@ -55,7 +55,7 @@ pub struct NotAttempted {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub struct UnknownOutcome {
     /// Nothing sensible was heard at all: says that the gateway does not work.
     pub is_technical: bool,
     pub code: Option<String>,
@@ -63,7 +63,7 @@ pub struct Doubt {
     pub trace_id: Option<String>,
 }
 
-impl Doubt {
+impl UnknownOutcome {
     /// One of our own, which says nothing about whether the gateway works.
     pub fn of(message: impl Into<String>) -> Self {
         Self { is_technical: false, code: None, message: message.into(), trace_id: None }

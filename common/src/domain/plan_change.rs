@@ -7,9 +7,9 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
+    billing_schedule::BillingSchedule,
     calendar::{Cycle, OutOfCalendar, Period, seoul_date},
     money::Won,
-    rhythm::Rhythm,
     subscription::{Subscription, SubscriptionStatus},
 };
 
@@ -105,11 +105,15 @@ pub fn next_unbilled(
     billed_no: u32,
     today: NaiveDate,
 ) -> Result<Period, OutOfCalendar> {
-    first_unbilled(subscription.rhythm(), subscription.period_no.max(billed_no), today)
+    first_unbilled(subscription.billing_schedule(), subscription.period_no.max(billed_no), today)
 }
 
 /// The first period after `last_no`, the last one paid or billed, that begins after `day`.
-pub fn first_unbilled(rhythm: Rhythm, last_no: u32, day: NaiveDate) -> Result<Period, OutOfCalendar> {
+pub fn first_unbilled(
+    rhythm: BillingSchedule,
+    last_no: u32,
+    day: NaiveDate,
+) -> Result<Period, OutOfCalendar> {
     let mut no = last_no.max(rhythm.from_no);
     loop {
         no = no.checked_add(1).ok_or(OutOfCalendar)?;

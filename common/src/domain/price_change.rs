@@ -7,15 +7,15 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
+    billing_schedule::BillingSchedule,
     calendar::{Cycle, OutOfCalendar, Period},
     money::Won,
     plan_change::{CONSENT_DAYS, first_unbilled},
-    rhythm::Rhythm,
     subscription::SubscriptionStatus,
 };
 
 /// Who comes late to a higher price has at least this long to answer, or it comes at the renewal after.
-pub const LEAST_DAYS_TO_ANSWER: u64 = 7;
+pub const MIN_DAYS_TO_ANSWER: u64 = 7;
 
 /// A row of `price_changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +73,14 @@ impl PriceChange {
     /// The first renewal of somebody who pays `pays` that is charged at the new price.
     pub fn reaches(
         &self,
-        rhythm: Rhythm,
+        rhythm: BillingSchedule,
         last_no: u32,
         pays: Won,
         today: NaiveDate,
     ) -> Result<Period, OutOfCalendar> {
         let last_day_before = self.effective_from.pred_opt().ok_or(OutOfCalendar)?;
         let too_soon = if self.new > pays {
-            today.checked_add_days(Days::new(LEAST_DAYS_TO_ANSWER - 1)).ok_or(OutOfCalendar)?
+            today.checked_add_days(Days::new(MIN_DAYS_TO_ANSWER - 1)).ok_or(OutOfCalendar)?
         } else {
             today
         };

@@ -30,8 +30,8 @@ fn price(old: i64, new: i64, from: &str) -> PriceChange {
     }
 }
 
-fn monthly() -> Rhythm {
-    Rhythm::since(date("2026-11-22"), Cycle::Monthly)
+fn monthly() -> BillingSchedule {
+    BillingSchedule::since(date("2026-11-22"), Cycle::Monthly)
 }
 
 #[test]
@@ -98,11 +98,11 @@ proptest! {
         anchor in 0u64..400, last_no in 0u32..20, today in 0u64..900, from in 0u64..900, new in 100i64..20_000,
     ) {
         let day = |no| date("2026-11-22") + Days::new(no);
-        let rhythm = Rhythm::since(day(anchor), Cycle::Monthly);
+        let rhythm = BillingSchedule::since(day(anchor), Cycle::Monthly);
         let change = price(9_900, new, &day(from).to_string());
         let period = change.reaches(rhythm, last_no, won(9_900), day(today)).unwrap();
         prop_assert!(period.start >= day(from) && period.start > day(today) && period.no > last_no);
-        let answer = if new > 9_900 { LEAST_DAYS_TO_ANSWER } else { 1 };
+        let answer = if new > 9_900 { MIN_DAYS_TO_ANSWER } else { 1 };
         prop_assert!(period.start >= day(today + answer));
         // And not a period later than that asks for.
         let before = rhythm.period(period.no - 1).unwrap();

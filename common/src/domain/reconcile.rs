@@ -1,4 +1,4 @@
-//! A day of the gateway's books against ours, both ways. Every difference is a break of a named kind; nothing is repaired here.
+//! A day of the gateway's books against ours, both ways. Every difference is a discrepancy of a named kind; nothing is repaired here.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{attempt::PaymentStatus, refund::RefundStatus};
+use super::{payment::PaymentStatus, refund::RefundStatus};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum BreakKind {
+pub enum DiscrepancyKind {
     /// The gateway took money that we know nothing of.
     UnknownCapture,
     /// It took money, we say that it was refused.
@@ -27,7 +27,7 @@ pub enum BreakKind {
     RefundAmountDiffers,
 }
 
-impl BreakKind {
+impl DiscrepancyKind {
     /// Whether a person must hear of it at once: somebody's money is taken and nobody here answers for it.
     pub fn is_alarm(self) -> bool {
         match self {
@@ -102,8 +102,8 @@ pub struct Books {
 
 /// A difference. `reference` tells it from others of its kind on its day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Break {
-    pub kind: BreakKind,
+pub struct Discrepancy {
+    pub kind: DiscrepancyKind,
     pub reference: String,
     pub order_id: Option<String>,
     pub payment_key: Option<String>,
@@ -123,30 +123,30 @@ impl Books {
     }
 
     /// Every difference, theirs first.
-    pub fn breaks(&self) -> Vec<Break> {
-        let mut breaks = self.their_captures();
-        breaks.extend(self.their_refunds());
-        breaks.extend(self.missing_captures());
-        breaks.extend(self.missing_refunds());
-        breaks
+    pub fn discrepancies(&self) -> Vec<Discrepancy> {
+        let mut discrepancies = self.their_captures();
+        discrepancies.extend(self.their_refunds());
+        discrepancies.extend(self.missing_captures());
+        discrepancies.extend(self.missing_refunds());
+        discrepancies
     }
 
-    fn their_captures(&self) -> Vec<Break> {
+    fn their_captures(&self) -> Vec<Discrepancy> {
         let ours: HashMap<&str, &OurPayment> =
             self.payments.iter().map(|payment| (payment.order_id.as_str(), payment)).collect();
         let judged = self.of_the_day(Movement::Capture).filter_map(|row| {
             let payment = ours.get(row.order_id.as_str()).copied();
             let kind = judge_capture(row, payment)?;
-            Some(Break {
+            Some(Discrepancy {
                 payment_id: payment.map(|payment| payment.id),
                 our_amount: payment.map(|payment| payment.amount),
-                ..Break::of_theirs(kind, row)
+                ..Discrepancy::of_theirs(kind, row)
             })
         });
         judged.collect()
     }
 
-    fn their_refunds(&self) -> Vec<Break> {
+    fn their_refunds(&self) -> Vec<Discrepancy> {
         let named: HashMap<&str, &OurRefund> = self
             .refunds
             .iter()
@@ -159,26 +159,26 @@ impl Books {
             .collect();
         let mut nameless: Vec<&OurRefund> =
             self.refunds.iter().filter(|refund| refund.is_nameless()).collect();
-        let mut breaks = Vec::new();
+        let mut discrepancies = Vec::new();
         for row in self.of_the_day(Movement::Refund) {
             let refund = named.get(row.transaction_key.as_str()).copied();
             let kind = match refund {
                 Some(refund) if refund.amount == row.amount => continue,
-                Some(_) => BreakKind::RefundAmountDiffers,
+                Some(_) => DiscrepancyKind::RefundAmountDiffers,
                 None if take(&mut nameless, row) => continue,
-                None => BreakKind::UnknownRefund,
+                None => DiscrepancyKind::UnknownRefund,
             };
-            breaks.push(Break {
+            discrepancies.push(Discrepancy {
                 payment_id: payments.get(row.payment_key.as_str()).map(|payment| payment.id),
                 refund_id: refund.map(|refund| refund.id),
                 our_amount: refund.map(|refund| refund.amount),
-                ..Break::of_theirs(kind, row)
+                ..Discrepancy::of_theirs(kind, row)
             });
         }
-        breaks
+        discrepancies
     }
 
-    fn missing_captures(&self) -> impl Iterator<Item = Break> {
+    fn missing_captures(&self) -> impl Iterator<Item = Discrepancy> {
         let listed: HashSet<(&str, Option<&str>)> = self
             .theirs
             .iter()
@@ -188,10 +188,10 @@ impl Books {
         let missing = |payment: &&OurPayment| {
             !listed.contains(&(payment.order_id.as_str(), payment.payment_key.as_deref()))
         };
-        self.captured.iter().filter(missing).map(Break::of_payment).collect::<Vec<_>>().into_iter()
+        self.captured.iter().filter(missing).map(Discrepancy::of_payment).collect::<Vec<_>>().into_iter()
     }
 
-    fn missing_refunds(&self) -> impl Iterator<Item = Break> {
+    fn missing_refunds(&self) -> impl Iterator<Item = Discrepancy> {
         let rows = || self.theirs.iter().filter(|row| row.movement == Movement::Refund);
         let listed: HashSet<&str> = rows().map(|row| row.transaction_key.as_str()).collect();
         let alike: HashSet<(&str, i64)> = rows().map(|row| (row.payment_key.as_str(), row.amount)).collect();
@@ -200,24 +200,24 @@ impl Books {
             (None, Some(payment_key)) => !alike.contains(&(payment_key.as_str(), refund.amount)),
             (None, None) => true,
         };
-        self.refunded.iter().filter(missing).map(Break::of_refund).collect::<Vec<_>>().into_iter()
+        self.refunded.iter().filter(missing).map(Discrepancy::of_refund).collect::<Vec<_>>().into_iter()
     }
 }
 
 /// What is wrong with a capture of the gateway's, if anything is.
-fn judge_capture(row: &Theirs, payment: Option<&OurPayment>) -> Option<BreakKind> {
-    let Some(payment) = payment else { return Some(BreakKind::UnknownCapture) };
+fn judge_capture(row: &Theirs, payment: Option<&OurPayment>) -> Option<DiscrepancyKind> {
+    let Some(payment) = payment else { return Some(DiscrepancyKind::UnknownCapture) };
     match payment.status {
-        PaymentStatus::Failed => Some(BreakKind::CaptureKnownAsFailed),
-        PaymentStatus::Pending | PaymentStatus::Unknown => Some(BreakKind::CaptureKnownAsUnfinished),
+        PaymentStatus::Failed => Some(DiscrepancyKind::CaptureKnownAsFailed),
+        PaymentStatus::Pending | PaymentStatus::Unknown => Some(DiscrepancyKind::CaptureKnownAsUnfinished),
         PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => {
             if payment.payment_key.as_deref() != Some(row.payment_key.as_str()) {
                 // Under an order of ours, but not the payment that we have: taken a second time.
-                Some(BreakKind::UnknownCapture)
+                Some(DiscrepancyKind::UnknownCapture)
             } else if payment.amount == row.amount {
                 None
             } else {
-                Some(BreakKind::AmountDiffers)
+                Some(DiscrepancyKind::AmountDiffers)
             }
         }
     }
@@ -237,8 +237,8 @@ impl OurRefund {
     }
 }
 
-impl Break {
-    fn of_theirs(kind: BreakKind, row: &Theirs) -> Self {
+impl Discrepancy {
+    fn of_theirs(kind: DiscrepancyKind, row: &Theirs) -> Self {
         Self {
             kind,
             reference: row.transaction_key.clone(),
@@ -254,7 +254,7 @@ impl Break {
 
     fn of_payment(payment: &OurPayment) -> Self {
         Self {
-            kind: BreakKind::MissingAtToss,
+            kind: DiscrepancyKind::MissingAtToss,
             reference: payment.order_id.clone(),
             order_id: Some(payment.order_id.clone()),
             payment_key: payment.payment_key.clone(),
@@ -268,7 +268,7 @@ impl Break {
 
     fn of_refund(refund: &OurRefund) -> Self {
         Self {
-            kind: BreakKind::RefundMissingAtToss,
+            kind: DiscrepancyKind::RefundMissingAtToss,
             reference: refund.id.to_string(),
             order_id: Some(refund.order_id.clone()),
             payment_key: refund.payment_key.clone(),

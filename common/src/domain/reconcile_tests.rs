@@ -61,8 +61,8 @@ fn books(theirs: Vec<Theirs>, payments: Vec<OurPayment>, refunds: Vec<OurRefund>
     }
 }
 
-fn kinds(books: &Books) -> Vec<BreakKind> {
-    books.breaks().into_iter().map(|found| found.kind).collect()
+fn kinds(books: &Books) -> Vec<DiscrepancyKind> {
+    books.discrepancies().into_iter().map(|found| found.kind).collect()
 }
 
 #[test]
@@ -73,24 +73,24 @@ fn books_that_agree_have_no_breaks() {
         payment("B", 9_900, PaymentStatus::PartiallyRefunded),
     ];
     let ours = books(theirs, payments, vec![refund("B", Some("r-B"), 3_000)]);
-    assert_eq!(ours.breaks(), []);
+    assert_eq!(ours.discrepancies(), []);
 }
 
 #[test]
 fn each_way_to_be_wrong_about_a_capture_has_its_kind() {
     use PaymentStatus as S;
     for (status, amount, kind) in [
-        (S::Failed, 9_900, BreakKind::CaptureKnownAsFailed),
-        (S::Pending, 9_900, BreakKind::CaptureKnownAsUnfinished),
-        (S::Unknown, 9_900, BreakKind::CaptureKnownAsUnfinished),
-        (S::Completed, 9_000, BreakKind::AmountDiffers),
+        (S::Failed, 9_900, DiscrepancyKind::CaptureKnownAsFailed),
+        (S::Pending, 9_900, DiscrepancyKind::CaptureKnownAsUnfinished),
+        (S::Unknown, 9_900, DiscrepancyKind::CaptureKnownAsUnfinished),
+        (S::Completed, 9_000, DiscrepancyKind::AmountDiffers),
     ] {
         let ours = books(vec![capture("A", 9_900)], vec![payment("A", amount, status)], vec![]);
         assert_eq!(kinds(&ours), [kind], "{status}");
-        let found = ours.breaks().remove(0);
+        let found = ours.discrepancies().remove(0);
         assert_eq!((found.our_amount, found.their_amount), (Some(amount), Some(9_900)));
     }
-    assert_eq!(kinds(&books(vec![capture("A", 9_900)], vec![], vec![])), [BreakKind::UnknownCapture]);
+    assert_eq!(kinds(&books(vec![capture("A", 9_900)], vec![], vec![])), [DiscrepancyKind::UnknownCapture]);
 }
 
 #[test]
@@ -99,16 +99,19 @@ fn an_order_of_ours_that_was_captured_twice_is_a_capture_that_we_do_not_know() {
         Theirs { transaction_key: "t2".to_owned(), payment_key: "p2".to_owned(), ..capture("A", 9_900) };
     let ours =
         books(vec![capture("A", 9_900), second], vec![payment("A", 9_900, PaymentStatus::Completed)], vec![]);
-    let breaks = ours.breaks();
-    assert_eq!(breaks.len(), 1);
-    assert_eq!((breaks[0].kind, breaks[0].reference.as_str()), (BreakKind::UnknownCapture, "t2"));
+    let discrepancies = ours.discrepancies();
+    assert_eq!(discrepancies.len(), 1);
+    assert_eq!(
+        (discrepancies[0].kind, discrepancies[0].reference.as_str()),
+        (DiscrepancyKind::UnknownCapture, "t2")
+    );
 }
 
 #[test]
 fn what_the_gateway_does_not_list_is_missing_there() {
     let payments = vec![payment("A", 9_900, PaymentStatus::Refunded)];
     let ours = books(vec![], payments, vec![refund("A", Some("r-A"), 9_900)]);
-    assert_eq!(kinds(&ours), [BreakKind::MissingAtToss, BreakKind::RefundMissingAtToss]);
+    assert_eq!(kinds(&ours), [DiscrepancyKind::MissingAtToss, DiscrepancyKind::RefundMissingAtToss]);
 }
 
 #[test]
@@ -116,10 +119,10 @@ fn each_way_to_be_wrong_about_a_refund_has_its_kind() {
     let paid = || vec![payment("A", 9_900, PaymentStatus::PartiallyRefunded)];
     let theirs = || vec![capture("A", 9_900), cancel("A", "r-A", 3_000)];
     let other_amount = books(theirs(), paid(), vec![refund("A", Some("r-A"), 2_000)]);
-    assert_eq!(kinds(&other_amount), [BreakKind::RefundAmountDiffers]);
+    assert_eq!(kinds(&other_amount), [DiscrepancyKind::RefundAmountDiffers]);
     let unknown = books(theirs(), paid(), vec![]);
-    assert_eq!(kinds(&unknown), [BreakKind::UnknownRefund]);
-    assert_eq!(unknown.breaks()[0].payment_id, Some(paid()[0].id));
+    assert_eq!(kinds(&unknown), [DiscrepancyKind::UnknownRefund]);
+    assert_eq!(unknown.discrepancies()[0].payment_id, Some(paid()[0].id));
 }
 
 #[test]
@@ -127,25 +130,28 @@ fn a_refund_without_a_name_is_recognised_by_payment_and_amount_each_once() {
     let paid = vec![payment("A", 9_900, PaymentStatus::PartiallyRefunded)];
     let theirs = vec![capture("A", 9_900), cancel("A", "r-1", 3_000), cancel("A", "r-2", 3_000)];
     let ours = books(theirs, paid, vec![refund("A", None, 3_000)]);
-    let breaks = ours.breaks();
-    assert_eq!(breaks.len(), 1);
-    assert_eq!((breaks[0].kind, breaks[0].reference.as_str()), (BreakKind::UnknownRefund, "r-2"));
+    let discrepancies = ours.discrepancies();
+    assert_eq!(discrepancies.len(), 1);
+    assert_eq!(
+        (discrepancies[0].kind, discrepancies[0].reference.as_str()),
+        (DiscrepancyKind::UnknownRefund, "r-2")
+    );
 }
 
 #[test]
 fn what_happened_around_midnight_is_found_on_the_other_side_and_judged_on_its_own_day() {
     let just_after = Theirs { at: Some(noon() + TimeDelta::hours(12)), ..capture("A", 9_900) };
     let ours = books(vec![just_after.clone()], vec![payment("A", 9_900, PaymentStatus::Completed)], vec![]);
-    assert_eq!(ours.breaks(), [], "our clock says before midnight, theirs after");
+    assert_eq!(ours.discrepancies(), [], "our clock says before midnight, theirs after");
     let unknown = books(vec![just_after.clone()], vec![], vec![]);
-    assert_eq!(unknown.breaks(), [], "it is the next day's");
+    assert_eq!(unknown.discrepancies(), [], "it is the next day's");
     let timeless = Theirs { at: None, ..just_after };
-    assert_eq!(kinds(&books(vec![timeless], vec![], vec![])), [BreakKind::UnknownCapture]);
+    assert_eq!(kinds(&books(vec![timeless], vec![], vec![])), [DiscrepancyKind::UnknownCapture]);
 }
 
 #[test]
 fn only_money_that_nobody_here_answers_for_raises_an_alarm() {
-    use BreakKind as K;
+    use DiscrepancyKind as K;
     let all = [
         K::UnknownCapture,
         K::CaptureKnownAsFailed,

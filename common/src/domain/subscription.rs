@@ -5,9 +5,9 @@ use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::{
+    billing_schedule::BillingSchedule,
     calendar::{Cycle, seoul_date},
     money::Won,
-    rhythm::Rhythm,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -40,9 +40,9 @@ pub struct Subscription {
     pub customer_name: String,
     pub anchor_on: NaiveDate,
     /// The first period under the present plan, cycle and amount.
-    pub terms_from_no: u32,
+    pub terms_since_period: u32,
     /// In which month after the anchor that period begins.
-    pub terms_from_month: u32,
+    pub terms_since_month: u32,
     pub period_no: u32,
     pub current_period_start: NaiveDate,
     /// First day that is not paid for.
@@ -141,9 +141,9 @@ pub fn resume(
 
 impl Subscription {
     /// On which days it is charged under its present terms.
-    pub fn rhythm(&self) -> Rhythm {
-        let Self { cycle, anchor_on, terms_from_no, terms_from_month, .. } = *self;
-        Rhythm { cycle, anchor_on, from_no: terms_from_no, from_month: terms_from_month }
+    pub fn billing_schedule(&self) -> BillingSchedule {
+        let Self { cycle, anchor_on, terms_since_period, terms_since_month, .. } = *self;
+        BillingSchedule { cycle, anchor_on, from_no: terms_since_period, from_month: terms_since_month }
     }
 
     /// First day without access if it ends now, or since it was canceled: the paid period's end, or the day itself
@@ -191,8 +191,8 @@ pub(crate) mod tests {
             customer_email: "user@example.com".into(),
             customer_name: "홍길동".into(),
             anchor_on: start,
-            terms_from_no: 0,
-            terms_from_month: 0,
+            terms_since_period: 0,
+            terms_since_month: 0,
             period_no: 0,
             current_period_start: start,
             current_period_end: end,

@@ -10,7 +10,7 @@ use crate::id::subscription_ref;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteBillingKey {
-    pub retired_key_id: Uuid,
+    pub deletion_id: Uuid,
     pub subscription_id: Uuid,
 }
 
@@ -18,7 +18,7 @@ impl Job for DeleteBillingKey {
     const KIND: &'static str = "delete-billing-key";
 
     fn subject(&self) -> Value {
-        json!({ "subscription": subscription_ref(self.subscription_id), "retiredKey": self.retired_key_id })
+        json!({ "subscription": subscription_ref(self.subscription_id), "billingKeyDeletion": self.deletion_id })
     }
 
     fn unique_key(&self) -> Option<String> {

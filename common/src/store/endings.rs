@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{StoreError, counted, known, number, one_row, payments};
 use crate::domain::{
-    attempt::Attempt,
     calendar::seoul_midnight,
     ending::{Ending, Unused},
+    payment::Payment,
 };
 
 /// Records it. The schema refuses a second one of the same subscription.
@@ -76,7 +76,7 @@ pub async fn paid_for(
     conn: &mut PgConnection,
     subscription_id: Uuid,
     period_no: u32,
-) -> Result<Option<Attempt>, StoreError> {
+) -> Result<Option<Payment>, StoreError> {
     let row = sqlx::query!(
         r#"
         select payment.id from payments payment join invoices invoice on invoice.id = payment.invoice_id

@@ -1,7 +1,8 @@
 //! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
 
-pub mod breaks;
+pub mod billing_key_deletions;
 pub mod consents;
+pub mod discrepancies;
 pub mod doubtful_cards;
 pub mod dunning;
 pub mod emails;
@@ -9,11 +10,11 @@ pub mod endings;
 pub mod erasures;
 pub mod event_history;
 pub mod events;
-pub mod found_refunds;
+pub mod external_refunds;
 pub mod gate;
-pub mod guide_database;
 pub mod imports;
 pub mod invoices;
+pub mod legacy_database;
 pub mod listener;
 pub mod operators;
 pub mod outgoing_events;
@@ -30,7 +31,6 @@ pub mod reconcile;
 pub mod refund_requests;
 pub mod refunds;
 pub mod registrations;
-pub mod retired_keys;
 pub mod review;
 pub mod scan;
 pub mod settings;

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{StoreError, known, one_row, won};
 use crate::domain::{
-    attempt::Attempt,
-    outcome::{Doubt, NotAttempted, Receipt, Refusal},
+    outcome::{Decline, NotSent, Receipt, UnknownOutcome},
+    payment::Payment,
 };
 
 #[derive(sqlx::FromRow)]
@@ -34,10 +34,10 @@ struct Row {
     first_sent_at: Option<DateTime<Utc>>,
     unknown_since: Option<DateTime<Utc>>,
     review_since: Option<DateTime<Utc>>,
-    lookups_missed: i32,
+    not_found_count: i32,
 }
 
-impl TryFrom<Row> for Attempt {
+impl TryFrom<Row> for Payment {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
@@ -65,13 +65,13 @@ impl TryFrom<Row> for Attempt {
             first_sent_at: row.first_sent_at,
             unknown_since: row.unknown_since,
             review_since: row.review_since,
-            lookups_missed: row.lookups_missed,
+            not_found_count: row.not_found_count,
         })
     }
 }
 
 /// Records an intent: the attempt as it is given. The schema refuses a second unfinished one for its invoice.
-pub async fn insert(conn: &mut PgConnection, new: &Attempt) -> Result<(), StoreError> {
+pub async fn insert(conn: &mut PgConnection, new: &Payment) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         insert into payments (id, user_id, subscription_id, invoice_id, kind, attempt_no, order_id, payment_key,
@@ -97,23 +97,23 @@ pub async fn insert(conn: &mut PgConnection, new: &Attempt) -> Result<(), StoreE
 }
 
 /// The attempts of an invoice, in order.
-pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec<Attempt>, StoreError> {
+pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec<Payment>, StoreError> {
     let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_of_invoice.sql", invoice_id)
         .fetch_all(conn)
         .await?;
-    rows.into_iter().map(Attempt::try_from).collect()
+    rows.into_iter().map(Payment::try_from).collect()
 }
 
-pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Attempt>, StoreError> {
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Payment>, StoreError> {
     let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find.sql", id).fetch_optional(conn).await?;
-    row.map(Attempt::try_from).transpose()
+    row.map(Payment::try_from).transpose()
 }
 
-pub async fn find_by_order(conn: &mut PgConnection, order_id: &str) -> Result<Option<Attempt>, StoreError> {
+pub async fn find_by_order(conn: &mut PgConnection, order_id: &str) -> Result<Option<Payment>, StoreError> {
     let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find_by_order.sql", order_id)
         .fetch_optional(conn)
         .await?;
-    row.map(Attempt::try_from).transpose()
+    row.map(Payment::try_from).transpose()
 }
 
 /// A subscription's payments, newest first, attempts in flight included. `before` is the last one seen.
@@ -122,19 +122,19 @@ pub async fn page_of_subscription(
     subscription_id: Uuid,
     before: Option<(DateTime<Utc>, Uuid)>,
     limit: i64,
-) -> Result<Vec<Attempt>, StoreError> {
+) -> Result<Vec<Payment>, StoreError> {
     let (at, id) = before.unzip();
     let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_page.sql", subscription_id, at, id, limit)
         .fetch_all(conn)
         .await?;
-    rows.into_iter().map(Attempt::try_from).collect()
+    rows.into_iter().map(Payment::try_from).collect()
 }
 
 /// The request is about to leave: from this commit on it may have arrived.
 pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update payments set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2), lookups_missed = 0
+        update payments set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2), not_found_count = 0
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
@@ -178,7 +178,7 @@ pub async fn complete(
 pub async fn decline(
     conn: &mut PgConnection,
     id: Uuid,
-    refusal: &Refusal,
+    refusal: &Decline,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
@@ -201,16 +201,16 @@ pub async fn decline(
 }
 
 /// It certainly did not reach the bank: the attempt is as good as new, under `fresh_key` if the old one is burnt.
-pub async fn not_attempted(
+pub async fn not_sent(
     conn: &mut PgConnection,
     id: Uuid,
-    why: &NotAttempted,
+    why: &NotSent,
     fresh_key: Option<Uuid>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
         update payments
-           set status = 'pending', sent_at = null, unknown_since = null, lookups_missed = 0,
+           set status = 'pending', sent_at = null, unknown_since = null, not_found_count = 0,
                idempotency_key = coalesce($2, idempotency_key), toss_code = $3, toss_message = $4,
                toss_trace_id = coalesce($5, toss_trace_id)
          where id = $1 and status in ('pending', 'unknown')
@@ -230,7 +230,7 @@ pub async fn not_attempted(
 pub async fn unknown(
     conn: &mut PgConnection,
     id: Uuid,
-    doubt: &Doubt,
+    doubt: &UnknownOutcome,
     missed: bool,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -238,7 +238,7 @@ pub async fn unknown(
         r#"
         update payments
            set status = 'unknown', unknown_since = coalesce(unknown_since, $2),
-               lookups_missed = lookups_missed + $3::int, toss_code = coalesce($4, toss_code), toss_message = $5,
+               not_found_count = not_found_count + $3::int, toss_code = coalesce($4, toss_code), toss_message = $5,
                toss_trace_id = coalesce($6, toss_trace_id)
          where id = $1 and status in ('pending', 'unknown')
         "#,
@@ -264,7 +264,7 @@ pub async fn withdraw(
     let done = sqlx::query!(
         r#"
         update payments set status = 'failed', toss_message = $2, settled_at = $3
-         where id = $1 and (status = 'pending' and sent_at is null or status = 'unknown' and lookups_missed > 1)
+         where id = $1 and (status = 'pending' and sent_at is null or status = 'unknown' and not_found_count > 1)
         "#,
         id,
         why,

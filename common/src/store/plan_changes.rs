@@ -140,7 +140,7 @@ pub async fn begin_terms(
     let done = sqlx::query!(
         r#"
         update subscriptions
-           set plan = $2, billing_cycle = $3, amount = $4, terms_from_no = $5, terms_from_month = $6, updated_at = $7
+           set plan = $2, billing_cycle = $3, amount = $4, terms_since_period = $5, terms_since_month = $6, updated_at = $7
          where id = $1 and status in ('active', 'past_due', 'suspended')
         "#,
         change.subscription_id,

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{StoreError, counted, known, number, won};
 use crate::domain::{
+    billing_schedule::BillingSchedule,
     money::Won,
     plan_change::{ChangeEnd, PlanChange},
     price_change::PriceChange,
-    rhythm::Rhythm,
     subscription::SubscriptionStatus,
 };
 
@@ -18,7 +18,7 @@ use crate::domain::{
 pub struct Follower {
     pub subscription_id: Uuid,
     pub status: SubscriptionStatus,
-    pub rhythm: Rhythm,
+    pub rhythm: BillingSchedule,
     /// The last period that is paid for, or that an invoice was made for.
     pub last_no: u32,
     pub pays: Won,
@@ -61,7 +61,7 @@ pub async fn lock_batch(
 pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Follower>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id, status, billing_cycle, anchor_on, terms_from_no, terms_from_month, amount,
+        select id, status, billing_cycle, anchor_on, terms_since_period, terms_since_month, amount,
                greatest(period_no, (select max(period_no) from invoices where subscription_id = subscriptions.id))
                    as "last_no!"
           from subscriptions where id = any ($1) order by id
@@ -75,11 +75,11 @@ pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Followe
             Ok(Follower {
                 subscription_id: row.id,
                 status: known("subscriptions", "status", &row.status)?,
-                rhythm: Rhythm {
+                rhythm: BillingSchedule {
                     cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
                     anchor_on: row.anchor_on,
-                    from_no: counted("subscriptions", "terms_from_no", row.terms_from_no)?,
-                    from_month: counted("subscriptions", "terms_from_month", row.terms_from_month)?,
+                    from_no: counted("subscriptions", "terms_since_period", row.terms_since_period)?,
+                    from_month: counted("subscriptions", "terms_since_month", row.terms_since_month)?,
                 },
                 last_no: counted("subscriptions", "period_no", row.last_no)?,
                 pays: won("subscriptions", "amount", row.amount)?,

@@ -137,7 +137,7 @@ pub async fn refunds_of_orders(
 }
 
 /// The days that a daily run compares, in their order: `yesterday`, and of those since the first comparison the ones that
-/// were missed, compared only before they were over, or still have open breaks; accepted ones count for a month. At most
+/// were missed, compared only before they were over, or still have open discrepancies; accepted ones count for a month. At most
 /// `limit`, those first that have waited longest: the next days' runs come to the others.
 pub async fn days_to_compare(
     conn: &mut PgConnection,
@@ -147,7 +147,7 @@ pub async fn days_to_compare(
     let mut days = sqlx::query_scalar!(
         r#"
         with open_breaks as (
-            select date from reconciliation_breaks
+            select date from discrepancies
              where resolved_at is null and (accepted_at is null or date > $1::date - 31)
         ), first as (
             -- Ids are in the order of time.

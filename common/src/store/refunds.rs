@@ -186,7 +186,7 @@ pub async fn unknown(
 }
 
 /// It certainly did not reach the gateway's books: as good as new, under `fresh_key` if the old one is burnt.
-pub async fn not_attempted(
+pub async fn not_sent(
     conn: &mut PgConnection,
     id: Uuid,
     code: Option<&str>,

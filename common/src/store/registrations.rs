@@ -201,7 +201,7 @@ pub async fn unknown(conn: &mut PgConnection, id: Uuid, message: &str) -> Result
 }
 
 /// It certainly did not arrive: as good as new, under `fresh_key` if the old one is burnt.
-pub async fn not_attempted(
+pub async fn not_sent(
     conn: &mut PgConnection,
     id: Uuid,
     message: &str,

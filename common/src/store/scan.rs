@@ -5,13 +5,13 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, counted, known, won};
-use crate::domain::{money::Won, rhythm::Rhythm};
+use crate::domain::{billing_schedule::BillingSchedule, money::Won};
 
 /// What is needed to bill a due subscription.
 #[derive(Debug, Clone)]
 pub struct Due {
     pub subscription_id: Uuid,
-    pub rhythm: Rhythm,
+    pub rhythm: BillingSchedule,
     pub period_no: u32,
     pub amount: Won,
 }
@@ -26,7 +26,7 @@ pub async fn due_batch(
 ) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id, billing_cycle, anchor_on, terms_from_no, terms_from_month, period_no, amount
+        select id, billing_cycle, anchor_on, terms_since_period, terms_since_month, period_no, amount
           from subscriptions
          where status = 'active' and next_billing_date <= $1 and id > $2 and charging_paused_at is null
            and not exists (select from plan_changes change
@@ -45,11 +45,11 @@ pub async fn due_batch(
         .map(|row| {
             Ok(Due {
                 subscription_id: row.id,
-                rhythm: Rhythm {
+                rhythm: BillingSchedule {
                     cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
                     anchor_on: row.anchor_on,
-                    from_no: counted("subscriptions", "terms_from_no", row.terms_from_no)?,
-                    from_month: counted("subscriptions", "terms_from_month", row.terms_from_month)?,
+                    from_no: counted("subscriptions", "terms_since_period", row.terms_since_period)?,
+                    from_month: counted("subscriptions", "terms_since_month", row.terms_since_month)?,
                 },
                 period_no: counted("subscriptions", "period_no", row.period_no)?,
                 amount: won("subscriptions", "amount", row.amount)?,

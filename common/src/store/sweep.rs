@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{attempt::PaymentKind, invoice::InvoiceStatus};
+use crate::domain::{invoice::InvoiceStatus, payment::PaymentKind};
 
 /// An invoice with something left to do: an unfinished attempt, or a try that is due.
 #[derive(Debug, Clone)]

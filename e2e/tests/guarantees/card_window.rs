@@ -53,14 +53,14 @@ pub(crate) async fn minutes(world: &mut World, minutes: u32) {
 
 /// Sealed keys that are still to be deleted at the gateway.
 pub(crate) async fn waiting_for_deletion(world: &World) -> i64 {
-    sqlx::query_scalar("select count(*) from retired_keys where deleted_at is null")
+    sqlx::query_scalar("select count(*) from billing_key_deletions where deleted_at is null")
         .fetch_one(&world.pool)
         .await
         .unwrap()
 }
 
 pub(crate) async fn retired(world: &World) -> i64 {
-    sqlx::query_scalar("select count(*) from retired_keys").fetch_one(&world.pool).await.unwrap()
+    sqlx::query_scalar("select count(*) from billing_key_deletions").fetch_one(&world.pool).await.unwrap()
 }
 
 /// A subscription whose card has no money from the first renewal on.

@@ -88,7 +88,7 @@ async fn nothing_personal_is_left_in_any_table_and_every_money_row_is(pool: PgPo
     }
     world.run_due_jobs().await;
     let sealed: i64 = sqlx::query_scalar(
-        "select count(*) from retired_keys where sealed_billing_key is not null or deleted_at is null",
+        "select count(*) from billing_key_deletions where sealed_billing_key is not null or deleted_at is null",
     )
     .fetch_one(&world.pool)
     .await
@@ -178,7 +178,7 @@ async fn a_lost_answer_of_the_deletion_is_asked_for_again(pool: PgPool) {
     world.sandbox.fault(Fault::next(Operation::Delete, Effect::ApproveThenCut)).unwrap();
     erase(&world, id).await.unwrap();
     world.run_due_jobs().await;
-    let waiting = "select count(*) from retired_keys where deleted_at is null";
+    let waiting = "select count(*) from billing_key_deletions where deleted_at is null";
     let count: i64 = sqlx::query_scalar(waiting).fetch_one(&world.pool).await.unwrap();
     assert_eq!(count, 1);
     world.live(1).await;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use common::{
     commands::confirm::{Confirmation, record_confirmation},
-    domain::{attempt::PaymentStatus, calendar::Cycle, subscription::SubscriptionStatus},
+    domain::{calendar::Cycle, payment::PaymentStatus, subscription::SubscriptionStatus},
 };
 use sandbox::{Effect, FailedChargeLookup, Fault, Late, Operation, Purchase};
 use sqlx::PgPool;
@@ -171,7 +171,7 @@ async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same
     assert_eq!(world.net(id).await, 9_900);
 }
 
-/// After "not attempted" the same order goes out under another key: Toss may still show how the first sending ended.
+/// After "not sent" the same order goes out under another key: Toss may still show how the first sending ended.
 #[sqlx::test(migrations = "../migrations")]
 async fn the_end_of_an_earlier_sending_is_not_believed_while_the_later_one_may_run(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;

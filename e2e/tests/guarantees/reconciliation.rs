@@ -6,7 +6,7 @@ use chrono::{NaiveDate, TimeDelta};
 use common::{
     domain::calendar::Cycle,
     jobs::{self, ReconcilePayments},
-    store::breaks::{self, BreakLine, Run},
+    store::discrepancies::{self, DiscrepancyRow, Run},
 };
 use sandbox::{Effect, Fault, Operation, Purchase};
 use sqlx::PgPool;
@@ -20,18 +20,18 @@ async fn reconcile(world: &World, date: NaiveDate) -> Run {
     let job = ReconcilePayments { date, daily_run: None };
     let job = jobs::enqueue(&mut conn, &job, world.now(), world.now()).await.unwrap();
     world.run_due_jobs().await;
-    breaks::run_of_job(&mut conn, job.id()).await.unwrap().expect("a finished run")
+    discrepancies::run_of_job(&mut conn, job.id()).await.unwrap().expect("a finished run")
 }
 
-async fn breaks_of(world: &World, date: NaiveDate) -> Vec<BreakLine> {
+async fn breaks_of(world: &World, date: NaiveDate) -> Vec<DiscrepancyRow> {
     let mut conn = world.pool.acquire().await.unwrap();
-    breaks::of_day(&mut conn, date).await.unwrap()
+    discrepancies::of_day(&mut conn, date).await.unwrap()
 }
 
 async fn open_breaks(world: &World) -> Vec<String> {
     let mut conn = world.pool.acquire().await.unwrap();
     let mut kinds: Vec<String> =
-        breaks::open(&mut conn, 10_000).await.unwrap().into_iter().map(|line| line.kind).collect();
+        discrepancies::open(&mut conn, 10_000).await.unwrap().into_iter().map(|line| line.kind).collect();
     kinds.sort();
     kinds
 }
@@ -100,7 +100,7 @@ async fn days_on_which_all_went_well_have_no_breaks(pool: PgPool) {
         assert_eq!(world.story(id).await.statuses(), ["completed", "refunded"]);
 
         let mut conn = world.pool.acquire().await.unwrap();
-        assert_eq!(breaks::open(&mut conn, 10).await.unwrap(), []);
+        assert_eq!(discrepancies::open(&mut conn, 10).await.unwrap(), []);
         let runs: Vec<(NaiveDate, i32, i32, i32, i32)> = sqlx::query_as(
             "select date, captures, payments, refunds, our_refunds from reconciliation_runs
               where captures + payments + refunds + our_refunds > 0 order by date, finished_at",
@@ -126,7 +126,7 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
         world.sandbox.cancel_in_dashboard(&payment_key(&world, order).await, Some(4_000), "요청").unwrap();
     }
     assert_eq!(reconcile(&world, world.today()).await.breaks_ended, 2);
-    sqlx::query("delete from reconciliation_breaks").execute(&world.pool).await.unwrap();
+    sqlx::query("delete from discrepancies").execute(&world.pool).await.unwrap();
 
     world.sandbox.fault(Fault::next(Operation::Confirm, Effect::ApproveThenCut)).unwrap();
     world.order("ORDER_OPEN", crate::world::GOOD, "personal", Cycle::Monthly).await;
@@ -164,14 +164,14 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
         expected.map(|(kind, order)| (kind.to_owned(), Some(order.to_owned()))).into();
     expected.insert(("unknown_refund".to_owned(), Some("ORDER_BACK".to_owned())));
     assert_eq!(found, expected);
-    assert_eq!((run.breaks_new, run.breaks_open), (10, 10));
+    assert_eq!((run.discrepancies_new, run.discrepancies_open), (10, 10));
     assert_eq!(books(&world).await, before, "nothing is repaired");
 
     let again = reconcile(&world, world.today()).await;
-    assert_eq!((again.breaks_new, again.breaks_ended, again.breaks_open), (0, 0, 10));
+    assert_eq!((again.discrepancies_new, again.breaks_ended, again.discrepancies_open), (0, 0, 10));
     tamper(&world, "payments", "set amount = 9900 where order_id = 'ORDER_AMOUNT'").await;
     let mended = reconcile(&world, world.today()).await;
-    assert_eq!((mended.breaks_new, mended.breaks_ended, mended.breaks_open), (0, 1, 9));
+    assert_eq!((mended.discrepancies_new, mended.breaks_ended, mended.discrepancies_open), (0, 1, 9));
     let lines = breaks_of(&world, world.today()).await;
     let resolved: Vec<_> = lines.iter().filter(|line| line.resolved_at.is_some()).collect();
     assert_eq!((lines.len(), resolved.len()), (10, 1));
@@ -272,7 +272,7 @@ async fn a_day_of_more_than_one_page_is_read_to_its_end(pool: PgPool) {
         capture_behind_our_back(&world, &format!("ORDER_{n:04}")).await;
     }
     let run = reconcile(&world, world.today()).await;
-    assert_eq!((run.captures, run.breaks_new), (1_001, 1_001));
+    assert_eq!((run.captures, run.discrepancies_new), (1_001, 1_001));
     assert_eq!(breaks_of(&world, world.today()).await.len(), 1_001);
 }
 
@@ -283,8 +283,10 @@ async fn an_accepted_break_is_found_again_without_an_alarm(pool: PgPool) {
     capture_behind_our_back(&world, "ORDER_OF_THE_SHOP").await;
     world.live(1).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    let found = breaks::open(&mut conn, 10).await.unwrap().remove(0);
-    breaks::accept(&mut conn, found.id, "operator:lee", "sold in the shop", world.now()).await.unwrap();
+    let found = discrepancies::open(&mut conn, 10).await.unwrap().remove(0);
+    discrepancies::accept(&mut conn, found.id, "operator:lee", "sold in the shop", world.now())
+        .await
+        .unwrap();
     drop(conn);
     world.live(2).await;
     let lines = breaks_of(&world, found.date).await;

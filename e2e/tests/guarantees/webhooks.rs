@@ -122,7 +122,7 @@ async fn money_that_was_taken_and_given_back_before_we_knew_is_booked_both_ways(
 async fn a_refund_of_the_dashboard_is_booked_once_whoever_sees_it_first(pool: PgPool) {
     for webhook_comes_first in [true, false] {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
-        for table in ["users", "jobs", "reconciliation_breaks", "reconciliation_runs", "webhook_events_in"] {
+        for table in ["users", "jobs", "discrepancies", "reconciliation_runs", "webhook_events_in"] {
             let truncate = format!("truncate {table} cascade");
             sqlx::query(sqlx::AssertSqlSafe(truncate)).execute(&world.pool).await.unwrap();
         }
@@ -137,13 +137,13 @@ async fn a_refund_of_the_dashboard_is_booked_once_whoever_sees_it_first(pool: Pg
         assert_eq!(booked(&world).await, [(4_000, "toss dashboard".to_owned(), "completed".to_owned())]);
         assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
         assert_eq!(refund_mails(&world), 1);
-        let breaks: Vec<(String, bool)> =
-            sqlx::query_as("select kind, resolved_at is not null from reconciliation_breaks")
+        let discrepancies: Vec<(String, bool)> =
+            sqlx::query_as("select kind, resolved_at is not null from discrepancies")
                 .fetch_all(&world.pool)
                 .await
                 .unwrap();
         let expected = if webhook_comes_first { vec![] } else { vec![("unknown_refund".to_owned(), true)] };
-        assert_eq!(breaks, expected);
+        assert_eq!(discrepancies, expected);
         assert_eq!(world.net(id).await, 5_900);
     }
 }

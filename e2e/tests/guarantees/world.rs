@@ -9,10 +9,10 @@ use common::{
         resume,
     },
     domain::{
-        attempt::Attempt,
         calendar::{Cycle, seoul_date},
         dunning::Policy,
         invoice::Invoice,
+        payment::Payment,
         subscription::{Subscription, SubscriptionStatus},
     },
     mail::Brand,
@@ -55,7 +55,7 @@ pub(crate) struct World {
 /// What a subscription's story ended in, read afresh.
 pub(crate) struct Story {
     pub(crate) subscription: Subscription,
-    pub(crate) payments: Vec<Attempt>,
+    pub(crate) payments: Vec<Payment>,
 }
 
 impl Story {

@@ -61,7 +61,7 @@ async fn a_new_card_survives(pool: PgPool, death: Death, operation: Operation) {
         .live_until("the card in force and the old key deleted", TimeDelta::minutes(15), async || {
             let ended: bool = sqlx::query_scalar(
                 "select exists (select from card_registrations where status = 'applied')
-                    and exists (select from retired_keys where deleted_at is not null)",
+                    and exists (select from billing_key_deletions where deleted_at is not null)",
             )
             .fetch_one(&system.pool)
             .await
@@ -75,8 +75,10 @@ async fn a_new_card_survives(pool: PgPool, death: Death, operation: Operation) {
     assert_eq!(books.payments, ["completed", "failed", "completed"]);
     assert_eq!(books.invoices, ["paid", "paid"]);
     assert!(system.is(id, SubscriptionStatus::Active).await);
-    let retired: i64 =
-        sqlx::query_scalar("select count(*) from retired_keys").fetch_one(&system.pool).await.unwrap();
+    let retired: i64 = sqlx::query_scalar("select count(*) from billing_key_deletions")
+        .fetch_one(&system.pool)
+        .await
+        .unwrap();
     assert_eq!(retired, 1);
 }
 

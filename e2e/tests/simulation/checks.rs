@@ -7,7 +7,7 @@ mod terms;
 
 use std::collections::BTreeMap;
 
-use common::domain::attempt::{PaymentKind, PaymentStatus};
+use common::domain::payment::{PaymentKind, PaymentStatus};
 use uuid::Uuid;
 
 use crate::{
@@ -124,7 +124,7 @@ async fn nothing_after_a_cancel(life: &Life<'_>) -> Vec<Broken> {
 async fn the_books_agree(life: &Life<'_>) -> Vec<Broken> {
     let open: Vec<(String, String)> = sqlx::query_as(
         "select 'I2: the comparison leaves a ' || kind, coalesce(order_id, reference)
-           from reconciliation_breaks where resolved_at is null
+           from discrepancies where resolved_at is null
          union all
          select 'an event is ' || state || coalesce(': ' || note, '') || ',', coalesce(event_type, '')
            from webhook_events_in

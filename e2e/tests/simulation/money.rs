@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::domain::attempt::Attempt;
+use common::domain::payment::Payment;
 use sandbox::{EntryKind, FailedChargeLookup, LedgerQuery};
 use toss::{Account, LookupOutcome};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::{life::Life, watch};
 
 /// One of our attempts, and what the gateway has on its order.
 pub(crate) struct Line {
-    pub(crate) ours: Attempt,
+    pub(crate) ours: Payment,
     /// Told without ids.
     pub(crate) name: String,
     /// Of its period, as people agreed to it.
@@ -101,7 +101,7 @@ async fn prices(life: &Life<'_>) -> BTreeMap<Uuid, i64> {
     prices.into_iter().map(|(id, amount)| (id, amount.into())).collect()
 }
 
-async fn attempts(life: &Life<'_>) -> Vec<Attempt> {
+async fn attempts(life: &Life<'_>) -> Vec<Payment> {
     let mut conn = life.bench.desk().acquire().await.unwrap();
     let mut all = Vec::new();
     for customer in &life.customers {

@@ -35,7 +35,7 @@ impl Life<'_> {
         let idle: Vec<NaiveDate> = idle.filter(|day| !moved.contains(day)).collect();
         let compared = sqlx::query(
             "insert into reconciliation_runs (id, date, job_id, started_at, finished_at, captures, refunds, payments,
-                                              our_refunds, breaks_open, breaks_new, breaks_ended)
+                                              our_refunds, discrepancies_open, discrepancies_new, breaks_ended)
              select gen_random_uuid(), day, 0, $2, $2, 0, 0, 0, 0, 0, 0, 0 from unnest($1::date[]) day
               where not exists (select from reconciliation_runs run where run.date = day)",
         );
@@ -44,7 +44,7 @@ impl Life<'_> {
         let spared = sqlx::query(
             "delete from jobs where kind = 'reconcile-payments' and state = 'available'
                 and (subject->>'date')::date = any ($1)
-                and not exists (select from reconciliation_breaks found
+                and not exists (select from discrepancies found
                                  where found.date = (subject->>'date')::date and found.resolved_at is null)",
         );
         spared.bind(&idle).execute(self.bench.desk()).await.unwrap();

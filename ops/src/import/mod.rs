@@ -6,9 +6,9 @@
 
 mod csv_file;
 mod duplicates;
-mod guide_database;
 mod judge;
 mod known;
+mod legacy_database;
 mod moment_text;
 mod record;
 mod report;
@@ -23,7 +23,7 @@ use common::{
 use sqlx::PgConnection;
 
 pub use csv_file::read_csv;
-pub use guide_database::read_database;
+pub use legacy_database::read_database;
 pub use moment_text::NaiveTimes;
 pub use report::{Mistake, Report};
 pub use rows::Rows;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::{
-    domain::reconcile::{Break, BreakKind},
-    store::breaks::{self, Run},
+    domain::reconcile::{Discrepancy, DiscrepancyKind},
+    store::discrepancies::{self, Run},
 };
 use ops::{
     jobs::{self, JobsWanted},
@@ -22,9 +22,9 @@ async fn asked_for(conn: &mut PgConnection) -> Vec<(i64, String)> {
     jobs.into_iter().map(|job| (job.id, job.args["date"].as_str().unwrap().to_owned())).rev().collect()
 }
 
-fn unknown_capture(amount: i64) -> Break {
-    Break {
-        kind: BreakKind::UnknownCapture,
+fn unknown_capture(amount: i64) -> Discrepancy {
+    Discrepancy {
+        kind: DiscrepancyKind::UnknownCapture,
         reference: "txrd_1".into(),
         order_id: Some("ORDER_1".into()),
         payment_key: Some("tnhig2026".into()),
@@ -39,7 +39,7 @@ fn unknown_capture(amount: i64) -> Break {
 /// What a worker leaves behind that has compared a day and found an unknown capture.
 async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
     let date = date.parse().unwrap();
-    breaks::record(conn, date, &unknown_capture(9_900), start()).await.unwrap();
+    discrepancies::record(conn, date, &unknown_capture(9_900), start()).await.unwrap();
     let run = Run {
         id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &job_id.to_be_bytes()),
         date,
@@ -50,11 +50,11 @@ async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
         refunds: 0,
         payments: 0,
         our_refunds: 0,
-        breaks_open: 1,
-        breaks_new: 1,
+        discrepancies_open: 1,
+        discrepancies_new: 1,
         breaks_ended: 0,
     };
-    breaks::insert_run(conn, &run).await.unwrap();
+    discrepancies::insert_run(conn, &run).await.unwrap();
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -72,16 +72,17 @@ async fn it_shows_what_the_worker_has_found(pool: PgPool) {
     };
     let (reconciled, ()) = tokio::join!(asking, working);
     let reconciled = reconciled.unwrap();
-    assert_eq!((reconciled.runs.len(), reconciled.breaks.len()), (1, 1));
+    assert_eq!((reconciled.runs.len(), reconciled.discrepancies.len()), (1, 1));
     let text = reconciled.to_string();
-    for words in ["unknown_capture", "ORDER_1", "9,900원", "open", "2026-11-21: 0 captures", "1 breaks open"]
+    for words in
+        ["unknown_capture", "ORDER_1", "9,900원", "open", "2026-11-21: 0 captures", "1 discrepancies open"]
     {
         assert!(text.contains(words), "{words}: {text}");
     }
     let open = reconcile::open(&mut conn).await.unwrap();
-    assert_eq!(open.0, reconciled.breaks);
+    assert_eq!(open.0, reconciled.discrepancies);
     let json = serde_json::to_value(&reconciled).unwrap();
-    assert_eq!(json["breaks"][0]["theirAmount"], 9_900);
+    assert_eq!(json["discrepancies"][0]["theirAmount"], 9_900);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -115,13 +116,14 @@ async fn a_break_that_somebody_accepts_waits_for_nobody_until_its_amounts_change
     assert!(accepted.to_string().contains("accepted by operator:lee: sold in the shop"), "{accepted}");
     assert_eq!(reconcile::open(&mut conn).await.unwrap().0, []);
 
-    let again = breaks::record(&mut conn, accepted.0.date, &unknown_capture(9_900), start()).await.unwrap();
+    let again =
+        discrepancies::record(&mut conn, accepted.0.date, &unknown_capture(9_900), start()).await.unwrap();
     assert!(again.is_accepted);
     let changed =
-        breaks::record(&mut conn, accepted.0.date, &unknown_capture(19_900), start()).await.unwrap();
+        discrepancies::record(&mut conn, accepted.0.date, &unknown_capture(19_900), start()).await.unwrap();
     assert!(!changed.is_accepted);
     assert_eq!(reconcile::open(&mut conn).await.unwrap().0.len(), 1);
 
     let unknown = reconcile::accept(&mut conn, uuid::Uuid::nil(), "why not", "operator:lee", start()).await;
-    assert!(unknown.unwrap_err().to_string().contains("no break"));
+    assert!(unknown.unwrap_err().to_string().contains("no discrepancy"));
 }

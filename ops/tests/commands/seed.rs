@@ -4,11 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     commands::confirm::{Confirmation, record_confirmation},
     domain::{
-        attempt::Attempt,
         calendar::{Cycle, Period},
         invoice::{Invoice, InvoiceStatus},
         money::Won,
         outcome::Receipt,
+        payment::Payment,
         subscription::Subscription,
     },
     id::{new_id, new_key},
@@ -86,7 +86,7 @@ pub(crate) async fn invoice(conn: &mut PgConnection, id: Uuid) -> Invoice {
     invoices::lock(&mut tx, id).await.unwrap().unwrap()
 }
 
-async fn confirmed(conn: &mut PgConnection) -> Attempt {
+async fn confirmed(conn: &mut PgConnection) -> Payment {
     let confirmation = Confirmation {
         user_id: new_key(),
         payment_key: "tviva_key".into(),

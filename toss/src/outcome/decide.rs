@@ -1,20 +1,20 @@
 //! From the reply of one call to its outcome.
 
 use super::{
-    CancelOutcome, ChargeOutcome, DeleteOutcome, IssueOutcome, Reason, ReasonKind, Refusal, Why, WhyKind,
+    CancelOutcome, ChargeOutcome, Decline, DeleteOutcome, IssueOutcome, Reason, ReasonKind, Why, WhyKind,
 };
 use crate::reply::{Answer, ErrorBody, Loss, NotSent, Reply};
 use crate::verdict::{Call, Verdict, verdict};
 use crate::{
-    Billing, CancelRequest, ChargeRequest, ConfirmRequest, Payment, PaymentStatus, Transaction,
+    Billing, CancelRequest, ChargeRequest, ConfirmRequest, GatewayPayment, GatewayPaymentStatus, Transaction,
     TransactionPage,
 };
 
 /// Every end but success.
 #[derive(Debug)]
 pub(super) enum NotDone {
-    Refused(Refusal),
-    NotAttempted(Reason),
+    Refused(Decline),
+    NotSent(Reason),
     Unknown(Why),
 }
 
@@ -22,7 +22,7 @@ impl From<NotDone> for ChargeOutcome {
     fn from(not_done: NotDone) -> Self {
         match not_done {
             NotDone::Refused(refusal) => Self::Declined(refusal),
-            NotDone::NotAttempted(reason) => Self::NotAttempted(reason),
+            NotDone::NotSent(reason) => Self::NotSent(reason),
             NotDone::Unknown(why) => Self::Unknown(why),
         }
     }
@@ -39,7 +39,11 @@ pub(crate) fn confirm(reply: Reply, asked: &ConfirmRequest) -> ChargeOutcome {
     })
 }
 
-fn paid(call: Call, reply: Reply, check: impl FnOnce(&Payment) -> Result<(), String>) -> ChargeOutcome {
+fn paid(
+    call: Call,
+    reply: Reply,
+    check: impl FnOnce(&GatewayPayment) -> Result<(), String>,
+) -> ChargeOutcome {
     match success(call, reply).and_then(|answer| payment(&answer, check)) {
         Ok(payment) => ChargeOutcome::Paid(Box::new(payment)),
         Err(not_done) => not_done.into(),
@@ -58,7 +62,7 @@ pub(crate) fn issue(reply: Reply, customer_key: &str) -> IssueOutcome {
     match issued {
         Ok(billing) => IssueOutcome::Issued(Box::new(billing)),
         Err(NotDone::Refused(refusal)) => IssueOutcome::Refused(refusal),
-        Err(NotDone::NotAttempted(reason)) => IssueOutcome::NotAttempted(reason),
+        Err(NotDone::NotSent(reason)) => IssueOutcome::NotSent(reason),
         Err(NotDone::Unknown(why)) => IssueOutcome::Unknown(why),
     }
 }
@@ -73,7 +77,7 @@ pub(crate) fn cancel(reply: Reply, payment_key: &str, asked: &CancelRequest) -> 
     match canceled {
         Ok(payment) => CancelOutcome::Canceled(Box::new(payment)),
         Err(NotDone::Refused(refusal)) => CancelOutcome::Refused(refusal),
-        Err(NotDone::NotAttempted(reason)) => CancelOutcome::NotAttempted(reason),
+        Err(NotDone::NotSent(reason)) => CancelOutcome::NotSent(reason),
         Err(NotDone::Unknown(why)) => CancelOutcome::Unknown(why),
     }
 }
@@ -81,10 +85,10 @@ pub(crate) fn cancel(reply: Reply, payment_key: &str, asked: &CancelRequest) -> 
 /// Toss answers a deletion with an empty body.
 pub(crate) fn delete(reply: Reply) -> DeleteOutcome {
     match success(Call::Delete, reply) {
-        Ok(Answer { trace_id, .. }) | Err(NotDone::Refused(Refusal { trace_id, .. })) => {
+        Ok(Answer { trace_id, .. }) | Err(NotDone::Refused(Decline { trace_id, .. })) => {
             DeleteOutcome::Gone { trace_id }
         }
-        Err(NotDone::NotAttempted(reason)) => DeleteOutcome::NotAttempted(reason),
+        Err(NotDone::NotSent(reason)) => DeleteOutcome::NotSent(reason),
         Err(NotDone::Unknown(why)) => DeleteOutcome::Unknown(why),
     }
 }
@@ -100,9 +104,9 @@ pub(crate) fn transactions(reply: Reply) -> Result<TransactionPage, Why> {
 /// For a call that only reads, every end but success is a question left open.
 pub(super) fn unanswered(not_done: NotDone) -> Why {
     match not_done {
-        NotDone::NotAttempted(reason) => reason.into(),
+        NotDone::NotSent(reason) => reason.into(),
         NotDone::Unknown(why) => why,
-        NotDone::Refused(Refusal { code, message, http_status, trace_id, hard: _ }) => Why {
+        NotDone::Refused(Decline { code, message, http_status, trace_id, hard: _ }) => Why {
             kind: WhyKind::UnlistedCode,
             code: Some(code),
             message,
@@ -116,7 +120,7 @@ pub(super) fn unanswered(not_done: NotDone) -> Why {
 pub(super) fn success(call: Call, reply: Reply) -> Result<Answer, NotDone> {
     let answer = match reply {
         Reply::Answered(answer) => answer,
-        Reply::NotSent(not_sent) => return Err(NotDone::NotAttempted(not_heard(not_sent))),
+        Reply::NotSent(not_sent) => return Err(NotDone::NotSent(not_heard(not_sent))),
         Reply::Lost { loss, message, http_status, trace_id } => {
             let kind = match loss {
                 Loss::Timeout => WhyKind::Timeout,
@@ -128,7 +132,7 @@ pub(super) fn success(call: Call, reply: Reply) -> Result<Answer, NotDone> {
     };
     match answer.http_status {
         200 => Ok(answer),
-        429 => Err(NotDone::NotAttempted(rate_limited(answer))),
+        429 => Err(NotDone::NotSent(rate_limited(answer))),
         400..=499 => Err(match answer.error() {
             Some(body) => by_code(call, answer, body),
             None => undecodable(&answer, "no error code"),
@@ -142,7 +146,7 @@ fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
     let ErrorBody { code, message } = body;
     let Answer { http_status, trace_id, .. } = answer;
     match verdict(call, code.as_str()) {
-        Verdict::Refused { hard } => NotDone::Refused(Refusal { code, message, hard, http_status, trace_id }),
+        Verdict::Refused { hard } => NotDone::Refused(Decline { code, message, hard, http_status, trace_id }),
         Verdict::Unknown(kind) => NotDone::Unknown(Why {
             kind,
             code: Some(code),
@@ -150,7 +154,7 @@ fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
             http_status: Some(http_status),
             trace_id,
         }),
-        Verdict::NotAttempted(kind) => NotDone::NotAttempted(Reason {
+        Verdict::NotSent(kind) => NotDone::NotSent(Reason {
             kind,
             key_is_burnt: true,
             code: Some(code),
@@ -179,21 +183,21 @@ fn rate_limited(answer: Answer) -> Reason {
 
 pub(super) fn payment(
     answer: &Answer,
-    check: impl FnOnce(&Payment) -> Result<(), String>,
-) -> Result<Payment, NotDone> {
-    let mut payment: Payment = answer.decode().map_err(|at| undecodable(answer, &at))?;
+    check: impl FnOnce(&GatewayPayment) -> Result<(), String>,
+) -> Result<GatewayPayment, NotDone> {
+    let mut payment: GatewayPayment = answer.decode().map_err(|at| undecodable(answer, &at))?;
     check(&payment).map_err(|what| mismatch(answer, what))?;
     payment.trace_id.clone_from(&answer.trace_id);
     Ok(payment)
 }
 
-fn taken(payment: &Payment, order_id: &str, amount: i64) -> Result<(), String> {
+fn taken(payment: &GatewayPayment, order_id: &str, amount: i64) -> Result<(), String> {
     same("orderId", &payment.order_id, order_id)?;
-    same("status", payment.status.as_str(), PaymentStatus::Done.as_str())?;
+    same("status", payment.status.as_str(), GatewayPaymentStatus::Done.as_str())?;
     same_money(payment, amount)
 }
 
-pub(super) fn same_money(payment: &Payment, amount: i64) -> Result<(), String> {
+pub(super) fn same_money(payment: &GatewayPayment, amount: i64) -> Result<(), String> {
     if payment.total_amount != amount {
         return Err(format!("totalAmount is {}, asked for {amount}", payment.total_amount));
     }
@@ -201,8 +205,8 @@ pub(super) fn same_money(payment: &Payment, amount: i64) -> Result<(), String> {
 }
 
 /// Toss repeats the stored answer for a repeated key, so the last cancel shown is the one asked for.
-fn given_back(payment: &Payment, amount: Option<i64>) -> Result<(), String> {
-    if !matches!(payment.status, PaymentStatus::Canceled | PaymentStatus::PartialCanceled) {
+fn given_back(payment: &GatewayPayment, amount: Option<i64>) -> Result<(), String> {
+    if !matches!(payment.status, GatewayPaymentStatus::Canceled | GatewayPaymentStatus::PartialCanceled) {
         return Err(format!("status is {}", payment.status.as_str()));
     }
     let last = payment.cancels.last().map(|cancel| cancel.cancel_amount);

@@ -1,10 +1,10 @@
 //! From a payment read back to what became of the call that made it.
 
 use super::decide::{NotDone, payment, same, same_money, success, unanswered};
-use super::{ChargeOutcome, LookupOutcome, Reason, ReasonKind, Refusal, Why, WhyKind};
+use super::{ChargeOutcome, Decline, LookupOutcome, Reason, ReasonKind, Why, WhyKind};
 use crate::reply::Reply;
 use crate::verdict::{Call, Verdict, verdict};
-use crate::{Code, Payment, PaymentStatus, PaymentType};
+use crate::{Code, GatewayPayment, GatewayPaymentStatus, PaymentType};
 
 /// The one payment that was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(crate) fn lookup(reply: Reply, wanted: Wanted<'_>) -> LookupOutcome {
     match found {
         Ok(payment) => LookupOutcome::Found(Box::new(payment)),
         // Only NOT_FOUND_PAYMENT is listed as a refusal of a read.
-        Err(NotDone::Refused(Refusal { trace_id, .. })) => LookupOutcome::NotFound { trace_id },
+        Err(NotDone::Refused(Decline { trace_id, .. })) => LookupOutcome::NotFound { trace_id },
         Err(not_done) => LookupOutcome::Unavailable(unanswered(not_done)),
     }
 }
@@ -31,24 +31,24 @@ pub(crate) fn lookup(reply: Reply, wanted: Wanted<'_>) -> LookupOutcome {
 /// What became of the charge or confirmation that asked for `amount` whole won under `order_id`.
 ///
 /// Captured payments are [`ChargeOutcome::Paid`] even when cancelled since: `cancels` and `balance_amount` tell.
-/// `ABORTED` and `EXPIRED` took no money and never will: declined, or not attempted where the failure's code says that
+/// `ABORTED` and `EXPIRED` took no money and never will: declined, or not sent where the failure's code says that
 /// the bank was not asked. Anything else has not ended.
-pub fn outcome_of_lookup(payment: &Payment, order_id: &str, amount: i64) -> ChargeOutcome {
+pub fn outcome_of_lookup(payment: &GatewayPayment, order_id: &str, amount: i64) -> ChargeOutcome {
     if let Err(what) = same("orderId", &payment.order_id, order_id) {
         return ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what));
     }
     match &payment.status {
-        PaymentStatus::Done | PaymentStatus::PartialCanceled | PaymentStatus::Canceled => {
-            match same_money(payment, amount) {
-                Ok(()) => ChargeOutcome::Paid(Box::new(payment.clone())),
-                Err(what) => ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what)),
-            }
-        }
-        PaymentStatus::Aborted | PaymentStatus::Expired => ended_without_money(payment),
-        PaymentStatus::Ready
-        | PaymentStatus::InProgress
-        | PaymentStatus::WaitingForDeposit
-        | PaymentStatus::Other(_) => {
+        GatewayPaymentStatus::Done
+        | GatewayPaymentStatus::PartialCanceled
+        | GatewayPaymentStatus::Canceled => match same_money(payment, amount) {
+            Ok(()) => ChargeOutcome::Paid(Box::new(payment.clone())),
+            Err(what) => ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what)),
+        },
+        GatewayPaymentStatus::Aborted | GatewayPaymentStatus::Expired => ended_without_money(payment),
+        GatewayPaymentStatus::Ready
+        | GatewayPaymentStatus::InProgress
+        | GatewayPaymentStatus::WaitingForDeposit
+        | GatewayPaymentStatus::Other(_) => {
             let what = format!("status is {}", payment.status.as_str());
             ChargeOutcome::Unknown(why(payment, WhyKind::StillOpen, what))
         }
@@ -56,33 +56,26 @@ pub fn outcome_of_lookup(payment: &Payment, order_id: &str, amount: i64) -> Char
 }
 
 /// The status is certain here, so a code that is on no list is still a refusal, a soft one.
-fn ended_without_money(payment: &Payment) -> ChargeOutcome {
+fn ended_without_money(payment: &GatewayPayment) -> ChargeOutcome {
     let call = if payment.kind == Some(PaymentType::Normal) { Call::Confirm } else { Call::Charge };
     let (code, message) = match &payment.failure {
         Some(failure) => (failure.code.clone(), failure.message.clone()),
         None => (Code::new(payment.status.as_str()), String::new()),
     };
-    let not_attempted = match verdict(call, code.as_str()) {
-        Verdict::NotAttempted(kind) => Some(kind),
+    let not_sent = match verdict(call, code.as_str()) {
+        Verdict::NotSent(kind) => Some(kind),
         Verdict::Unknown(WhyKind::Provider) => Some(ReasonKind::Unavailable),
         Verdict::Unknown(_) if is_fault_of_the_system(&code) => Some(ReasonKind::Unavailable),
         Verdict::Refused { .. } | Verdict::Unknown(_) => None,
     };
     let trace_id = payment.trace_id.clone();
-    if let Some(kind) = not_attempted {
+    if let Some(kind) = not_sent {
         let (code, http_status, key_is_burnt) = (Some(code), Some(200), true);
-        return ChargeOutcome::NotAttempted(Reason {
-            kind,
-            code,
-            message,
-            http_status,
-            trace_id,
-            key_is_burnt,
-        });
+        return ChargeOutcome::NotSent(Reason { kind, code, message, http_status, trace_id, key_is_burnt });
     }
-    let expired = payment.status == PaymentStatus::Expired;
+    let expired = payment.status == GatewayPaymentStatus::Expired;
     let hard = expired || verdict(call, code.as_str()) == (Verdict::Refused { hard: true });
-    ChargeOutcome::Declined(Refusal { code, message, hard, http_status: 200, trace_id })
+    ChargeOutcome::Declined(Decline { code, message, hard, http_status: 200, trace_id })
 }
 
 /// The codes Toss documents with HTTP 500 for charges and confirmations: nobody's bank said no.
@@ -101,7 +94,7 @@ fn is_fault_of_the_system(code: &Code) -> bool {
     )
 }
 
-fn why(payment: &Payment, kind: WhyKind, message: String) -> Why {
+fn why(payment: &GatewayPayment, kind: WhyKind, message: String) -> Why {
     let code = payment.failure.as_ref().map(|failure| failure.code.clone());
     Why { kind, code, message, http_status: Some(200), trace_id: payment.trace_id.clone() }
 }

@@ -71,12 +71,12 @@ fn why(outcome: ChargeOutcome) -> Why {
 
 fn reason(outcome: ChargeOutcome) -> Reason {
     match outcome {
-        ChargeOutcome::NotAttempted(reason) => reason,
+        ChargeOutcome::NotSent(reason) => reason,
         other => panic!("attempted: {other:?}"),
     }
 }
 
-fn refusal(outcome: ChargeOutcome) -> Refusal {
+fn refusal(outcome: ChargeOutcome) -> Decline {
     match outcome {
         ChargeOutcome::Declined(refusal) => refusal,
         other => panic!("not declined: {other:?}"),

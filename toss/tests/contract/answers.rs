@@ -44,14 +44,14 @@ async fn refusals_keep_code_message_status_and_trace_id() {
 }
 
 #[tokio::test]
-async fn maintenance_bad_credentials_and_our_mistakes_are_not_attempted() {
+async fn maintenance_bad_credentials_and_our_mistakes_are_not_sent() {
     for (status, code, kind, burnt) in [
         (400, "MAINTAINED_METHOD", ReasonKind::Unavailable, true),
         (403, "NOT_AVAILABLE_BANK", ReasonKind::Unavailable, true),
         (401, "UNAUTHORIZED_KEY", ReasonKind::CredentialsRefused, true),
         (400, "NOT_MATCHES_CUSTOMER_KEY", ReasonKind::OurMistake, true),
     ] {
-        let ChargeOutcome::NotAttempted(reason) = charge(error(status, code)).await else { panic!("{code}") };
+        let ChargeOutcome::NotSent(reason) = charge(error(status, code)).await else { panic!("{code}") };
         assert_eq!((reason.kind, reason.key_is_burnt), (kind, burnt), "{code}");
     }
 }
@@ -59,7 +59,7 @@ async fn maintenance_bad_credentials_and_our_mistakes_are_not_attempted() {
 #[tokio::test]
 async fn a_429_says_how_long_to_wait() {
     let limited = charge(answer_with(429, "Retry-After: 7\r\n", "")).await;
-    let ChargeOutcome::NotAttempted(reason) = limited else { panic!() };
+    let ChargeOutcome::NotSent(reason) = limited else { panic!() };
     assert_eq!(reason.kind, ReasonKind::RateLimited { retry_after: Some(Duration::from_secs(7)) });
     assert!(!reason.key_is_burnt);
 }

@@ -15,17 +15,17 @@ async fn charge(scripted: Scripted) -> WhyKind {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_not_attempted_and_burns_no_key() {
+async fn a_refused_connection_is_not_sent_and_burns_no_key() {
     let outcome = unreachable_client().await.charge(&billing_key(), &charge_request(), &key()).await;
-    let ChargeOutcome::NotAttempted(reason) = outcome else { panic!("{outcome:?}") };
+    let ChargeOutcome::NotSent(reason) = outcome else { panic!("{outcome:?}") };
     assert_eq!((reason.kind, reason.key_is_burnt), (ReasonKind::Unavailable, false));
 }
 
 #[tokio::test]
-async fn an_unknown_host_is_not_attempted() {
+async fn an_unknown_host_is_not_sent() {
     let toss = toss::Toss::new(crate::stub::config("http://toss.invalid")).unwrap();
     let outcome = toss.charge(&billing_key(), &charge_request(), &key()).await;
-    assert!(matches!(outcome, ChargeOutcome::NotAttempted(_)), "{outcome:?}");
+    assert!(matches!(outcome, ChargeOutcome::NotSent(_)), "{outcome:?}");
 }
 
 #[tokio::test]

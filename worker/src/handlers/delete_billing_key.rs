@@ -11,5 +11,5 @@ pub(crate) async fn delete_billing_key(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    money::delete_retired_key(&env, &lease, &job).await
+    money::delete_billing_key(&env, &lease, &job).await
 }

@@ -6,17 +6,17 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use common::{
     domain::{
         calendar::{days_after, seoul_midnight},
-        reconcile::{Books, Break, BreakKind, Movement},
+        reconcile::{Books, Discrepancy, DiscrepancyKind, Movement},
     },
     id::new_id,
     jobs::ReconcilePayments,
     queue::{Finish, JobError, Lease, Ran},
     store::{
-        breaks::{self, Recorded, Run},
+        discrepancies::{self, Recorded, Run},
         payments, reconcile,
     },
 };
-use toss::{LookupOutcome, Payment, ReasonKind, WhyKind};
+use toss::{GatewayPayment, LookupOutcome, ReasonKind, WhyKind};
 use uuid::Uuid;
 
 use crate::{
@@ -30,13 +30,13 @@ const PAGE: u16 = 1_000;
 /// Orders looked up in one statement.
 const BATCH: usize = 5_000;
 
-/// A break of this run, with its row.
+/// A discrepancy of this run, with its row.
 struct Seen {
-    found: Break,
+    found: Discrepancy,
     row: Recorded,
 }
 
-/// Can die anywhere and run again: breaks are written once per day, kind and reference.
+/// Can die anywhere and run again: discrepancies are written once per day, kind and reference.
 #[tracing::instrument(name = "job.reconcile_payments", skip_all, fields(reconciliation.date = %job.date))]
 pub(crate) async fn reconcile_payments(
     job: ReconcilePayments,
@@ -52,13 +52,13 @@ pub(crate) async fn reconcile_payments(
         Err(unread) => return put_off(unread, started_at),
     };
     let seen_at = env.clock.now();
-    let seen = write_down(&env, job.date, books.breaks(), seen_at).await?;
+    let seen = write_down(&env, job.date, books.discrepancies(), seen_at).await?;
     crash::point("after_breaks");
     let booked = book_found(&env, &seen).await?;
     conclude(&env, &lease, (&job, &books), (started_at, seen_at), (&seen, &booked)).await
 }
 
-/// Ends what is no break any more, and writes down what the comparison came to, with the job's own end.
+/// Ends what is no discrepancy any more, and writes down what the comparison came to, with the job's own end.
 async fn conclude(
     env: &Env,
     lease: &Lease,
@@ -69,11 +69,16 @@ async fn conclude(
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     for id in booked {
-        breaks::resolve(&mut tx, *id, "made in Toss's dashboard; booked as a refund", now).await?;
+        discrepancies::resolve(&mut tx, *id, "made in Toss's dashboard; booked as a refund", now).await?;
     }
-    let gone =
-        breaks::resolve_unseen(&mut tx, job.date, seen_at, "a later comparison finds it no longer", now)
-            .await?;
+    let gone = discrepancies::resolve_unseen(
+        &mut tx,
+        job.date,
+        seen_at,
+        "a later comparison finds it no longer",
+        now,
+    )
+    .await?;
     let run = Run {
         id: new_id(now),
         date: job.date,
@@ -84,26 +89,27 @@ async fn conclude(
         refunds: counted(books.of_the_day(Movement::Refund).count()),
         payments: counted(books.captured.len()),
         our_refunds: counted(books.refunded.len()),
-        breaks_open: i32::try_from(breaks::count_open(&mut tx, job.date).await?).unwrap_or(i32::MAX),
-        breaks_new: counted(seen.iter().filter(|seen| seen.row.is_new).count()),
+        discrepancies_open: i32::try_from(discrepancies::count_open(&mut tx, job.date).await?)
+            .unwrap_or(i32::MAX),
+        discrepancies_new: counted(seen.iter().filter(|seen| seen.row.is_new).count()),
         breaks_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
     };
-    breaks::insert_run(&mut tx, &run).await?;
+    discrepancies::insert_run(&mut tx, &run).await?;
     let told = format!(
-        "{}: {} captures, {} refunds at Toss; {} breaks open, {} new, {} ended",
-        run.date, run.captures, run.refunds, run.breaks_open, run.breaks_new, run.breaks_ended
+        "{}: {} captures, {} refunds at Toss; {} discrepancies open, {} new, {} ended",
+        run.date, run.captures, run.refunds, run.discrepancies_open, run.discrepancies_new, run.breaks_ended
     );
     tracing::info!(
         job.id = lease.id(),
-        breaks.open = run.breaks_open,
-        breaks.new = run.breaks_new,
+        discrepancies.open = run.discrepancies_open,
+        discrepancies.new = run.discrepancies_new,
         "reconciled"
     );
     Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told)), now).await?))
 }
 
 /// What we say happened is read before Toss is asked, what we know of Toss's rows after: whatever happens meanwhile is
-/// no break.
+/// no discrepancy.
 async fn read_both_books(env: &Env, date: NaiveDate) -> Result<Books, Unread> {
     let from = seoul_midnight(date);
     let until = days_after(date, 1).map_or(from + TimeDelta::days(1), seoul_midnight);
@@ -156,35 +162,36 @@ fn put_off(unread: Unread, now: DateTime<Utc>) -> Result<Ran, JobError> {
     Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(5) }))
 }
 
-/// Writes every break down before anything is done about any, and raises the alarms.
+/// Writes every discrepancy down before anything is done about any, and raises the alarms.
 async fn write_down(
     env: &Env,
     date: NaiveDate,
-    found: Vec<Break>,
+    found: Vec<Discrepancy>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Seen>, JobError> {
     let mut seen = Vec::with_capacity(found.len());
     let mut tx = env.pool.begin().await?;
     for found in found {
-        let row = breaks::record(&mut tx, date, &found, now).await?;
+        let row = discrepancies::record(&mut tx, date, &found, now).await?;
         seen.push(Seen { found, row });
     }
     tx.commit().await?;
     for Seen { found, .. } in seen.iter().filter(|it| !it.row.is_accepted) {
-        let Break { kind, reference, order_id, our_amount, their_amount, .. } = found;
+        let Discrepancy { kind, reference, order_id, our_amount, their_amount, .. } = found;
         if kind.is_alarm() {
             money::raise_alarm((*kind).into());
-            tracing::error!(break.kind = %kind, reference, order_id, our_amount, their_amount, "money that nobody here answers for");
+            tracing::error!(discrepancy.kind = %kind, reference, order_id, our_amount, their_amount, "money that nobody here answers for");
         } else {
-            tracing::warn!(break.kind = %kind, reference, order_id, our_amount, their_amount, "the books differ");
+            tracing::warn!(discrepancy.kind = %kind, reference, order_id, our_amount, their_amount, "the books differ");
         }
     }
     Ok(seen)
 }
 
-/// Books the refunds of our payments that were made in Toss's dashboard. Answers which breaks that explains.
+/// Books the refunds of our payments that were made in Toss's dashboard. Answers which discrepancies that explains.
 async fn book_found(env: &Env, seen: &[Seen]) -> Result<Vec<Uuid>, JobError> {
-    let unknown: Vec<&Seen> = seen.iter().filter(|it| it.found.kind == BreakKind::UnknownRefund).collect();
+    let unknown: Vec<&Seen> =
+        seen.iter().filter(|it| it.found.kind == DiscrepancyKind::UnknownRefund).collect();
     let mut payments: Vec<Uuid> = unknown.iter().filter_map(|it| it.found.payment_id).collect();
     payments.sort_unstable();
     payments.dedup();
@@ -199,13 +206,13 @@ async fn book_found(env: &Env, seen: &[Seen]) -> Result<Vec<Uuid>, JobError> {
 }
 
 /// The payment as Toss shows it, if our books have all its cancels now.
-async fn book_of(env: &Env, payment_id: Uuid) -> Result<Option<Box<Payment>>, JobError> {
+async fn book_of(env: &Env, payment_id: Uuid) -> Result<Option<Box<GatewayPayment>>, JobError> {
     let mut conn = env.pool.acquire().await?;
     let Some(attempt) = payments::find(&mut conn, payment_id).await? else { return Ok(None) };
     drop(conn);
     let LookupOutcome::Found(shown) = money::read_back(env, &attempt).await? else { return Ok(None) };
     let mut tx = env.pool.begin().await?;
-    let booked = money::book_found_refunds(env, &mut tx, payment_id, &shown, env.clock.now()).await?;
+    let booked = money::book_external_refunds(env, &mut tx, payment_id, &shown, env.clock.now()).await?;
     tx.commit().await?;
     Ok(match booked {
         Booked::Nothing | Booked::Refunds(_) => Some(shown),
@@ -213,7 +220,7 @@ async fn book_of(env: &Env, payment_id: Uuid) -> Result<Option<Box<Payment>>, Jo
     })
 }
 
-fn lists(shown: &Payment, found: &Break) -> bool {
+fn lists(shown: &GatewayPayment, found: &Discrepancy) -> bool {
     shown.cancels.iter().any(|cancel| cancel.transaction_key == found.transaction_key)
 }
 

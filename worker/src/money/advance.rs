@@ -10,9 +10,9 @@ use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     commands::settle_change::settle_change,
     domain::{
-        attempt::{Attempt, PaymentKind, PaymentStatus, renewal_order_id},
         charge::Decision,
         invoice::{Invoice, InvoiceStatus, due_periods},
+        payment::{Payment, PaymentKind, PaymentStatus, renewal_order_id},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::{new_id, new_key, subscription_ref},
@@ -76,14 +76,14 @@ pub(crate) async fn advance(
     }
 }
 
-fn named(locked: &Locked, id: Uuid) -> Result<&Attempt, JobError> {
+fn named(locked: &Locked, id: Uuid) -> Result<&Payment, JobError> {
     locked.attempt(id).ok_or_else(|| JobError::new("the decision names an attempt that is not there"))
 }
 
-pub(super) fn new_attempt(locked: &Locked, kind: PaymentKind, now: DateTime<Utc>) -> Attempt {
+pub(super) fn new_attempt(locked: &Locked, kind: PaymentKind, now: DateTime<Utc>) -> Payment {
     let Locked { subscription, invoice, attempts, .. } = locked;
     let attempt_no = i32::try_from(attempts.len()).unwrap_or(i32::MAX).saturating_add(1);
-    Attempt {
+    Payment {
         id: new_id(now),
         user_id: subscription.user_id,
         subscription_id: subscription.id,
@@ -106,7 +106,7 @@ pub(super) fn new_attempt(locked: &Locked, kind: PaymentKind, now: DateTime<Utc>
         first_sent_at: Some(now),
         unknown_since: None,
         review_since: None,
-        lookups_missed: 0,
+        not_found_count: 0,
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn send(
     lease: &Lease,
     mut tx: Tx,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
     again: bool,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
@@ -168,7 +168,7 @@ pub(super) async fn hold(
         return Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?));
     }
     let today = common::domain::calendar::seoul_date(now);
-    let due = due_periods(subscription.rhythm(), subscription.period_no, today)?;
+    let due = due_periods(subscription.billing_schedule(), subscription.period_no, today)?;
     if let Some(due) = due {
         let wanted: Vec<Invoice> =
             crate::handlers::invoices_for(subscription.id, subscription.amount, &due, now);

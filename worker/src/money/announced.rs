@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    domain::attempt::{Attempt, PaymentKind, PaymentStatus},
+    domain::payment::{Payment, PaymentKind, PaymentStatus},
     jobs::{self, ChargeSubscription, ConfirmPayment},
     queue::{self, JobError},
     store::{
@@ -17,11 +17,11 @@ use common::{
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
-use toss::Payment;
+use toss::GatewayPayment;
 
 use super::{
     alarm,
-    found_refunds::{Booked, book_found_refunds},
+    external_refunds::{Booked, book_external_refunds},
 };
 use crate::env::Env;
 
@@ -56,7 +56,7 @@ impl Verdict {
 pub(crate) async fn named_attempt(
     conn: &mut PgConnection,
     named: &NamedPayment,
-) -> Result<Option<(Attempt, Option<SecretString>)>, StoreError> {
+) -> Result<Option<(Payment, Option<SecretString>)>, StoreError> {
     let mut attempt = match &named.order_id {
         Some(order_id) => payments::find_by_order(conn, order_id).await?,
         None => None,
@@ -73,7 +73,7 @@ pub(crate) async fn named_attempt(
 
 /// Whether the event's secret is another than the one that the gateway, or our books, have for this payment. Nothing is
 /// known of an event without one.
-pub(crate) fn is_forged(named: &NamedPayment, shown: &Payment, kept: Option<&SecretString>) -> bool {
+pub(crate) fn is_forged(named: &NamedPayment, shown: &GatewayPayment, kept: Option<&SecretString>) -> bool {
     let Some(told) = &named.secret else { return false };
     let differs = |known: &SecretString| {
         let same = told.expose_secret().as_bytes().ct_eq(known.expose_secret().as_bytes());
@@ -86,8 +86,8 @@ pub(crate) fn is_forged(named: &NamedPayment, shown: &Payment, kept: Option<&Sec
 pub(crate) async fn follow(
     env: &Env,
     conn: &mut PgConnection,
-    attempt: &Attempt,
-    shown: &Payment,
+    attempt: &Payment,
+    shown: &GatewayPayment,
     now: DateTime<Utc>,
 ) -> Result<Verdict, JobError> {
     let current = payments::find(conn, attempt.id).await?;
@@ -104,7 +104,7 @@ pub(crate) async fn follow(
         (
             PaymentStatus::Completed | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
             Standing::Captured,
-        ) => Ok(told(book_found_refunds(env, conn, current.id, shown, now).await?)),
+        ) => Ok(told(book_external_refunds(env, conn, current.id, shown, now).await?)),
         (
             PaymentStatus::Completed | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
             Standing::Open | Standing::Ended,
@@ -132,8 +132,8 @@ enum Standing {
 }
 
 impl Standing {
-    fn of(shown: &Payment) -> Self {
-        use toss::PaymentStatus as S;
+    fn of(shown: &GatewayPayment) -> Self {
+        use toss::GatewayPaymentStatus as S;
         match shown.status {
             S::Done | S::Canceled | S::PartialCanceled => Self::Captured,
             S::Aborted | S::Expired => Self::Ended,
@@ -153,14 +153,14 @@ fn told(booked: Booked) -> Verdict {
     }
 }
 
-fn contradicted(attempt: &Attempt, why: &'static str) -> Verdict {
+fn contradicted(attempt: &Payment, why: &'static str) -> Verdict {
     alarm::raise("contradicted_outcome");
     tracing::error!(payment.id = %attempt.id, order.id = attempt.order_id, status = %attempt.status, why, "an event contradicts our books");
     Verdict::failed(format!("{why}: a person has to look"))
 }
 
 /// Has the attempt's own job look now. One that has been lost is made anew.
-async fn wake(conn: &mut PgConnection, attempt: &Attempt, now: DateTime<Utc>) -> Result<(), JobError> {
+async fn wake(conn: &mut PgConnection, attempt: &Payment, now: DateTime<Utc>) -> Result<(), JobError> {
     match payment_keys::live_job_of(conn, attempt.invoice_id).await? {
         Some(LiveJob::Waiting { job, run_at }) if run_at > now => {
             queue::retry_now(conn, job, now, "a webhook").await?;
@@ -177,7 +177,7 @@ async fn wake(conn: &mut PgConnection, attempt: &Attempt, now: DateTime<Utc>) ->
                 jobs::enqueue(conn, &job, now, now).await?;
             }
             PaymentKind::Renewal | PaymentKind::NewCard => {
-                let Attempt { invoice_id, subscription_id, .. } = *attempt;
+                let Payment { invoice_id, subscription_id, .. } = *attempt;
                 let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
                 jobs::enqueue(conn, &job, now, now).await?;
             }

@@ -3,16 +3,16 @@
 use chrono::Utc;
 use common::{
     domain::{
-        attempt::{Attempt, DeclineKind, PaymentKind},
-        outcome::{Doubt, NotAttempted, Outcome, Receipt, Refusal},
+        outcome::{Decline, NotSent, Outcome, Receipt, UnknownOutcome},
+        payment::{DeclineKind, Payment, PaymentKind},
         subscription::Subscription,
     },
     seal::SealError,
 };
 use secrecy::ExposeSecret;
 use toss::{
-    BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, IdempotencyKey, LookupOutcome, Payment, Reason,
-    ReasonKind, Why, WhyKind, outcome_of_lookup,
+    BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, GatewayPayment, IdempotencyKey, LookupOutcome,
+    Reason, ReasonKind, Why, WhyKind, outcome_of_lookup,
 };
 
 use super::{
@@ -26,7 +26,7 @@ use crate::env::Env;
 pub(super) async fn for_money(
     env: &Env,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
     plan_name: &str,
     again: bool,
 ) -> Outcome {
@@ -48,7 +48,7 @@ pub(super) async fn for_money(
                 env.toss.charge(&billing_key, &request, &key).await
             }
             // Of an earlier sending this says nothing.
-            Err(error) if again => return Outcome::Unknown(Doubt::of(error.to_string())),
+            Err(error) if again => return Outcome::Unknown(UnknownOutcome::of(error.to_string())),
             Err(error) => return our_mistake(&error.to_string()),
         },
     };
@@ -57,7 +57,7 @@ pub(super) async fn for_money(
 }
 
 /// Asks what became of an attempt that was, or may have been, sent.
-pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Attempt) -> Outcome {
+pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attempt: &Payment) -> Outcome {
     let account = account_of(attempt.kind);
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
         LookupOutcome::Found(payment) if !is_another(attempt, &payment) => {
@@ -77,7 +77,7 @@ pub(super) async fn what_became_of(env: &Env, subscription: &Subscription, attem
 async fn whose_payment(
     env: &Env,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
     payment_key: &str,
 ) -> Outcome {
     match env.toss.payment_by_key(account_of(attempt.kind), payment_key).await {
@@ -91,7 +91,7 @@ async fn whose_payment(
 }
 
 /// What the payment that was found says of the attempt.
-fn said_of(env: &Env, subscription: &Subscription, attempt: &Attempt, found: &Payment) -> Outcome {
+fn said_of(env: &Env, subscription: &Subscription, attempt: &Payment, found: &GatewayPayment) -> Outcome {
     if was_given_back_before(attempt, found) {
         return Outcome::Declined(already("the payment was made and given back before it came to us", found));
     }
@@ -109,8 +109,8 @@ fn said_of(env: &Env, subscription: &Subscription, attempt: &Attempt, found: &Pa
     }
 }
 
-fn already(message: &str, found: &Payment) -> Refusal {
-    Refusal {
+fn already(message: &str, found: &GatewayPayment) -> Decline {
+    Decline {
         kind: DeclineKind::Hard,
         code: "ALREADY_PROCESSED_PAYMENT".to_owned(),
         message: message.to_owned(),
@@ -118,11 +118,11 @@ fn already(message: &str, found: &Payment) -> Refusal {
     }
 }
 
-fn still_running(found: &Payment) -> Doubt {
-    Doubt {
+fn still_running(found: &GatewayPayment) -> UnknownOutcome {
+    UnknownOutcome {
         code: found.failure.as_ref().map(|failure| failure.code.as_str().to_owned()),
         trace_id: found.trace_id.clone(),
-        ..Doubt::of("the gateway shows the end of an earlier sending; this one may still be running")
+        ..UnknownOutcome::of("the gateway shows the end of an earlier sending; this one may still be running")
     }
 }
 
@@ -131,7 +131,7 @@ fn open_key(env: &Env, subscription: &Subscription) -> Result<BillingKey, SealEr
     Ok(BillingKey::new(env.sealer.open(sealed, subscription.id)?))
 }
 
-fn charge_request(subscription: &Subscription, attempt: &Attempt, plan_name: &str) -> ChargeRequest {
+fn charge_request(subscription: &Subscription, attempt: &Payment, plan_name: &str) -> ChargeRequest {
     ChargeRequest {
         customer_key: subscription.customer_key.clone(),
         amount: i64::from(attempt.amount.get()),
@@ -151,13 +151,13 @@ fn as_toss_takes_it(text: &str) -> Option<String> {
 fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> Outcome {
     match answer {
         ChargeOutcome::Paid(payment) => Outcome::Paid(receipt(env, subscription, &payment)),
-        ChargeOutcome::Declined(refusal) => Outcome::Declined(Refusal {
+        ChargeOutcome::Declined(refusal) => Outcome::Declined(Decline {
             kind: if refusal.hard { DeclineKind::Hard } else { DeclineKind::Soft },
             code: refusal.code.as_str().to_owned(),
             message: refusal.message,
             trace_id: refusal.trace_id,
         }),
-        ChargeOutcome::NotAttempted(reason) => Outcome::NotAttempted(not_attempted(reason)),
+        ChargeOutcome::NotSent(reason) => Outcome::NotSent(not_sent(reason)),
         ChargeOutcome::Unknown(why) => {
             if why.is_alarm() {
                 alarm::raise("answer_mismatch");
@@ -168,7 +168,7 @@ fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> O
     }
 }
 
-fn receipt(env: &Env, subscription: &Subscription, payment: &Payment) -> Receipt {
+fn receipt(env: &Env, subscription: &Subscription, payment: &GatewayPayment) -> Receipt {
     let card = payment.card.as_ref();
     let sealed = card.and_then(|card| card.billing_key.as_ref()).and_then(|key| {
         let sealed = env.sealer.seal(&secrecy::SecretString::from(key.expose()), subscription.id);
@@ -188,7 +188,7 @@ fn receipt(env: &Env, subscription: &Subscription, payment: &Payment) -> Receipt
 }
 
 /// The guide's names for Toss's Korean ones; an unknown one is kept as it is.
-fn method(payment: &Payment) -> String {
+fn method(payment: &GatewayPayment) -> String {
     match payment.method.as_deref() {
         Some("카드") | None => "card".to_owned(),
         Some("가상계좌") => "virtual_account".to_owned(),
@@ -199,14 +199,14 @@ fn method(payment: &Payment) -> String {
     }
 }
 
-pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
+pub(super) fn not_sent(reason: Reason) -> NotSent {
     let (needs_operator, gateway_works) = match reason.kind {
         ReasonKind::OurMistake => (true, reason.code.is_some().then_some(true)),
         // With this key nothing works, for anybody.
         ReasonKind::CredentialsRefused => (true, Some(false)),
         ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => (false, Some(false)),
     };
-    NotAttempted {
+    NotSent {
         code: reason.code.map(|code| code.as_str().to_owned()),
         message: reason.message,
         trace_id: reason.trace_id,
@@ -216,7 +216,7 @@ pub(super) fn not_attempted(reason: Reason) -> NotAttempted {
     }
 }
 
-pub(super) fn doubt(why: Why) -> Doubt {
+pub(super) fn doubt(why: Why) -> UnknownOutcome {
     let is_technical = match why.kind {
         WhyKind::Timeout
         | WhyKind::CutLine
@@ -231,7 +231,7 @@ pub(super) fn doubt(why: Why) -> Doubt {
         | WhyKind::Mismatch
         | WhyKind::StillOpen => false,
     };
-    Doubt {
+    UnknownOutcome {
         is_technical,
         code: why.code.map(|code| code.as_str().to_owned()),
         message: format!("{:?}: {}", why.kind, why.message),
@@ -240,7 +240,7 @@ pub(super) fn doubt(why: Why) -> Doubt {
 }
 
 fn our_mistake(message: &str) -> Outcome {
-    Outcome::NotAttempted(NotAttempted {
+    Outcome::NotSent(NotSent {
         code: None,
         message: message.to_owned(),
         trace_id: None,

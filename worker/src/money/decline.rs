@@ -5,11 +5,11 @@ use chrono_tz::Asia::Seoul;
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, DeclineKind, PaymentKind},
         charge::{AfterDecline, SkipReason, after_decline, steps_gone},
         dunning::Policy,
         invoice::InvoiceStatus,
-        outcome::Refusal,
+        outcome::Decline,
+        payment::{DeclineKind, Payment, PaymentKind},
     },
     store::{
         self, dunning,
@@ -39,8 +39,8 @@ pub(super) async fn apply(
     env: &Env,
     conn: &mut PgConnection,
     locked: &Locked,
-    attempt: &Attempt,
-    refusal: &Refusal,
+    attempt: &Payment,
+    refusal: &Decline,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
     payments::decline(conn, attempt.id, refusal, now).await?;
@@ -49,7 +49,7 @@ pub(super) async fn apply(
     }
     let policy = dunning::pin_policy(conn, locked.invoice.id, &env.dunning).await?;
     let gone = steps_gone(&locked.attempts, locked.skips).saturating_add(1);
-    let Refusal { kind, code, message, trace_id } = refusal;
+    let Decline { kind, code, message, trace_id } = refusal;
     tracing::info!(payment.id = %attempt.id, toss.code = code, toss.trace_id = trace_id, step = gone, "declined");
     let step = Step {
         kind: attempt.kind,

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use common::{
     domain::{
-        attempt::Attempt,
         calendar::seoul_date,
         charge::{self, AfterMiss, Decision},
         invoice::Invoice,
+        payment::Payment,
         subscription::Subscription,
     },
     store::{StoreError, dunning, invoices, payments, settings, subscriptions},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(super) struct Locked {
     pub(super) subscription: Subscription,
     pub(super) invoice: Invoice,
-    pub(super) attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<Payment>,
     pub(super) skips: usize,
     charging_enabled: bool,
 }
@@ -63,7 +63,7 @@ impl Locked {
     }
 
     /// `asked`: the attempt, with one more answer "no such order" counted in.
-    pub(super) fn after_miss(&self, asked: &Attempt, now: DateTime<Utc>) -> AfterMiss {
+    pub(super) fn after_miss(&self, asked: &Payment, now: DateTime<Utc>) -> AfterMiss {
         charge::after_miss(self.facts(now), asked)
     }
 
@@ -78,7 +78,7 @@ impl Locked {
         }
     }
 
-    pub(super) fn attempt(&self, id: Uuid) -> Option<&Attempt> {
+    pub(super) fn attempt(&self, id: Uuid) -> Option<&Payment> {
         self.attempts.iter().find(|attempt| attempt.id == id)
     }
 }

@@ -102,7 +102,7 @@ pub(super) async fn heard(env: &Env, outcome: &Outcome) -> Result<(), StoreError
 
 fn why(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::NotAttempted(why) => why.message.clone(),
+        Outcome::NotSent(why) => why.message.clone(),
         Outcome::Unknown(doubt) => doubt.message.clone(),
         Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => String::new(),
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::KEY_LIFETIME,
+        payment::KEY_LIFETIME,
         registration::{Registration, RegistrationStatus},
         subscription::SubscriptionStatus,
     },
@@ -15,7 +15,7 @@ use common::{
     store::{self, registrations, subscriptions},
 };
 use secrecy::SecretString;
-use toss::{IdempotencyKey, IssueOutcome, IssueRequest, Refusal};
+use toss::{Decline, IdempotencyKey, IssueOutcome, IssueRequest};
 
 use super::{gate, letters, new_card, record::RecordError};
 use crate::{crash, env::Env};
@@ -71,10 +71,10 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
             let is_lost = found.sent_at.is_some();
             return refuse(env, lease, found, if is_lost { LOST } else { reason(&refusal) }, now).await;
         }
-        IssueOutcome::NotAttempted(reason) => {
+        IssueOutcome::NotSent(reason) => {
             let fresh = reason.key_is_burnt.then(new_key);
-            registrations::not_attempted(&mut tx, found.id, &reason.message, fresh).await?;
-            let reason = format!("not attempted: {}", reason.message);
+            registrations::not_sent(&mut tx, found.id, &reason.message, fresh).await?;
+            let reason = format!("not sent: {}", reason.message);
             Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }
         }
         IssueOutcome::Unknown(why) => {
@@ -88,7 +88,7 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
 }
 
-fn reason(refusal: &Refusal) -> (&str, &str) {
+fn reason(refusal: &Decline) -> (&str, &str) {
     match refusal.code.as_str() {
         code @ ("NOT_FOUND_BILLING" | "INVALID_BILLING_AUTH" | "INVALID_BILL_KEY_REQUEST") => (code, USED),
         code => (code, refusal.message.as_str()),

@@ -3,11 +3,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     domain::{
-        attempt::Attempt,
         calendar::{seoul_date, seoul_midnight},
         invoice::Invoice,
         money::Won,
         outcome::Receipt,
+        payment::Payment,
         plan_change::{NextTerms, Terms, terms_on},
         registration::Registration,
         subscription::{Subscription, SubscriptionStatus},
@@ -45,7 +45,7 @@ pub(super) async fn paid(
     conn: &mut PgConnection,
     subscription: &Subscription,
     invoice: &Invoice,
-    attempt: &Attempt,
+    attempt: &Payment,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use common::{
     domain::{
-        attempt::Attempt,
         charge::{AfterMiss, Lost},
         invoice::InvoiceStatus,
-        outcome::{Doubt, Outcome},
+        outcome::{Outcome, UnknownOutcome},
+        payment::Payment,
         subscription::Subscription,
     },
     queue::{Finish, JobError, Lease, Ran},
@@ -31,7 +31,7 @@ pub(super) async fn look_up(
     env: &Env,
     lease: &Lease,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
     let outcome = ask::what_became_of(env, subscription, attempt).await;
@@ -60,12 +60,12 @@ pub(super) async fn look_up(
             record::outcome(env, lease, attempt, Outcome::NoSuchOrder).await
         }
         AfterMiss::SendAgain => {
-            payments::unknown(&mut tx, attempt.id, &Doubt::of(MISSED), true, now).await?;
+            payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
             payments::mark_sent(&mut tx, attempt.id, now).await?;
             advance::send(env, lease, tx, &locked.subscription, &asked.as_sent(now), true).await
         }
         AfterMiss::GiveUp(lost) => {
-            payments::unknown(&mut tx, attempt.id, &Doubt::of(MISSED), true, now).await?;
+            payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
             give_up(env, lease, tx, &locked, (lost, &asked), now).await
         }
     }
@@ -77,7 +77,7 @@ async fn give_up(
     lease: &Lease,
     mut tx: Tx,
     locked: &Locked,
-    (lost, asked): (Lost, &Attempt),
+    (lost, asked): (Lost, &Payment),
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
     let told = match lost {

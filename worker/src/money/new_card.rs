@@ -12,17 +12,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, PaymentKind},
-        outcome::Refusal,
+        outcome::Decline,
+        payment::{Payment, PaymentKind},
         registration::{Registration, RegistrationStatus},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::{new_id, subscription_ref},
     jobs::{self, DeleteBillingKey, IssueBillingKey},
     store::{
-        self, dunning,
+        self, billing_key_deletions, dunning,
         events::{self, Entry},
-        payments, registrations, retired_keys, settings, subscriptions,
+        payments, registrations, settings, subscriptions,
     },
 };
 use sqlx::PgConnection;
@@ -160,7 +160,7 @@ async fn go_on_proving(env: &Env, lease: &Lease, found: &Registration) -> Result
 pub(super) async fn charged_with(
     conn: &mut PgConnection,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
 ) -> Result<Subscription, store::StoreError> {
     let mut charged = subscription.clone();
     if attempt.kind == PaymentKind::NewCard {
@@ -174,7 +174,7 @@ pub(super) async fn charged_with(
 pub(super) async fn proven(
     conn: &mut PgConnection,
     subscription: &Subscription,
-    attempt: &Attempt,
+    attempt: &Payment,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let card = registrations::of_payment(conn, attempt.id).await?.ok_or(RecordError::Vanished)?;
@@ -191,8 +191,8 @@ pub(super) async fn declined(
     env: &Env,
     conn: &mut PgConnection,
     subscription: &Subscription,
-    attempt: &Attempt,
-    refusal: &Refusal,
+    attempt: &Payment,
+    refusal: &Decline,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
     let card = registrations::of_payment(conn, attempt.id).await?.ok_or(RecordError::Vanished)?;
@@ -246,8 +246,8 @@ async fn retire(
     sealed: &str,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
-    let retired_key_id = new_id(now);
-    retired_keys::insert(conn, retired_key_id, subscription_id, sealed, now).await?;
-    jobs::enqueue(conn, &DeleteBillingKey { retired_key_id, subscription_id }, now, now).await?;
+    let deletion_id = new_id(now);
+    billing_key_deletions::insert(conn, deletion_id, subscription_id, sealed, now).await?;
+    jobs::enqueue(conn, &DeleteBillingKey { deletion_id, subscription_id }, now, now).await?;
     Ok(())
 }

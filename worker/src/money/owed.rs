@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use common::{
     commands::settle_change::settle_change,
     domain::{
-        attempt::Attempt,
         calendar::seoul_date,
         invoice::{InvoiceStatus, due_periods},
+        payment::Payment,
         registration::in_dunning,
         subscription::{Subscription, SubscriptionStatus},
     },
@@ -22,11 +22,11 @@ use crate::env::Env;
 pub(super) async fn unfinished(
     conn: &mut PgConnection,
     subscription_id: Uuid,
-) -> Result<Vec<Attempt>, JobError> {
+) -> Result<Vec<Payment>, JobError> {
     let mut found = Vec::new();
     for invoice in invoices::unsettled_of(conn, subscription_id).await? {
         found
-            .extend(payments::of_invoice(conn, invoice.id).await?.into_iter().filter(Attempt::is_unfinished));
+            .extend(payments::of_invoice(conn, invoice.id).await?.into_iter().filter(Payment::is_unfinished));
     }
     Ok(found)
 }
@@ -63,7 +63,9 @@ pub(super) async fn owed(
         SubscriptionStatus::PastDue => Ok(in_dunning(&unsettled, today).map(|invoice| invoice.id)),
         SubscriptionStatus::Suspended => {
             let Subscription { id, period_no, amount, .. } = subscription;
-            let Some(due) = due_periods(subscription.rhythm(), *period_no, today)? else { return Ok(None) };
+            let Some(due) = due_periods(subscription.billing_schedule(), *period_no, today)? else {
+                return Ok(None);
+            };
             let wanted = crate::handlers::invoices_for(*id, *amount, &due, now);
             let made = invoices::insert_missing(conn, &wanted, now).await?;
             let Some(current) = invoices::of_period(conn, *id, due.current.no).await? else {

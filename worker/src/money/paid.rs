@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use common::queue::Finish;
 use common::{
     domain::{
-        attempt::{Attempt, PaymentKind},
         charge::{AfterPaid, after_paid},
         incomplete::first_day,
         invoice::Invoice,
         outcome::Receipt,
+        payment::{Payment, PaymentKind},
         refund::{Refund, RefundStatus},
         subscription::SubscriptionStatus,
     },
@@ -29,7 +29,7 @@ pub(super) async fn apply(
     env: &Env,
     conn: &mut PgConnection,
     locked: &Locked,
-    attempt: &Attempt,
+    attempt: &Payment,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
@@ -72,7 +72,7 @@ pub(super) async fn apply(
 async fn counted_from_the_capture(
     conn: &mut PgConnection,
     locked: &Locked,
-    attempt: &Attempt,
+    attempt: &Payment,
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> Result<Invoice, RecordError> {
@@ -92,7 +92,7 @@ async fn begin(
     env: &Env,
     conn: &mut PgConnection,
     locked: &Locked,
-    attempt: &Attempt,
+    attempt: &Payment,
     receipt: &Receipt,
     what: &str,
     now: DateTime<Utc>,
@@ -109,7 +109,7 @@ async fn begin(
 async fn give_back(
     conn: &mut PgConnection,
     locked: &Locked,
-    attempt: &Attempt,
+    attempt: &Payment,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let refund = Refund {

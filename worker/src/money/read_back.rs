@@ -1,7 +1,7 @@
 //! Reads a payment back from the gateway: the only thing that a hint from outside leads to.
 
 use common::{
-    domain::attempt::{Attempt, PaymentKind},
+    domain::payment::{Payment, PaymentKind},
     store::StoreError,
 };
 use toss::{Account, LookupOutcome};
@@ -17,7 +17,7 @@ pub(super) fn account_of(kind: PaymentKind) -> Account {
 }
 
 /// The payment as the gateway has it now: that of our books by its key, an unsettled one by its order.
-pub(crate) async fn read_back(env: &Env, attempt: &Attempt) -> Result<LookupOutcome, StoreError> {
+pub(crate) async fn read_back(env: &Env, attempt: &Payment) -> Result<LookupOutcome, StoreError> {
     env.pace.turn(&env.pool).await?;
     let account = account_of(attempt.kind);
     Ok(match &attempt.payment_key {

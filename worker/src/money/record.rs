@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, QueueError, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, PaymentKind, PaymentStatus, REVIEW_AFTER},
-        outcome::{Doubt, NotAttempted, Outcome},
+        outcome::{NotSent, Outcome, UnknownOutcome},
+        payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER},
     },
     id::new_key,
     outbox::OutboxError,
@@ -55,7 +55,7 @@ impl RecordError {
 pub(super) async fn outcome(
     env: &Env,
     lease: &Lease,
-    attempt: &Attempt,
+    attempt: &Payment,
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
     let patience = ExponentialBuilder::default()
@@ -73,7 +73,7 @@ pub(super) async fn outcome(
     Ok(ran)
 }
 
-async fn write(env: &Env, lease: &Lease, attempt: &Attempt, outcome: &Outcome) -> Result<Ran, RecordError> {
+async fn write(env: &Env, lease: &Lease, attempt: &Payment, outcome: &Outcome) -> Result<Ran, RecordError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let finish = apply(env, &mut tx, attempt, outcome, now).await?;
@@ -95,7 +95,7 @@ async fn write(env: &Env, lease: &Lease, attempt: &Attempt, outcome: &Outcome) -
 async fn apply(
     env: &Env,
     conn: &mut PgConnection,
-    attempt: &Attempt,
+    attempt: &Payment,
     outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
@@ -110,21 +110,21 @@ async fn apply(
         Outcome::Paid(receipt) => paid::apply(env, conn, &locked, current, receipt, now).await,
         Outcome::Declined(refusal) => decline::apply(env, conn, &locked, current, refusal, now).await,
         // It says nothing about a sending that came after.
-        Outcome::NotAttempted(_) if !attempt.is_same_sending(current) => {
-            let doubt = Doubt::of("this sending was not attempted, and it was sent again meanwhile");
+        Outcome::NotSent(_) if !attempt.is_same_sending(current) => {
+            let doubt = UnknownOutcome::of("this sending was not sent, and it was sent again meanwhile");
             unknown(conn, current, &doubt, false, now).await
         }
-        Outcome::NotAttempted(why) => not_attempted(conn, current, why, now).await,
+        Outcome::NotSent(why) => not_sent(conn, current, why, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
-            let doubt = Doubt::of("the gateway does not know the order (yet)");
+            let doubt = UnknownOutcome::of("the gateway does not know the order (yet)");
             unknown(conn, current, &doubt, current.a_miss_counts(now), now).await
         }
     }
 }
 
 /// A settled attempt and a later, different answer: somebody has to look, nothing is changed.
-fn warn_if_contradicted(settled: &Attempt, outcome: &Outcome) {
+fn warn_if_contradicted(settled: &Payment, outcome: &Outcome) {
     let captured = match settled.status {
         PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => true,
         PaymentStatus::Failed | PaymentStatus::Pending | PaymentStatus::Unknown => false,
@@ -134,7 +134,7 @@ fn warn_if_contradicted(settled: &Attempt, outcome: &Outcome) {
             !captured || settled.payment_key.as_deref() != Some(receipt.payment_key.as_str())
         }
         Outcome::Declined(_) => captured,
-        Outcome::NotAttempted(_) | Outcome::Unknown(_) | Outcome::NoSuchOrder => false,
+        Outcome::NotSent(_) | Outcome::Unknown(_) | Outcome::NoSuchOrder => false,
     };
     if contradicts {
         alarm::raise("contradicted_outcome");
@@ -142,17 +142,17 @@ fn warn_if_contradicted(settled: &Attempt, outcome: &Outcome) {
     }
 }
 
-async fn not_attempted(
+async fn not_sent(
     conn: &mut PgConnection,
-    attempt: &Attempt,
-    why: &NotAttempted,
+    attempt: &Payment,
+    why: &NotSent,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
     let fresh_key = why.key_is_burnt.then(new_key);
-    payments::not_attempted(conn, attempt.id, why, fresh_key).await?;
+    payments::not_sent(conn, attempt.id, why, fresh_key).await?;
     let code = why.code.as_deref().unwrap_or("no answer");
     if why.needs_operator {
-        alarm::raise("not_attempted");
+        alarm::raise("not_sent");
         tracing::error!(
             toss.code = code,
             message = why.message,
@@ -164,29 +164,29 @@ async fn not_attempted(
         (true, PaymentKind::Renewal | PaymentKind::NewCard) => TimeDelta::hours(1),
         (false, PaymentKind::Renewal | PaymentKind::NewCard) => later(attempt, now),
     };
-    let reason = format!("not attempted, no try spent: {code} {}", why.message);
+    let reason = format!("not sent, no try spent: {code} {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })
 }
 
 /// Soon while the outage is young, half-hourly later.
-fn later(attempt: &Attempt, now: DateTime<Utc>) -> TimeDelta {
+fn later(attempt: &Payment, now: DateTime<Utc>) -> TimeDelta {
     let trying_for = now - attempt.created_at;
     (trying_for / 2).clamp(TimeDelta::seconds(30), TimeDelta::minutes(30))
 }
 
 async fn unknown(
     conn: &mut PgConnection,
-    attempt: &Attempt,
-    doubt: &Doubt,
+    attempt: &Payment,
+    doubt: &UnknownOutcome,
     missed: bool,
     now: DateTime<Utc>,
 ) -> Result<Finish, RecordError> {
     payments::unknown(conn, attempt.id, doubt, missed, now).await?;
     let since = attempt.unknown_since.unwrap_or(now);
-    let waiting = Attempt {
+    let waiting = Payment {
         status: PaymentStatus::Unknown,
         unknown_since: Some(since),
-        lookups_missed: attempt.lookups_missed.saturating_add(i32::from(missed)),
+        not_found_count: attempt.not_found_count.saturating_add(i32::from(missed)),
         ..attempt.clone()
     };
     if waiting.is_for_review(now) && attempt.review_since.is_none() {

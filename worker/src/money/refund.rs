@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        attempt::{Attempt, KEY_LIFETIME, REVIEW_AFTER},
+        payment::{KEY_LIFETIME, Payment, REVIEW_AFTER},
         refund::{Refund, RefundStatus},
         subscription::Subscription,
     },
@@ -68,7 +68,7 @@ pub(crate) async fn advance_refund(env: &Env, lease: &Lease, refund_id: Uuid) ->
 
 /// After all this time the gateway does not list it, and its key would not keep a second one from being made: nothing
 /// went back, and it is asked for anew or not at all.
-async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Attempt) -> Result<Ran, JobError> {
+async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Payment) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     subscriptions::lock(&mut tx, payment.subscription_id).await?.ok_or(RecordError::Vanished)?;
@@ -83,7 +83,7 @@ async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Attempt
 /// All that asking about one refund takes.
 struct Call<'a> {
     env: &'a Env,
-    payment: &'a Attempt,
+    payment: &'a Payment,
     refund: &'a Refund,
     /// Won that we believe is left to cancel.
     left: i64,
@@ -154,7 +154,7 @@ async fn record(
     env: &Env,
     lease: &Lease,
     refund: &Refund,
-    payment: &Attempt,
+    payment: &Payment,
     answer: CancelOutcome,
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
@@ -175,16 +175,16 @@ async fn record(
             tracing::error!(refund.id = %refund.id, toss.code = code, subscription.id = %subscription_ref(subscription.id), "a refund was refused");
             Finish::Fail(format!("refused: {code} {message}"))
         }
-        CancelOutcome::NotAttempted(reason) => {
+        CancelOutcome::NotSent(reason) => {
             let fresh = reason.key_is_burnt.then(new_key);
             let code = reason.code.as_ref().map(toss::Code::as_str);
             if matches!(reason.kind, ReasonKind::OurMistake | ReasonKind::CredentialsRefused) {
-                alarm::raise("not_attempted");
+                alarm::raise("not_sent");
                 tracing::error!(refund.id = %refund.id, toss.code = code, "the gateway refuses to be asked for a refund: an operator is needed");
             }
-            refunds::not_attempted(&mut tx, refund.id, code, &reason.message, fresh).await?;
+            refunds::not_sent(&mut tx, refund.id, code, &reason.message, fresh).await?;
             Finish::Snooze {
-                reason: format!("not attempted: {} {}", code.unwrap_or("no answer"), reason.message),
+                reason: format!("not sent: {} {}", code.unwrap_or("no answer"), reason.message),
                 run_at: now + TimeDelta::minutes(5),
             }
         }
@@ -197,8 +197,8 @@ async fn record(
 async fn made(
     env: &Env,
     conn: &mut PgConnection,
-    (subscription, payment, refund): (&Subscription, &Attempt, &Refund),
-    after: &toss::Payment,
+    (subscription, payment, refund): (&Subscription, &Payment, &Refund),
+    after: &toss::GatewayPayment,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let made = after.cancels.last();

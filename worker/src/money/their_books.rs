@@ -8,7 +8,7 @@ use common::{
     domain::reconcile::{Movement, Theirs},
     store::StoreError,
 };
-use toss::{Account, PaymentStatus, Transaction, TransactionsQuery, Why};
+use toss::{Account, GatewayPaymentStatus, Transaction, TransactionsQuery, Why};
 
 use crate::env::Env;
 
@@ -64,14 +64,16 @@ pub(crate) async fn read_their_books(
 /// A row that moved money. Whether a cancel's amount is negative is not documented: either is taken for a cancel.
 fn read(row: Transaction) -> Option<Theirs> {
     let movement = match &row.status {
-        PaymentStatus::Done if row.amount >= 0 => Movement::Capture,
-        PaymentStatus::Done | PaymentStatus::Canceled | PaymentStatus::PartialCanceled => Movement::Refund,
-        PaymentStatus::Ready
-        | PaymentStatus::InProgress
-        | PaymentStatus::WaitingForDeposit
-        | PaymentStatus::Aborted
-        | PaymentStatus::Expired
-        | PaymentStatus::Other(_) => return None,
+        GatewayPaymentStatus::Done if row.amount >= 0 => Movement::Capture,
+        GatewayPaymentStatus::Done
+        | GatewayPaymentStatus::Canceled
+        | GatewayPaymentStatus::PartialCanceled => Movement::Refund,
+        GatewayPaymentStatus::Ready
+        | GatewayPaymentStatus::InProgress
+        | GatewayPaymentStatus::WaitingForDeposit
+        | GatewayPaymentStatus::Aborted
+        | GatewayPaymentStatus::Expired
+        | GatewayPaymentStatus::Other(_) => return None,
     };
     Some(Theirs {
         movement,

@@ -1,22 +1,22 @@
 //! Whether a payment that was found under an attempt's order is the one that the attempt made. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::domain::attempt::{Attempt, PaymentKind};
-use toss::{Payment, PaymentStatus};
+use common::domain::payment::{Payment, PaymentKind};
+use toss::{GatewayPayment, GatewayPaymentStatus};
 
 /// Toss's clock and ours.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::seconds(5);
 
 /// Two windows may have been opened for one order: only the payment that the customer confirmed is asked about.
-pub(super) fn is_another(attempt: &Attempt, found: &Payment) -> bool {
+pub(super) fn is_another(attempt: &Payment, found: &GatewayPayment) -> bool {
     attempt.kind == PaymentKind::First
         && attempt.payment_key.as_ref().is_some_and(|key| *key != found.payment_key)
 }
 
-/// An order that was sent again after "not attempted" may still be shown with the end of the earlier sending, while the
+/// An order that was sent again after "not sent" may still be shown with the end of the earlier sending, while the
 /// later one runs: such an end is believed when the later one can no longer be running.
-pub(super) fn may_be_earlier(attempt: &Attempt, found: &Payment, now: DateTime<Utc>) -> bool {
-    let has_ended = matches!(found.status, PaymentStatus::Aborted | PaymentStatus::Expired);
+pub(super) fn may_be_earlier(attempt: &Payment, found: &GatewayPayment, now: DateTime<Utc>) -> bool {
+    let has_ended = matches!(found.status, GatewayPaymentStatus::Aborted | GatewayPaymentStatus::Expired);
     let (Some(sent), Some(first)) = (attempt.sent_at, attempt.first_sent_at) else { return false };
     let is_of_this_sending = found.requested_at.is_some_and(|at| at.to_utc() >= sent - CLOCKS_DIFFER_BY);
     attempt.kind != PaymentKind::First
@@ -27,7 +27,7 @@ pub(super) fn may_be_earlier(attempt: &Attempt, found: &Payment, now: DateTime<U
 }
 
 /// A payment of the shop's own, say, that a browser brings although nothing is held for it any more.
-pub(super) fn was_given_back_before(attempt: &Attempt, found: &Payment) -> bool {
+pub(super) fn was_given_back_before(attempt: &Payment, found: &GatewayPayment) -> bool {
     let approved_before =
         found.approved_at.is_some_and(|at| at.to_utc() < attempt.created_at - CLOCKS_DIFFER_BY);
     attempt.kind == PaymentKind::First && found.balance_amount == Some(0) && approved_before
@@ -35,7 +35,7 @@ pub(super) fn was_given_back_before(attempt: &Attempt, found: &Payment) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use common::domain::{attempt::PaymentStatus as Status, money::Won};
+    use common::domain::{money::Won, payment::PaymentStatus as Status};
     use serde_json::json;
     use uuid::Uuid;
 
@@ -46,8 +46,8 @@ mod tests {
     }
 
     /// Sent at 02:00:00 at first, and last at `sent`.
-    fn attempt(kind: PaymentKind, sent: &str) -> Attempt {
-        Attempt {
+    fn attempt(kind: PaymentKind, sent: &str) -> Payment {
+        Payment {
             id: Uuid::nil(),
             user_id: Uuid::nil(),
             subscription_id: Uuid::nil(),
@@ -70,11 +70,11 @@ mod tests {
             first_sent_at: Some(at("02:00:00")),
             unknown_since: None,
             review_since: None,
-            lookups_missed: 0,
+            not_found_count: 0,
         }
     }
 
-    fn found(status: &str, requested: &str, balance: i64) -> Payment {
+    fn found(status: &str, requested: &str, balance: i64) -> GatewayPayment {
         serde_json::from_value(json!({
             "paymentKey": "ours", "orderId": "AUTO_1", "status": status, "totalAmount": 9_900, "balanceAmount": balance,
             "requestedAt": format!("2026-12-22T{requested}+09:00"), "approvedAt": format!("2026-12-22T{requested}+09:00"),

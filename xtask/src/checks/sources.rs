@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-const MOST_LINES: usize = 300;
+const MAX_LINES: usize = 300;
 const KINDS: [&str; 3] = ["rs", "sql", "html"];
 
 /// Written in halves, so that this file does not break its own rule.
@@ -36,8 +36,8 @@ pub(crate) fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
 fn in_file(name: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let lines = text.lines().count();
-    if lines > MOST_LINES {
-        findings.push(format!("{name}: {lines} lines; at most {MOST_LINES}, so that a file has one purpose"));
+    if lines > MAX_LINES {
+        findings.push(format!("{name}: {lines} lines; at most {MAX_LINES}, so that a file has one purpose"));
     }
     let is_rust = Path::new(name).extension().is_some_and(|kind| kind == "rs");
     if is_rust && !text.starts_with("//! ") {

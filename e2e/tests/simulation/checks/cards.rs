@@ -49,7 +49,7 @@ pub(super) async fn all(life: &Life<'_>) -> Vec<Broken> {
             and not exists (select from refunds
                              where refunds.payment_id = payment.id and request_key = 'landed_after_cancel')
          union all
-         select 'card: a retired key waits to be deleted' from retired_keys where deleted_at is null",
+         select 'card: a retired key waits to be deleted' from billing_key_deletions where deleted_at is null",
     )
     .fetch_all(life.bench.desk())
     .await

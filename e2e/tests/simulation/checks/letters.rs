@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::domain::attempt::PaymentStatus;
+use common::domain::payment::PaymentStatus;
 use uuid::Uuid;
 
 use crate::{

@@ -86,7 +86,7 @@ fn the_bank_says_no_hard_or_soft_whatever_the_4xx() {
 }
 
 #[test]
-fn what_never_reached_the_bank_is_not_attempted() {
+fn what_never_reached_the_bank_is_not_sent() {
     let kinds = [
         (&UNAVAILABLE[..], ReasonKind::Unavailable),
         (&CREDENTIALS[..], ReasonKind::CredentialsRefused),
@@ -147,7 +147,7 @@ fn a_4xx_without_a_code_is_unknown() {
 }
 
 #[test]
-fn a_lost_answer_is_unknown_and_an_unsent_request_is_not_attempted() {
+fn a_lost_answer_is_unknown_and_an_unsent_request_is_not_sent() {
     for (loss, kind) in [
         (Loss::Timeout, WhyKind::Timeout),
         (Loss::CutLine, WhyKind::CutLine),

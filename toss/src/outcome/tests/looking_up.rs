@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use crate::reply::{Answer, NotSent, Reply};
 
-fn payment(status: &str, more: &Value) -> Payment {
+fn payment(status: &str, more: &Value) -> GatewayPayment {
     let mut body =
         json!({"paymentKey": "pk_1", "orderId": "order-1", "status": status, "totalAmount": 9_900});
     for (name, value) in more.as_object().unwrap() {
@@ -61,10 +61,10 @@ fn an_expired_payment_is_declined_for_good() {
 }
 
 #[test]
-fn an_aborted_payment_that_the_bank_never_judged_is_not_attempted() {
+fn an_aborted_payment_that_the_bank_never_judged_is_not_sent() {
     for code in ["NOT_AVAILABLE_BANK", "PROVIDER_ERROR", "COMMON_ERROR", "MAINTAINED_METHOD"] {
         let seen = failed("ABORTED", code);
-        let ChargeOutcome::NotAttempted(reason) = seen else { panic!("{code}") };
+        let ChargeOutcome::NotSent(reason) = seen else { panic!("{code}") };
         assert!(reason.kind == ReasonKind::Unavailable && reason.key_is_burnt, "{code}");
     }
 }

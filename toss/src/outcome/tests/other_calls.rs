@@ -38,7 +38,7 @@ fn a_billing_key_is_issued_only_for_the_customer_that_was_asked() {
         assert!(matches!(issue(refused(400, code), "c"), IssueOutcome::Refused(_)), "{code}");
     }
     assert!(matches!(issue(refused(500, "COMMON_ERROR"), "c"), IssueOutcome::Unknown(_)));
-    assert!(matches!(issue(refused(400, "NOT_SUPPORTED_METHOD"), "c"), IssueOutcome::NotAttempted(_)));
+    assert!(matches!(issue(refused(400, "NOT_SUPPORTED_METHOD"), "c"), IssueOutcome::NotSent(_)));
 }
 
 fn canceled(reply: Reply, amount: Option<i64>) -> CancelOutcome {
@@ -78,7 +78,7 @@ fn a_cancel_that_was_perhaps_ours_is_unknown_and_a_refused_one_is_refused() {
     {
         assert!(matches!(canceled(refused(400, code), None), CancelOutcome::Refused(_)), "{code}");
     }
-    assert!(matches!(canceled(refused(403, "NOT_AVAILABLE_BANK"), None), CancelOutcome::NotAttempted(_)));
+    assert!(matches!(canceled(refused(403, "NOT_AVAILABLE_BANK"), None), CancelOutcome::NotSent(_)));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_billing_key_that_is_already_gone_is_gone() {
         Reply::Answered(Answer { http_status: 200, trace_id: None, retry_after: None, body: Vec::new() });
     assert!(matches!(delete(empty), DeleteOutcome::Gone { .. }));
     assert!(matches!(delete(refused(400, "ALREADY_REMOVED_BILLING_KEY")), DeleteOutcome::Gone { .. }));
-    assert!(matches!(delete(refused(401, "UNAUTHORIZED_KEY")), DeleteOutcome::NotAttempted(_)));
+    assert!(matches!(delete(refused(401, "UNAUTHORIZED_KEY")), DeleteOutcome::NotSent(_)));
     assert!(matches!(delete(refused(500, "COMMON_ERROR")), DeleteOutcome::Unknown(_)));
 }
 
@@ -109,7 +109,7 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
         assert_eq!((reason.kind, reason.key_is_burnt), (ReasonKind::OurMistake, true));
     }
     let unlisted = canceled(refused(400, "SOMETHING_NEW"), None).of_resend();
-    assert!(matches!(unlisted, CancelOutcome::NotAttempted(reason) if reason.key_is_burnt));
+    assert!(matches!(unlisted, CancelOutcome::NotSent(reason) if reason.key_is_burnt));
     let by_another = canceled(refused(400, "ALREADY_CANCELED_PAYMENT"), None).of_resend();
     assert!(matches!(by_another, CancelOutcome::Refused(_)));
     assert_eq!(
@@ -125,11 +125,7 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
 fn no_call_overrides_what_means_the_same_everywhere() {
     for call in [Call::Charge, Call::Confirm, Call::Issue, Call::Cancel, Call::Delete, Call::Read] {
         for code in UNAVAILABLE {
-            assert_eq!(
-                verdict(call, code),
-                Verdict::NotAttempted(ReasonKind::Unavailable),
-                "{call:?} {code}"
-            );
+            assert_eq!(verdict(call, code), Verdict::NotSent(ReasonKind::Unavailable), "{call:?} {code}");
         }
         for (code, kind) in LOOK_UP {
             assert_eq!(verdict(call, code), Verdict::Unknown(kind), "{call:?} {code}");

@@ -1,0 +1,73 @@
+//! Billing keys that are no longer used: kept sealed until the gateway has deleted them.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, one_row};
+
+pub async fn insert(
+    conn: &mut PgConnection,
+    id: Uuid,
+    subscription_id: Uuid,
+    sealed_billing_key: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into billing_key_deletions (id, subscription_id, sealed_billing_key, created_at) values ($1, $2, $3, $4)",
+        id,
+        subscription_id,
+        sealed_billing_key,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The sealed key; none when it is deleted or was never there.
+pub async fn sealed(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query!("select sealed_billing_key from billing_key_deletions where id = $1", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.and_then(|row| row.sealed_billing_key))
+}
+
+/// The gateway has deleted it: nothing of it is left here either.
+pub async fn forget(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update billing_key_deletions set sealed_billing_key = null, deleted_at = coalesce(deleted_at, $2) where id = $1
+        "#,
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark a billing key as deleted", &done)
+}
+
+/// Not deleted yet, retired before `before`, without a waiting or running job: id, subscription.
+pub async fn stranded(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select deletion.id, deletion.subscription_id from billing_key_deletions deletion
+         where deletion.deleted_at is null and deletion.created_at < $1
+           and not exists (
+               select from jobs
+                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
+                  and jobs.subject->>'billingKeyDeletion' = deletion.id::text)
+         order by deletion.created_at
+         limit $2
+        "#,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
+}
