@@ -59,6 +59,18 @@ create index jobs_attention_idx on jobs (id) where state in ('failed', 'parked')
 create index jobs_finished_idx on jobs (finished_at) where finished_at is not null;
 create index jobs_chain_idx on jobs (root_id) where root_id is not null;
 
+-- The sweep asks which unfinished row has no job of its own: one index per subject.
+create index idx_jobs_live_invoice on jobs ((subject->>'invoice')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_email on jobs ((subject->>'email')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_refund on jobs ((subject->>'refund')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_webhook on jobs ((subject->>'webhook')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_registration on jobs ((subject->>'registration'))
+    where state in ('available', 'running', 'parked');
+create index idx_jobs_live_billing_key_deletion on jobs ((subject->>'billingKeyDeletion'))
+    where state in ('available', 'running', 'parked');
+create index idx_jobs_live_incomplete on jobs ((subject->>'incomplete')) where state in ('available', 'running', 'parked');
+create index idx_jobs_live_event on jobs ((subject->>'event')) where state in ('available', 'running', 'parked');
+
 comment on table jobs is 'The queue: one row per try of a job. A failed try stays here with its reason; the next try is a row of its own.';
 comment on column jobs.id is 'This try.';
 comment on column jobs.kind is 'What is to be done; chooses the handler. Each kind is a queue of its own.';

@@ -50,7 +50,7 @@ pub struct Run {
     pub our_refunds: i32,
     pub discrepancies_open: i32,
     pub discrepancies_new: i32,
-    pub breaks_ended: i32,
+    pub discrepancies_ended: i32,
 }
 
 /// A discrepancy as it was written down: its row, and whether this run is the first to see it.
@@ -189,7 +189,7 @@ pub async fn insert_run(conn: &mut PgConnection, run: &Run) -> Result<(), StoreE
         r#"
         insert into reconciliation_runs
             (id, date, job_id, started_at, finished_at, captures, refunds, payments, our_refunds, discrepancies_open,
-             discrepancies_new, breaks_ended)
+             discrepancies_new, discrepancies_ended)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         "#,
         run.id,
@@ -203,7 +203,7 @@ pub async fn insert_run(conn: &mut PgConnection, run: &Run) -> Result<(), StoreE
         run.our_refunds,
         run.discrepancies_open,
         run.discrepancies_new,
-        run.breaks_ended,
+        run.discrepancies_ended,
     )
     .execute(conn)
     .await?;
@@ -216,7 +216,7 @@ pub async fn run_of_job(conn: &mut PgConnection, job_id: i64) -> Result<Option<R
         Run,
         r#"
         select id, date, job_id, started_at, finished_at, captures, refunds, payments, our_refunds, discrepancies_open,
-               discrepancies_new, breaks_ended
+               discrepancies_new, discrepancies_ended
           from reconciliation_runs where job_id = $1 order by finished_at desc limit 1
         "#,
         job_id

@@ -125,7 +125,7 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
     for order in ["ORDER_REFUND", "ORDER_BACK"] {
         world.sandbox.cancel_in_dashboard(&payment_key(&world, order).await, Some(4_000), "요청").unwrap();
     }
-    assert_eq!(reconcile(&world, world.today()).await.breaks_ended, 2);
+    assert_eq!(reconcile(&world, world.today()).await.discrepancies_ended, 2);
     sqlx::query("delete from discrepancies").execute(&world.pool).await.unwrap();
 
     world.sandbox.fault(Fault::next(Operation::Confirm, Effect::ApproveThenCut)).unwrap();
@@ -168,10 +168,10 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
     assert_eq!(books(&world).await, before, "nothing is repaired");
 
     let again = reconcile(&world, world.today()).await;
-    assert_eq!((again.discrepancies_new, again.breaks_ended, again.discrepancies_open), (0, 0, 10));
+    assert_eq!((again.discrepancies_new, again.discrepancies_ended, again.discrepancies_open), (0, 0, 10));
     tamper(&world, "payments", "set amount = 9900 where order_id = 'ORDER_AMOUNT'").await;
     let mended = reconcile(&world, world.today()).await;
-    assert_eq!((mended.discrepancies_new, mended.breaks_ended, mended.discrepancies_open), (0, 1, 9));
+    assert_eq!((mended.discrepancies_new, mended.discrepancies_ended, mended.discrepancies_open), (0, 1, 9));
     let lines = breaks_of(&world, world.today()).await;
     let resolved: Vec<_> = lines.iter().filter(|line| line.resolved_at.is_some()).collect();
     assert_eq!((lines.len(), resolved.len()), (10, 1));

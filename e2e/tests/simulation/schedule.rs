@@ -35,7 +35,7 @@ impl Life<'_> {
         let idle: Vec<NaiveDate> = idle.filter(|day| !moved.contains(day)).collect();
         let compared = sqlx::query(
             "insert into reconciliation_runs (id, date, job_id, started_at, finished_at, captures, refunds, payments,
-                                              our_refunds, discrepancies_open, discrepancies_new, breaks_ended)
+                                              our_refunds, discrepancies_open, discrepancies_new, discrepancies_ended)
              select gen_random_uuid(), day, 0, $2, $2, 0, 0, 0, 0, 0, 0, 0 from unnest($1::date[]) day
               where not exists (select from reconciliation_runs run where run.date = day)",
         );

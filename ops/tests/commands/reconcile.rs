@@ -52,7 +52,7 @@ async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
         our_refunds: 0,
         discrepancies_open: 1,
         discrepancies_new: 1,
-        breaks_ended: 0,
+        discrepancies_ended: 0,
     };
     discrepancies::insert_run(conn, &run).await.unwrap();
 }

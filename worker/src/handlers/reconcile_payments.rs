@@ -92,12 +92,17 @@ async fn conclude(
         discrepancies_open: i32::try_from(discrepancies::count_open(&mut tx, job.date).await?)
             .unwrap_or(i32::MAX),
         discrepancies_new: counted(seen.iter().filter(|seen| seen.row.is_new).count()),
-        breaks_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
+        discrepancies_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
     };
     discrepancies::insert_run(&mut tx, &run).await?;
     let told = format!(
         "{}: {} captures, {} refunds at Toss; {} discrepancies open, {} new, {} ended",
-        run.date, run.captures, run.refunds, run.discrepancies_open, run.discrepancies_new, run.breaks_ended
+        run.date,
+        run.captures,
+        run.refunds,
+        run.discrepancies_open,
+        run.discrepancies_new,
+        run.discrepancies_ended
     );
     tracing::info!(
         job.id = lease.id(),

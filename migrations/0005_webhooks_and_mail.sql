@@ -1,3 +1,60 @@
+-- E-mails, and webhooks in and out.
+
+create table emails (
+    id              uuid        primary key,
+    kind            varchar(40) not null,
+    -- kind, subscription, period, attempt: the same fact never writes two mails.
+    unique_key      text        not null,
+    user_id         uuid        not null references users (id),
+    subscription_id uuid        not null references subscriptions (id),
+    to_address      text        not null,
+    subject         text        not null,
+    body_html       text        not null,
+    body_text       text        not null,
+    message_id      text        not null,
+    send_before     timestamptz,
+    status          varchar(20) not null default 'queued',
+    last_error      text,
+    created_at      timestamptz not null,
+    settled_at      timestamptz,
+    constraint emails_unique_key_key unique (unique_key),
+    constraint emails_message_id_key unique (message_id),
+    constraint emails_status_known check (status in ('queued', 'sent', 'dropped', 'failed')),
+    constraint emails_settled_has_time check ((status = 'queued') = (settled_at is null))
+);
+create index idx_emails_queued on emails (created_at) where status = 'queued';
+create index idx_emails_subscription_id on emails (subscription_id, created_at);
+
+-- Webhooks from the gateway: kept as they came, acted on only after the payment has been read back.
+create table webhook_events_in (
+    id              uuid        primary key,
+    transmission_id text        not null,
+    received_at     timestamptz not null,
+    headers         jsonb       not null,
+    body            bytea       not null,
+    event_type      text,
+    state           text        not null default 'received',
+    note            text,
+    handled_at      timestamptz,
+    constraint webhook_events_in_transmission_id_key unique (transmission_id),
+    constraint webhook_events_in_headers_are_an_object check (jsonb_typeof(headers) = 'object'),
+    constraint webhook_events_in_body_is_bounded check (octet_length(body) <= 65536),
+    constraint webhook_events_in_state_known check (state in ('received', 'handled', 'ignored', 'failed')),
+    constraint webhook_events_in_handled_has_time check ((state = 'received') = (handled_at is null)),
+    constraint webhook_events_in_end_says_why check (state = 'received' or note is not null)
+);
+create index idx_webhook_events_in_received on webhook_events_in (received_at) where state = 'received';
+create index idx_webhook_events_in_failed on webhook_events_in (received_at desc) where state = 'failed';
+-- Webhooks of no interest are deleted: anybody can send them, and Toss repeats one for less than four days.
+create index idx_webhook_events_in_ignored on webhook_events_in (received_at) where state = 'ignored';
+
+comment on table webhook_events_in is 'Webhooks as they arrived. A body is a hint: nothing is booked that the gateway does not say when it is asked.';
+comment on column webhook_events_in.transmission_id is 'The gateway''s name for the event, the same at each resend. Without a usable one: hash:<SHA-256 of sending time and body>.';
+comment on column webhook_events_in.headers is 'The gateway''s three headers and the content type, as they came, and the sender''s address.';
+comment on column webhook_events_in.body is 'As it came, but for billing keys, which are struck out: one that may still charge a card at once, that of a deletion once it is handled.';
+comment on column webhook_events_in.event_type is 'What the body says it is; null where it says nothing readable.';
+comment on column webhook_events_in.state is 'received: its job is to come. handled: done, see note. ignored: nothing of ours, forged or of no interest. failed: a person has to look.';
+
 -- Events out: what happened to a subscription, told to the merchant's own application by signed webhooks.
 --
 -- A row is written by the change of state itself, whichever program or hand makes it, so that no fact can forget its
@@ -30,7 +87,6 @@ create index idx_webhook_events_out_subscription on webhook_events_out (subscrip
 create index idx_webhook_events_out_pending on webhook_events_out (subscription_id, seq) where state = 'pending';
 create index idx_webhook_events_out_failed on webhook_events_out (seq) where state = 'failed';
 create index idx_webhook_events_out_created_at on webhook_events_out (created_at);
-create index idx_jobs_live_event on jobs ((subject->>'event')) where state in ('available', 'running', 'parked');
 
 comment on table webhook_events_out is 'The outbox of webhooks to the merchant''s application. Holds no name, no address, no card.';
 comment on column webhook_events_out.seq is 'The order in which events of one subscription are delivered.';
@@ -57,6 +113,7 @@ create function event_subscription(of_id uuid) returns jsonb language sql stable
         'nextBillingDate', case when status in ('incomplete', 'active', 'past_due')
             then (next_billing_date at time zone 'Asia/Seoul')::date end,
         'accessUntil', case when status <> 'canceled' then null
+            when ended_at is not null then (ended_at at time zone 'Asia/Seoul')::date
             when activated_at is not null and suspended_at is null then current_period_end
             else (canceled_at at time zone 'Asia/Seoul')::date end,
         'hasPaymentMethod', billing_key is not null)
@@ -126,7 +183,8 @@ declare
                       when new.status = 'active' then 'resumed' else new.status end;
     nth bigint;
 begin
-    if old.status <> new.status then
+    -- One that was canceled already and is ended now loses its access earlier: it is told as canceled once more.
+    if old.status <> new.status or (old.ended_at is null and new.ended_at > new.canceled_at) then
         kind := 'subscription.' || kind;
         select count(*) + 1 into nth from webhook_events_out where subscription_id = new.id and type = kind;
         perform write_event(kind, kind || ':' || new.id || ':' || nth, new.id, new.updated_at,
@@ -145,7 +203,9 @@ begin
 end $$;
 
 create constraint trigger subscriptions_write_event after update on subscriptions deferrable initially deferred
-    for each row when (old.status <> new.status or (old.card_suspect_since is null and new.card_suspect_since is not null))
+    for each row when (old.status <> new.status
+        or (old.card_suspect_since is null and new.card_suspect_since is not null)
+        or (old.ended_at is null and new.ended_at > new.canceled_at))
     execute function write_subscription_event();
 
 -- An attempt that was withdrawn before the bank was asked is no failure, and tells nobody.

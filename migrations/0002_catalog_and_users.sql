@@ -1,0 +1,74 @@
+-- Functions that fences share, users, plans, operators, settings and processes.
+
+-- Refuses a change of status that the state machine does not have. Each table's trigger lists the legal ones.
+create function refuse_transition() returns trigger language plpgsql as $$
+begin
+    raise exception '% % may not go from % to %', tg_table_name, old.id, old.status, new.status
+        using errcode = 'check_violation', constraint = tg_table_name || '_legal_transition';
+end $$;
+
+-- Refuses to change or delete rows of an append-only table.
+create function refuse_rewriting_history() returns trigger language plpgsql as $$
+begin
+    raise exception '% is append-only', tg_table_name
+        using errcode = 'check_violation', constraint = tg_table_name || '_append_only';
+end $$;
+
+create table users (
+    id         uuid        primary key,
+    email      text,
+    name       text,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    erased_at  timestamptz
+);
+comment on column users.erased_at is 'When the personal data were last erased. A customer who comes back is known by what they say then.';
+
+create table plans (
+    code           text        primary key,
+    name           text        not null,
+    monthly_amount integer     not null,
+    yearly_amount  integer     not null,
+    updated_at     timestamptz not null default now(),
+    -- Toss refuses cards below 100 won (BELOW_MINIMUM_AMOUNT).
+    constraint plans_amounts_chargeable check (monthly_amount >= 100 and yearly_amount >= 100),
+    constraint plans_code_plain check (code ~ '^[a-z0-9_-]{1,50}$')
+);
+
+insert into plans (code, name, monthly_amount, yearly_amount) values
+    ('personal', '퍼스널', 9900, 94800),
+    ('pro', '프로', 19900, 190800);
+
+create table operators (
+    id         uuid        primary key,
+    email      text        not null,
+    token_hash bytea       not null,
+    created_at timestamptz not null default now(),
+    constraint operators_email_key unique (email),
+    constraint operators_token_hash_key unique (token_hash)
+);
+
+create table settings (
+    name       text        primary key,
+    value      jsonb       not null,
+    updated_at timestamptz not null default clock_timestamp()
+);
+insert into settings (name, value) values ('charging', '{"enabled": true}');
+
+-- The running processes, the clock that each follows, and the last move of the test clock that it has followed. By the database's clock.
+create table processes (
+    id         uuid        primary key,
+    name       text        not null,
+    clock_move bigint      not null default 0,
+    started_at timestamptz not null default clock_timestamp(),
+    seen_at    timestamptz not null default clock_timestamp(),
+    clock      text        not null default 'test',
+    constraint processes_clock_is_known check (clock in ('system', 'test'))
+);
+comment on column processes.clock is 'The test clock never moves while a process follows the system''s.';
+
+-- A process on the test clock reports every second; one on the system's clock may be held up for longer.
+create view present_processes as
+select processes.*
+  from processes
+ where seen_at > clock_timestamp() - case clock when 'system' then interval '1 minute' else interval '5 seconds' end;
