@@ -26,7 +26,7 @@ impl AuthKeys {
         self.unused.get(key)
     }
 
-    pub(crate) fn use_up(&mut self, key: &str) {
+    pub(crate) fn consume(&mut self, key: &str) {
         self.unused.remove(key);
     }
 }

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 /// When the answer of a hung call arrives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Late {
+pub enum AnswerTiming {
     #[default]
     Late,
     Never,
@@ -30,7 +30,7 @@ pub enum Effect {
     HangThenApprove {
         ms: u64,
         #[serde(default)]
-        answer: Late,
+        answer: AnswerTiming,
     },
     /// Carried out, answered 500.
     #[serde(rename = "error_500_approved")]
@@ -174,63 +174,63 @@ impl Fault {
 
 /// A fault that is set, with its number and the calls it has left.
 #[derive(Debug, Serialize)]
-struct Armed {
+struct ActiveFault {
     id: u64,
     #[serde(flatten)]
     fault: Fault,
     hits: u64,
     #[serde(skip)]
-    dice: StdRng,
+    rng: StdRng,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    armed: Vec<Armed>,
+    active: Vec<ActiveFault>,
     last_id: u64,
 }
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) -> u64 {
         self.last_id += 1;
-        let dice = StdRng::seed_from_u64(fault.seed);
-        self.armed.push(Armed { id: self.last_id, fault, hits: 0, dice });
+        let rng = StdRng::seed_from_u64(fault.seed);
+        self.active.push(ActiveFault { id: self.last_id, fault, hits: 0, rng });
         self.last_id
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> bool {
-        let before = self.armed.len();
-        self.armed.retain(|armed| armed.id != id);
-        self.armed.len() < before
+        let before = self.active.len();
+        self.active.retain(|active| active.id != id);
+        self.active.len() < before
     }
 
     pub(crate) fn clear(&mut self) {
-        self.armed.clear();
+        self.active.clear();
     }
 
     pub(crate) fn list(&self) -> serde_json::Value {
-        serde_json::to_value(&self.armed).unwrap_or_default()
+        serde_json::to_value(&self.active).unwrap_or_default()
     }
 
     /// The first fault that hits this call, in the order they were set. A replay is not decided anew, so
     /// [`Effect::Error`] passes it by.
     pub(crate) fn pick(&mut self, operation: Operation, subject: &Subject, replay: bool) -> Option<Effect> {
         let mut picked = None;
-        for armed in &mut self.armed {
-            let decides = matches!(armed.fault.effect, Effect::Error { .. });
-            if (replay && decides) || !armed.fault.matches(operation, subject) {
+        for active in &mut self.active {
+            let decides = matches!(active.fault.effect, Effect::Error { .. });
+            if (replay && decides) || !active.fault.matches(operation, subject) {
                 continue;
             }
-            if let Some(times) = &mut armed.fault.times {
+            if let Some(times) = &mut active.fault.times {
                 *times = times.saturating_sub(1);
             }
-            let chance = armed.fault.probability.unwrap_or(1.0).clamp(0.0, 1.0);
-            if armed.dice.random_bool(chance) {
-                armed.hits += 1;
-                picked = Some(armed.fault.effect.clone());
+            let chance = active.fault.probability.unwrap_or(1.0).clamp(0.0, 1.0);
+            if active.rng.random_bool(chance) {
+                active.hits += 1;
+                picked = Some(active.fault.effect.clone());
                 break;
             }
         }
-        self.armed.retain(|armed| armed.fault.times != Some(0));
+        self.active.retain(|active| active.fault.times != Some(0));
         picked
     }
 }

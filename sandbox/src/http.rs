@@ -21,7 +21,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(crate) fn mistake(message: &str) -> Refusal {
+pub(crate) fn invalid_script(message: &str) -> Refusal {
     Refusal::new(400, "INVALID_SCRIPT", message)
 }
 
@@ -34,8 +34,8 @@ impl<S: Sync> FromRequest<S> for Text {
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT_BYTES)
             .await
-            .map_err(|error| mistake(&error.to_string()))?;
-        String::from_utf8(bytes.to_vec()).map(Self).map_err(|error| mistake(&error.to_string()))
+            .map_err(|error| invalid_script(&error.to_string()))?;
+        String::from_utf8(bytes.to_vec()).map(Self).map_err(|error| invalid_script(&error.to_string()))
     }
 }
 
@@ -47,7 +47,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let Text(text) = Text::from_request(request, state).await?;
-        serde_json::from_str(&text).map(Self).map_err(|error| mistake(&error.to_string()))
+        serde_json::from_str(&text).map(Self).map_err(|error| invalid_script(&error.to_string()))
     }
 }
 
@@ -58,7 +58,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let query = Query::<T>::try_from_uri(&parts.uri).map_err(|error| mistake(&error.body_text()))?;
+        let query =
+            Query::<T>::try_from_uri(&parts.uri).map_err(|error| invalid_script(&error.body_text()))?;
         Ok(Self(query.0))
     }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::Answer;
-use crate::refusal::Refusal;
+use crate::refusal::{Language, Refusal};
 
 const VALID_FOR: TimeDelta = TimeDelta::days(15);
 const MAX_CHARS: usize = 300;
@@ -17,6 +16,19 @@ pub(crate) struct Scope {
     pub(crate) secret: String,
     pub(crate) method: String,
     pub(crate) path: String,
+}
+
+/// A finished answer: status and the exact body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn refusing(refusal: &Refusal, language: Language) -> Self {
+        Self { status: refusal.status, body: refusal.body(language) }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -56,3 +56,8 @@ pub(crate) fn trace_id() -> String {
 pub(crate) fn transmission_id() -> String {
     format!("whtrans_a01{}", lowercase(23))
 }
+
+/// Fourteen digits, as 우리은행 gives them.
+pub(crate) fn account_number() -> String {
+    format!("6{:013}", generator().random_range(0..10_000_000_000_000_u64))
+}

@@ -38,6 +38,8 @@ pub struct Entry {
     pub payment_key: String,
     pub transaction_key: String,
     pub customer_key: Option<String>,
+    /// As Toss names it: `카드` or `가상계좌`.
+    pub method: &'static str,
     /// True when a billing key was charged.
     pub billing: bool,
     /// The payment's status after it.
@@ -75,9 +77,9 @@ impl LedgerQuery {
     }
 }
 
-/// How often an operation was asked for, and how often that was carried out (not replayed, not refused at the door).
+/// How often an operation was asked for, and how often that was carried out (not replayed, not refused at admission).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct RequestCount {
     pub asked: u64,
     pub processed: u64,
 }
@@ -93,7 +95,7 @@ pub struct Ledger {
     pub charges: u64,
     /// Number of refunds.
     pub cancels: u64,
-    pub requests: BTreeMap<Operation, Asked>,
+    pub requests: BTreeMap<Operation, RequestCount>,
     pub entries: Vec<Entry>,
 }
 
@@ -120,13 +122,13 @@ struct Request {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct RequestLog {
     pub(crate) entries: Vec<Entry>,
     requests: Vec<Request>,
 }
 
-impl Book {
-    /// Returns the request's number, for [`Book::processed`].
+impl RequestLog {
+    /// Returns the request's number, for [`RequestLog::processed`].
     pub(crate) fn asked(&mut self, operation: Operation, subject: Subject, at: DateTime<Utc>) -> usize {
         self.requests.push(Request { operation, subject, at, processed: false });
         self.requests.len() - 1

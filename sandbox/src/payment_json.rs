@@ -7,24 +7,26 @@ use crate::cards::{issuer_code, masked};
 use crate::clock::stamp;
 use crate::payments::{Cancel, Origin, Payment, Status};
 use crate::refusal::Language;
+use crate::virtual_account;
 
 const VERSION: &str = "2022-11-16";
-pub(crate) const MERCHANT_ID: &str = "tosssandbox";
 
 pub(crate) fn payment(payment: &Payment) -> Value {
     let opening = &payment.opening;
     let taxed = payment.balance - opening.tax_free.min(payment.balance);
     let vat = rounded_eleventh(taxed);
-    let paid_by_card = payment.approved_at.is_some() || payment.status == Status::Aborted;
+    let paid_by_card = payment.virtual_account.is_none()
+        && (payment.approved_at.is_some() || payment.status == Status::Aborted);
+    let virtual_account = virtual_account::to_json(payment);
     json!({
         "version": VERSION,
         "paymentKey": payment.key,
         "type": if opening.origin == Origin::BillingKey { "BILLING" } else { "NORMAL" },
         "orderId": opening.order_id,
         "orderName": opening.order_name,
-        "mId": MERCHANT_ID,
+        "mId": opening.merchant_id,
         "currency": "KRW",
-        "method": paid_by_card.then_some("카드"),
+        "method": if paid_by_card { Some("카드") } else { virtual_account.is_object().then_some("가상계좌") },
         "totalAmount": opening.amount,
         "balanceAmount": payment.balance,
         "status": payment.status.name(),
@@ -41,7 +43,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "taxExemptionAmount": opening.tax_exemption,
         "cancels": cancels(&payment.cancels),
         "card": if paid_by_card { card(payment) } else { Value::Null },
-        "virtualAccount": null, "transfer": null, "mobilePhone": null, "giftCertificate": null,
+        "virtualAccount": virtual_account, "transfer": null, "mobilePhone": null, "giftCertificate": null,
         "easyPay": null, "cashReceipt": null, "cashReceipts": null, "discount": null, "metadata": null,
         "secret": payment.secret,
         "receipt": payment.approved_at.map(|_| json!({ "url": receipt_url(&payment.key) })),
@@ -112,9 +114,9 @@ fn card(payment: &Payment) -> Value {
 }
 
 /// The Billing object; `cardCompany` and `cardNumber` are what older API versions add.
-pub(crate) fn billing(key: &BillingKey, customer_key: &str) -> Value {
+pub(crate) fn billing(key: &BillingKey, customer_key: &str, merchant_id: &str) -> Value {
     json!({
-        "mId": MERCHANT_ID,
+        "mId": merchant_id,
         "customerKey": customer_key,
         "authenticatedAt": stamp(key.issued_at),
         "method": "카드",

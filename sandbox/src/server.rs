@@ -1,4 +1,4 @@
-//! A running sandbox: the router, the listener, the courier, and their end.
+//! A running sandbox: the router, the listener, the dispatcher, and their end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::line::{Line, Lines};
+use crate::connection::{CuttableConnection, CuttableListener};
 use crate::script::{self, Script};
-use crate::{api, browser, deliver};
+use crate::{api, browser, webhook_dispatcher};
 
 /// How long requests in hand get to finish; one that a fault lets hang is dropped then.
 const GRACE: Duration = Duration::from_secs(3);
@@ -25,7 +25,7 @@ pub struct Sandbox {
     addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
-    courier: JoinHandle<()>,
+    dispatcher: JoinHandle<()>,
 }
 
 impl Sandbox {
@@ -38,18 +38,18 @@ impl Sandbox {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let script = Script::new(config);
-        let service = router(script.clone()).into_make_service_with_connect_info::<Line>();
+        let service = router(script.clone()).into_make_service_with_connect_info::<CuttableConnection>();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
-            let serve = axum::serve(Lines(listener), service).with_graceful_shutdown(async {
+            let serve = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(async {
                 stopped.await.ok();
             });
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the server stopped");
             }
         });
-        let courier = tokio::spawn(deliver::run(script.clone()));
-        Ok(Self { script, addr, stop: Some(stop), server, courier })
+        let dispatcher = tokio::spawn(webhook_dispatcher::run(script.clone()));
+        Ok(Self { script, addr, stop: Some(stop), server, dispatcher })
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -75,7 +75,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.server.abort();
-        self.courier.abort();
+        self.dispatcher.abort();
     }
 }
 

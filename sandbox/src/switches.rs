@@ -12,6 +12,18 @@ pub enum FailedChargeLookup {
     Aborted,
 }
 
+/// How a virtual account reads whose due date passed without a deposit (Toss does not say).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverdueDeposit {
+    /// Status `EXPIRED`, told by `PAYMENT_STATUS_CHANGED`.
+    Expired,
+    /// Status `CANCELED`, told by the deposit callback.
+    Canceled,
+    /// Still `WAITING_FOR_DEPOSIT`, with `virtualAccount.expired`; nothing is told.
+    Waiting,
+}
+
 /// Every switch; scripting may change any of them at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -23,6 +35,7 @@ pub struct Switches {
     /// A confirm answer carries `card.billingKey`. The guide expects it; the real Toss does not send it.
     pub confirm_billing_key: bool,
     pub failed_charge_lookup: FailedChargeLookup,
+    pub overdue_deposit: OverdueDeposit,
     /// A 5xx answer is bound to its idempotency key, too.
     pub bind_server_errors: bool,
     /// Cancelling a billing payment sends `PAYMENT_STATUS_CHANGED`.
@@ -38,6 +51,8 @@ pub struct Switches {
     pub auth_key_refusal: String,
     /// The rows of cancels in `GET /v1/transactions` have negative amounts.
     pub negative_cancel_rows: bool,
+    /// The `mId` of payments and billing keys from now on: which merchant the keys belong to.
+    pub merchant_id: String,
 }
 
 impl Default for Switches {
@@ -45,6 +60,7 @@ impl Default for Switches {
         Self {
             confirm_billing_key: true,
             failed_charge_lookup: FailedChargeLookup::NotFound,
+            overdue_deposit: OverdueDeposit::Expired,
             bind_server_errors: false,
             billing_cancel_webhook: true,
             hold_webhooks: false,
@@ -52,6 +68,7 @@ impl Default for Switches {
             strict_key_pairs: false,
             auth_key_refusal: "NOT_FOUND_BILLING".to_owned(),
             negative_cancel_rows: false,
+            merchant_id: "tosssandbox".to_owned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL goes away in the middle of a charge: what the bank said is held in hand until it can be written.
 
-use sandbox::{Effect, Fault, Late, Operation};
+use sandbox::{Effect, Fault, AnswerTiming, Operation};
 use sqlx::PgPool;
 
 use crate::{books::Books, proxy::Line, system::System, wait::until};
@@ -10,7 +10,7 @@ async fn an_answer_that_comes_while_the_database_is_away_is_written_when_it_is_b
     let system = System::on(pool, "2026-11-22").await;
     let id = system.subscriber().await;
     let line = Line::to(&system.pool).await;
-    let slow = Effect::HangThenApprove { ms: 1_000, answer: Late::Late };
+    let slow = Effect::HangThenApprove { ms: 1_000, answer: AnswerTiming::Late };
     system.sandbox.fault(Fault::next(Operation::Charge, slow)).unwrap();
     system.set_clock("2026-12-22", "02:00:01").await;
     let mut worker = system.worker().var("DATABASE_URL", line.over(system.database_url())).start();

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use chrono::TimeDelta;
 use rustix::process::Signal;
-use sandbox::{Effect, Fault, Late, Operation};
+use sandbox::{Effect, Fault, AnswerTiming, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(crate) async fn die(system: &System, death: Death, operation: Operation) {
             assert_eq!(doomed.end().await.signal(), killed, "it was to die at {point}");
         }
         DuringTheCall => {
-            let slow = Effect::HangThenApprove { ms: 1_000, answer: Late::Late };
+            let slow = Effect::HangThenApprove { ms: 1_000, answer: AnswerTiming::Late };
             system.sandbox.fault(Fault::next(operation, slow)).unwrap();
             let (asked, doomed) = (system.asked(operation), system.worker().start());
             until("the call", async || (system.asked(operation) > asked).then_some(())).await;

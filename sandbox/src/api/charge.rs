@@ -9,7 +9,7 @@ use crate::ledger::EntryKind;
 use crate::payment_json;
 use crate::payments::{Opening, Origin, Payment};
 use crate::refusal::Refusal;
-use crate::world::World;
+use crate::state::SandboxState;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,39 +24,39 @@ struct Request {
 }
 
 pub(super) fn charge(
-    world: &mut World,
+    state: &mut SandboxState,
     billing_key: &str,
     body: Option<&Value>,
     decision: Option<Refusal>,
     now: DateTime<Utc>,
 ) -> Result<Value, Refusal> {
-    let opening = opening(body)?;
+    let opening = opening(body, &state.switches.merchant_id)?;
     let customer_key = opening.customer_key.clone().unwrap_or_default();
-    let card = world.billing.open(billing_key, &customer_key)?;
-    if world.payments.order_is_taken(&opening.order_id) {
+    let card = state.billing.open(billing_key, &customer_key)?;
+    if state.payments.order_is_taken(&opening.order_id) {
         return Err(Refusal::of("DUPLICATED_ORDER_ID"));
     }
     let bank =
-        decision.map_or_else(|| world.cards.decide(&card, Some(&customer_key), Some(billing_key)), Err);
+        decision.map_or_else(|| state.cards.decide(&card, Some(&customer_key), Some(billing_key)), Err);
     let amount = opening.amount;
     let mut payment = Payment::opened(opening, now);
     payment.card_number = Some(card);
     if let Err(refusal) = bank {
         if refusal.ends_payment() {
             payment.abort(refusal.clone());
-            world.payments.insert(payment);
+            state.payments.insert(payment);
         }
         return Err(refusal);
     }
     let transaction = payment.approve(now);
     let answer = payment_json::payment(&payment);
     let payment_key = payment.key.clone();
-    world.payments.insert(payment);
-    world.record(EntryKind::Capture, &payment_key, transaction, amount, now);
+    state.payments.insert(payment);
+    state.record(EntryKind::Capture, &payment_key, transaction, amount, now);
     Ok(answer)
 }
 
-fn opening(body: Option<&Value>) -> Result<Opening, Refusal> {
+fn opening(body: Option<&Value>, merchant_id: &str) -> Result<Opening, Refusal> {
     let request: Request = fields::parse(body)?;
     let amount = fields::required(request.amount)?;
     let customer_key = fields::customer_key(request.customer_key)?;
@@ -79,5 +79,6 @@ fn opening(body: Option<&Value>) -> Result<Opening, Refusal> {
         tax_free,
         tax_exemption,
         customer_key: Some(customer_key),
+        merchant_id: merchant_id.to_owned(),
     })
 }

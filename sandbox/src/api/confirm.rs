@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::execute::Call;
 use super::fields::{self, MINIMUM_AMOUNT};
+use super::route::Call;
 use crate::keys::KeyKind;
 use crate::ledger::EntryKind;
 use crate::payment_json;
 use crate::payments::{Origin, Payment, Status};
 use crate::refusal::Refusal;
-use crate::world::World;
+use crate::state::SandboxState;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,7 +22,7 @@ struct Request {
 }
 
 pub(super) fn confirm(
-    world: &mut World,
+    state: &mut SandboxState,
     call: &Call,
     decision: Option<Refusal>,
     now: DateTime<Utc>,
@@ -31,8 +31,8 @@ pub(super) fn confirm(
     let payment_key = fields::required(request.payment_key)?;
     let order_id = fields::order_id(request.order_id)?;
     let amount = fields::required(request.amount)?;
-    let payment = world.payments.get(&payment_key).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
-    check_key(world, call.secret.kind, payment)?;
+    let payment = state.payments.get(&payment_key).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
+    check_key(state, call.secret.kind, payment)?;
     check_state(payment.status)?;
     if payment.opening.order_id != order_id || payment.opening.amount != amount {
         // Which code Toss uses is not documented; mocks agree on this one.
@@ -41,37 +41,49 @@ pub(super) fn confirm(
     if amount < MINIMUM_AMOUNT {
         return Err(Refusal::of("BELOW_MINIMUM_AMOUNT"));
     }
-    if world.payments.order_is_taken(&order_id) {
+    if state.payments.order_is_taken(&order_id) {
         return Err(Refusal::of("DUPLICATED_ORDER_ID"));
     }
     let card = payment.card_number.clone().unwrap_or_default();
     let customer_key = payment.opening.customer_key.clone();
-    if let Some(payment) = world.payments.get_mut(&payment_key) {
+    if let Some(payment) = state.payments.get_mut(&payment_key) {
         payment.confirmed_with = Some(call.secret.kind);
     }
-    let bank = decision.map_or_else(|| world.cards.decide(&card, customer_key.as_deref(), None), Err);
-    match bank {
+    let is_account = payment_has_account(state, &payment_key);
+    let card_says =
+        || if is_account { Ok(()) } else { state.cards.decide(&card, customer_key.as_deref(), None) };
+    match decision.map_or_else(card_says, Err) {
+        Ok(()) if is_account => {
+            if let Some(payment) = state.payments.get_mut(&payment_key) {
+                payment.await_deposit(now);
+            }
+            payment_json_of(state, &payment_key)
+        }
         Ok(()) => {
-            approve(world, &payment_key, card, customer_key, now);
-            payment_json_of(world, &payment_key)
+            approve(state, &payment_key, card, customer_key, now);
+            payment_json_of(state, &payment_key)
         }
         Err(refusal) => {
             if refusal.ends_payment() {
-                abort(world, &payment_key, &refusal, now);
+                abort(state, &payment_key, &refusal, now);
             }
             Err(refusal)
         }
     }
 }
 
-fn payment_json_of(world: &World, payment_key: &str) -> Result<Value, Refusal> {
-    world.payments.get(payment_key).map(payment_json::payment).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))
+fn payment_has_account(state: &SandboxState, payment_key: &str) -> bool {
+    state.payments.get(payment_key).is_some_and(|payment| payment.virtual_account.is_some())
 }
 
-fn check_key(world: &World, kind: KeyKind, payment: &Payment) -> Result<(), Refusal> {
+fn payment_json_of(state: &SandboxState, payment_key: &str) -> Result<Value, Refusal> {
+    state.payments.get(payment_key).map(payment_json::payment).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))
+}
+
+fn check_key(state: &SandboxState, kind: KeyKind, payment: &Payment) -> Result<(), Refusal> {
     let fits = match payment.opening.origin {
-        Origin::Widget => kind == KeyKind::Widget || !world.switches.strict_key_pairs,
-        Origin::ApiWindow => kind == KeyKind::Api || !world.switches.strict_key_pairs,
+        Origin::Widget => kind == KeyKind::Widget || !state.switches.strict_key_pairs,
+        Origin::ApiWindow => kind == KeyKind::Api || !state.switches.strict_key_pairs,
         Origin::Script => true,
         Origin::BillingKey => kind == KeyKind::Api,
     };
@@ -83,32 +95,34 @@ fn check_state(status: Status) -> Result<(), Refusal> {
         Status::InProgress => Ok(()),
         // The buyer has not finished the window: nothing is authenticated that could be confirmed.
         Status::Ready | Status::Expired => Err(Refusal::of("NOT_FOUND_PAYMENT_SESSION")),
-        Status::Done | Status::Canceled | Status::PartialCanceled | Status::Aborted => {
-            Err(Refusal::of("ALREADY_PROCESSED_PAYMENT"))
-        }
+        Status::WaitingForDeposit
+        | Status::Done
+        | Status::Canceled
+        | Status::PartialCanceled
+        | Status::Aborted => Err(Refusal::of("ALREADY_PROCESSED_PAYMENT")),
     }
 }
 
 fn approve(
-    world: &mut World,
+    state: &mut SandboxState,
     payment_key: &str,
     card_number: String,
     customer_key: Option<String>,
     now: DateTime<Utc>,
 ) {
     let billing_key =
-        world.switches.confirm_billing_key.then(|| world.billing.issue(customer_key, card_number, now).key);
-    let Some(payment) = world.payments.get_mut(payment_key) else { return };
+        state.switches.confirm_billing_key.then(|| state.billing.issue(customer_key, card_number, now).key);
+    let Some(payment) = state.payments.get_mut(payment_key) else { return };
     payment.shown_billing_key = billing_key;
     let amount = payment.opening.amount;
     let transaction = payment.approve(now);
-    world.record(EntryKind::Capture, payment_key, transaction, amount, now);
-    world.announce(payment_key, now);
+    state.record(EntryKind::Capture, payment_key, transaction, amount, now);
+    state.announce(payment_key, now);
 }
 
-fn abort(world: &mut World, payment_key: &str, refusal: &Refusal, now: DateTime<Utc>) {
-    if let Some(payment) = world.payments.get_mut(payment_key) {
+fn abort(state: &mut SandboxState, payment_key: &str, refusal: &Refusal, now: DateTime<Utc>) {
+    if let Some(payment) = state.payments.get_mut(payment_key) {
         payment.abort(refusal.clone());
     }
-    world.announce(payment_key, now);
+    state.announce(payment_key, now);
 }

@@ -1,63 +1,49 @@
-//! One call, carried out on the world under its lock.
+//! Carries out one call on the state, under its lock.
 
-use serde_json::Value;
-
-use super::route::Target;
+use super::route::{Call, Target};
 use super::{cancel, charge, confirm, delete_billing_key, issue, lookup, transactions};
-use crate::keys::Secret;
 use crate::ledger::Subject;
-use crate::refusal::{Language, Refusal};
-use crate::world::World;
+use crate::refusal::Refusal;
+use crate::state::SandboxState;
 
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) target: Target,
-    pub(crate) secret: Secret,
-    pub(crate) query: String,
-    /// None when it is missing or not JSON.
-    pub(crate) body: Option<Value>,
-    pub(crate) language: Language,
-}
-
-/// The body of the answer. `decision` is what a script lets the bank say.
-pub(crate) fn execute(world: &mut World, call: &Call, decision: Option<Refusal>) -> Result<String, Refusal> {
-    let now = world.settle();
+/// Returns the body of the answer. `decision` is what a script lets the bank say: a charge and a confirm end the
+/// payment by it, every other call only answers it.
+pub(crate) fn execute(
+    state: &mut SandboxState,
+    call: &Call,
+    decision: Option<Refusal>,
+) -> Result<String, Refusal> {
+    let now = state.settle();
     let body = call.body.as_ref();
-    match &call.target {
-        Target::Confirm => {
-            return confirm::confirm(world, call, decision, now).map(|payment| payment.to_string());
-        }
-        Target::Charge { billing_key } => {
-            return charge::charge(world, billing_key, body, decision, now)
-                .map(|payment| payment.to_string());
-        }
-        _ => {}
-    }
-    if let Some(refusal) = decision {
-        return Err(refusal);
-    }
+    let refused = decision.clone().map_or(Ok(()), Err);
     let answer = match &call.target {
-        Target::Confirm | Target::Charge { .. } => return Err(Refusal::of("NOT_FOUND")),
-        Target::Issue => issue::by_auth_key(world, body, now)?,
-        Target::IssueByCard => issue::by_card(world, body, now)?,
+        Target::Confirm => confirm::confirm(state, call, decision, now)?,
+        Target::Charge { billing_key } => charge::charge(state, billing_key, body, decision, now)?,
+        Target::Issue => refused.and_then(|()| issue::by_auth_key(state, body, now))?,
+        Target::IssueByCard => refused.and_then(|()| issue::by_card(state, body, now))?,
         Target::DeleteBillingKey { billing_key } => {
-            delete_billing_key::delete(world, billing_key, now)?;
+            refused?;
+            delete_billing_key::delete(state, billing_key, now)?;
             return Ok(String::new());
         }
-        Target::Payment { payment_key } => lookup::by_key(world, call.secret.kind, payment_key)?,
-        Target::PaymentOfOrder { order_id } => lookup::by_order(world, call.secret.kind, order_id)?,
-        Target::Cancel { payment_key } => {
-            cancel::from_request(world, call.secret.kind, payment_key, body, now)?
+        Target::Payment { payment_key } => {
+            refused.and_then(|()| lookup::by_key(state, call.secret.kind, payment_key))?
         }
-        Target::Transactions => transactions::list(world, &call.query)?,
+        Target::PaymentOfOrder { order_id } => {
+            refused.and_then(|()| lookup::by_order(state, call.secret.kind, order_id))?
+        }
+        Target::Cancel { payment_key } => {
+            refused.and_then(|()| cancel::from_request(state, call.secret.kind, payment_key, body, now))?
+        }
+        Target::Transactions => refused.and_then(|()| transactions::list(state, &call.query))?,
     };
     Ok(answer.to_string())
 }
 
 /// The order and customer a call is about, for counting and for faults.
-pub(crate) fn subject(world: &World, call: &Call) -> Subject {
+pub(crate) fn subject(state: &SandboxState, call: &Call) -> Subject {
     let field = |name: &str| Some(call.body.as_ref()?.get(name)?.as_str()?.to_owned());
-    let of_payment = |key: &str| match world.payments.get(key) {
+    let of_payment = |key: &str| match state.payments.get(key) {
         Some(payment) => Subject {
             order_id: Some(payment.opening.order_id.clone()),
             customer_key: payment.opening.customer_key.clone(),
@@ -75,11 +61,11 @@ pub(crate) fn subject(world: &World, call: &Call) -> Subject {
         Target::Payment { payment_key } | Target::Cancel { payment_key } => of_payment(payment_key),
         Target::PaymentOfOrder { order_id } => {
             let customer_key =
-                world.payments.by_order(order_id).and_then(|payment| payment.opening.customer_key.clone());
+                state.payments.by_order(order_id).and_then(|payment| payment.opening.customer_key.clone());
             Subject { order_id: Some(order_id.clone()), customer_key }
         }
         Target::DeleteBillingKey { billing_key } => {
-            let customer_key = world.billing.get(billing_key).and_then(|key| key.customer_key.clone());
+            let customer_key = state.billing.get(billing_key).and_then(|key| key.customer_key.clone());
             Subject { order_id: None, customer_key }
         }
         Target::Transactions => Subject::default(),

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::payments::is_order_id;
 use crate::refusal::Refusal;
 
 /// Toss's minimum for cards, in won.
@@ -16,12 +17,6 @@ pub(crate) fn parse<T: DeserializeOwned>(body: Option<&Value>) -> Result<T, Refu
 
 pub(crate) fn required<T>(field: Option<T>) -> Result<T, Refusal> {
     field.ok_or_else(|| Refusal::of("INVALID_REQUIRED_PARAM"))
-}
-
-/// 6 to 64 letters, digits, `-` and `_`.
-pub(crate) fn is_order_id(text: &str) -> bool {
-    (6..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 pub(crate) fn order_id(field: Option<String>) -> Result<String, Refusal> {

@@ -8,7 +8,7 @@ use super::fields;
 use crate::cards::{digits, is_card_number};
 use crate::payment_json;
 use crate::refusal::Refusal;
-use crate::world::World;
+use crate::state::SandboxState;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,7 +30,7 @@ struct ByCard {
 
 /// The auth key is used up by success only: a card that is refused may be tried again.
 pub(super) fn by_auth_key(
-    world: &mut World,
+    state: &mut SandboxState,
     body: Option<&Value>,
     now: DateTime<Utc>,
 ) -> Result<Value, Refusal> {
@@ -38,17 +38,21 @@ pub(super) fn by_auth_key(
     let auth_key = fields::required(request.auth_key)?;
     let customer_key = fields::customer_key(request.customer_key)?;
     let registration =
-        world.auth_keys.get(&auth_key).ok_or_else(|| Refusal::of(&world.switches.auth_key_refusal))?;
+        state.auth_keys.get(&auth_key).ok_or_else(|| Refusal::of(&state.switches.auth_key_refusal))?;
     if registration.customer_key != customer_key {
         return Err(Refusal::of("NOT_MATCHES_CUSTOMER_KEY"));
     }
     let card_number = registration.card_number.clone();
-    world.cards.check_validity(&card_number, &customer_key)?;
-    world.auth_keys.use_up(&auth_key);
-    Ok(issue(world, &customer_key, card_number, now))
+    state.cards.check_validity(&card_number, &customer_key)?;
+    state.auth_keys.consume(&auth_key);
+    Ok(issue(state, &customer_key, card_number, now))
 }
 
-pub(super) fn by_card(world: &mut World, body: Option<&Value>, now: DateTime<Utc>) -> Result<Value, Refusal> {
+pub(super) fn by_card(
+    state: &mut SandboxState,
+    body: Option<&Value>,
+    now: DateTime<Utc>,
+) -> Result<Value, Refusal> {
     let request: ByCard = fields::parse(body)?;
     let customer_key = fields::customer_key(request.customer_key)?;
     let card_number = digits(&fields::required(request.card_number)?);
@@ -66,11 +70,11 @@ pub(super) fn by_card(world: &mut World, body: Option<&Value>, now: DateTime<Utc
     if !matches!(identity.len(), 6 | 10) || !identity.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refusal::of("INVALID_BIRTH_DAY_FORMAT"));
     }
-    world.cards.check_validity(&card_number, &customer_key)?;
-    Ok(issue(world, &customer_key, card_number, now))
+    state.cards.check_validity(&card_number, &customer_key)?;
+    Ok(issue(state, &customer_key, card_number, now))
 }
 
-fn issue(world: &mut World, customer_key: &str, card_number: String, now: DateTime<Utc>) -> Value {
-    let key = world.billing.issue(Some(customer_key.to_owned()), card_number, now);
-    payment_json::billing(&key, customer_key)
+fn issue(state: &mut SandboxState, customer_key: &str, card_number: String, now: DateTime<Utc>) -> Value {
+    let key = state.billing.issue(Some(customer_key.to_owned()), card_number, now);
+    payment_json::billing(&key, customer_key, &state.switches.merchant_id)
 }

@@ -1,17 +1,16 @@
-//! What happens to every request: the door, the work, the answer.
+//! Every request passes three steps: admission, the call itself, the answer.
 
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 
-use super::Answer;
-use super::admit::{Admitted, IDEMPOTENCY_KEY, Work, admit, language};
+use super::admission::{Admitted, IDEMPOTENCY_KEY, Work, admit, language};
 use super::execute::execute;
-use super::wire::{Outgoing, internal_error, on_the_wire, response};
+use super::wire::{Outgoing, apply_effect, internal_error, response};
+use crate::connection::CuttableConnection;
 use crate::faults::Effect;
-use crate::idempotency::Stored;
+use crate::idempotency::{Answer, Stored};
 use crate::ids;
-use crate::line::Line;
 use crate::refusal::{Language, Refusal};
 use crate::script::Script;
 
@@ -19,7 +18,7 @@ const BODY_LIMIT_BYTES: usize = 1 << 20;
 
 pub(crate) async fn serve(
     State(script): State<Script>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<CuttableConnection>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -44,7 +43,7 @@ pub(crate) async fn serve(
             response(answer, &trace, parts.headers.get(&IDEMPOTENCY_KEY))
         }
         Outgoing::Cut => {
-            line.cut();
+            connection.cut();
             Response::default()
         }
         Outgoing::Never => std::future::pending().await,
@@ -71,8 +70,8 @@ async fn carry_out(script: Script, admitted: Admitted) -> Outgoing {
         }
         Admitted::Work(work) => (process(&script, *work).await, None),
     };
-    script.ring();
-    on_the_wire(effect.as_ref(), answer, trace)
+    script.wake();
+    apply_effect(effect.as_ref(), answer, trace)
 }
 
 async fn pause(time: Option<std::time::Duration>) {
@@ -84,9 +83,9 @@ async fn pause(time: Option<std::time::Duration>) {
 /// Does the work under the lock, waits if it must be slow, then binds the answer to the idempotency key.
 async fn process(script: &Script, work: Work) -> Answer {
     let language = work.call.language;
-    let at_the_door = work.effect.as_ref().and_then(Effect::refusal).or(work.test_code.clone());
+    let early_refusal = work.effect.as_ref().and_then(Effect::refusal).or(work.test_code.clone());
     let decision = work.effect.as_ref().and_then(Effect::decision);
-    let result = at_the_door.map_or_else(|| decide(script, &work, decision), Err);
+    let result = early_refusal.map_or_else(|| decide(script, &work, decision), Err);
     let answer = match result {
         Ok(body) => Answer { status: 200, body },
         Err(refusal) => Answer::refusing(&refusal, language),
@@ -97,19 +96,19 @@ async fn process(script: &Script, work: Work) -> Answer {
             Some(Effect::Error500Approved) => Answer::refusing(&internal_error(), language),
             _ => answer.clone(),
         };
-        let mut world = script.lock();
-        let bind_server_errors = world.switches.bind_server_errors;
-        world.idempotency.finish(scope, Stored { answer: seen, trace: work.trace }, bind_server_errors);
+        let mut state = script.lock();
+        let bind_server_errors = state.switches.bind_server_errors;
+        state.idempotency.finish(scope, Stored { answer: seen, trace: work.trace }, bind_server_errors);
     }
     answer
 }
 
 /// A call that began before a reset leaves no trace after it.
 fn decide(script: &Script, work: &Work, decision: Option<Refusal>) -> Result<String, Refusal> {
-    let mut world = script.lock();
-    if world.epoch != work.epoch {
+    let mut state = script.lock();
+    if state.epoch != work.epoch {
         return Err(internal_error());
     }
-    world.book.processed(work.number);
-    execute(&mut world, &work.call, decision)
+    state.request_log.processed(work.number);
+    execute(&mut state, &work.call, decision)
 }

@@ -2,9 +2,22 @@
 
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
+use crate::keys::Secret;
 use crate::ledger::Operation;
-use crate::refusal::Refusal;
+use crate::refusal::{Language, Refusal};
+
+/// One request to the API, with what its path and headers say.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) target: Target,
+    pub(crate) secret: Secret,
+    pub(crate) query: String,
+    /// None when it is missing or not JSON.
+    pub(crate) body: Option<Value>,
+    pub(crate) language: Language,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {

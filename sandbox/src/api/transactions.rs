@@ -7,15 +7,15 @@ use url::form_urlencoded;
 use super::fields::required;
 use crate::clock::{in_kst, stamp};
 use crate::ledger::{Entry, EntryKind};
-use crate::payment_json::{MERCHANT_ID, receipt_url};
+use crate::payment_json::receipt_url;
 use crate::refusal::Refusal;
-use crate::world::World;
+use crate::state::SandboxState;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 5_000;
 
 /// Both dates count as included: Toss does not say.
-pub(super) fn list(world: &World, query: &str) -> Result<Value, Refusal> {
+pub(super) fn list(state: &SandboxState, query: &str) -> Result<Value, Refusal> {
     let start = date(required(parameter(query, "startDate"))?.as_str())?;
     let end = date(required(parameter(query, "endDate"))?.as_str())?;
     if start > end {
@@ -27,7 +27,7 @@ pub(super) fn list(world: &World, query: &str) -> Result<Value, Refusal> {
         Some(Ok(limit)) if limit > MAX_LIMIT => return Err(Refusal::of("EXCEED_MAX_QUERY_LIMIT")),
         Some(_) => return Err(Refusal::of("INVALID_REQUEST")),
     };
-    let entries = &world.book.entries;
+    let entries = &state.request_log.entries;
     let skip = match parameter(query, "startingAfter") {
         None => 0,
         Some(cursor) => {
@@ -35,9 +35,8 @@ pub(super) fn list(world: &World, query: &str) -> Result<Value, Refusal> {
             found.ok_or_else(|| Refusal::of("INVALID_PAGING_KEY"))? + 1
         }
     };
-    let negative = world.switches.negative_cancel_rows;
     let within = |entry: &&Entry| (start..=end).contains(&in_kst(entry.at).trunc_subsecs(0));
-    Ok(entries.iter().skip(skip).filter(within).take(limit).map(|entry| row(entry, negative)).collect())
+    Ok(entries.iter().skip(skip).filter(within).take(limit).map(|entry| row(state, entry)).collect())
 }
 
 /// An empty value counts as absent, as clients that serialise options send it.
@@ -54,14 +53,15 @@ fn date(text: &str) -> Result<NaiveDateTime, Refusal> {
         .map_err(|_| Refusal::of("INVALID_ISO_DATE_FORMAT"))
 }
 
-fn row(entry: &Entry, negative: bool) -> Value {
-    let amount = if negative && entry.kind == EntryKind::Refund { -entry.amount } else { entry.amount };
+fn row(state: &SandboxState, entry: &Entry) -> Value {
+    let is_negative = state.switches.negative_cancel_rows;
+    let amount = if is_negative && entry.kind == EntryKind::Refund { -entry.amount } else { entry.amount };
     json!({
-        "mId": MERCHANT_ID,
+        "mId": state.switches.merchant_id,
         "transactionKey": entry.transaction_key,
         "paymentKey": entry.payment_key,
         "orderId": entry.order_id,
-        "method": "카드",
+        "method": entry.method,
         "customerKey": entry.customer_key,
         "useEscrow": false,
         "receiptUrl": receipt_url(&entry.payment_key),

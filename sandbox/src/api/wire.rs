@@ -4,9 +4,9 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::Answer;
-use super::admit::IDEMPOTENCY_KEY;
-use crate::faults::{Effect, Late};
+use super::admission::IDEMPOTENCY_KEY;
+use crate::faults::{AnswerTiming, Effect};
+use crate::idempotency::Answer;
 use crate::refusal::{Language, Refusal};
 
 const TRACE: HeaderName = HeaderName::from_static("x-tosspayments-trace-id");
@@ -19,10 +19,10 @@ pub(super) enum Outgoing {
 }
 
 /// What a fault does to the answer on its way out; what was done stays done.
-pub(super) fn on_the_wire(effect: Option<&Effect>, answer: Answer, trace: Option<String>) -> Outgoing {
+pub(super) fn apply_effect(effect: Option<&Effect>, answer: Answer, trace: Option<String>) -> Outgoing {
     let answer = match effect {
         Some(Effect::ApproveThenCut) => return Outgoing::Cut,
-        Some(Effect::HangThenApprove { answer: Late::Never, .. }) => return Outgoing::Never,
+        Some(Effect::HangThenApprove { answer: AnswerTiming::Never, .. }) => return Outgoing::Never,
         Some(Effect::Error500Approved) => Answer::refusing(&internal_error(), Language::Korean),
         Some(Effect::Garbage) => {
             Answer { status: 200, body: "<html><body>upstream connect error</body></html>".to_owned() }

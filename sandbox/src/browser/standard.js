@@ -46,12 +46,12 @@
         return openWindow(Object.assign(absolute(request), { kind: 'billing', customerKey: customerKey }));
       },
       requestPayment: async function (request) {
-        if (!request || (request.method !== 'CARD' && request.method !== undefined)) {
-          throw fail('NOT_SUPPORTED_METHOD', 'The sandbox takes cards only.');
+        if (!request || ['CARD', 'VIRTUAL_ACCOUNT', undefined].indexOf(request.method) < 0) {
+          throw fail('NOT_SUPPORTED_METHOD', 'The sandbox takes cards and virtual accounts only.');
         }
         var amount = request.amount && typeof request.amount === 'object' ? request.amount.value : request.amount;
         return openWindow(
-          Object.assign(absolute(request), { kind: 'payment', customerKey: customerKey, amount: amount })
+          Object.assign(absolute(request), { kind: 'payment', customerKey: customerKey, amount: amount, method: request.method })
         );
       }
     };
@@ -81,7 +81,7 @@
       },
       renderPaymentMethods: async function (options) {
         if (amount === null) throw fail('AMOUNT_NOT_SET', 'Call setAmount() first.');
-        var frame = box(options.selector, '결제 방법', '신용·체크카드 (샌드박스)');
+        var frame = box(options.selector, '결제 방법', '신용·체크카드, 가상계좌 (샌드박스)');
         return {
           on: function () {},
           getSelectedPaymentMethod: async function () { return { code: 'CARD' }; },

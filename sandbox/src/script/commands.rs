@@ -4,25 +4,29 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::Value;
 use url::Url;
 
-use super::{CardRegistration, IssuedKey, OpenPayment, Purchase, Script};
-use crate::api::{cancel, is_order_id};
+use super::{CardRegistration, IssuedKey, Method, OpenPayment, Purchase, Script};
 use crate::auth_keys::Registration;
 use crate::cards::{GOOD_CARD, Outcome, digits, is_card_number};
 use crate::faults::{Effect, Fault};
-use crate::http::mistake;
+use crate::http::invalid_script;
 use crate::ledger::{Ledger, LedgerQuery};
-use crate::payments::{Opening, Origin, Payment};
+use crate::payments::{Opening, Origin, Payment, is_order_id};
 use crate::refusal::Refusal;
+use crate::state::SandboxState;
 use crate::switches::Switches;
+use crate::virtual_account::VirtualAccount;
 use crate::webhooks::Webhook;
-use crate::world::World;
 
 /// The longest pause a fault may make.
 const MAX_PAUSE_MS: u64 = 60_000;
 
 fn card_or_good(number: Option<String>) -> Result<String, Refusal> {
     let number = number.map_or_else(|| GOOD_CARD.to_owned(), |number| digits(&number));
-    if is_card_number(&number) { Ok(number) } else { Err(mistake("cardNumber must have 13 to 19 digits")) }
+    if is_card_number(&number) {
+        Ok(number)
+    } else {
+        Err(invalid_script("cardNumber must have 13 to 19 digits"))
+    }
 }
 
 impl Script {
@@ -32,11 +36,11 @@ impl Script {
             return Err(Refusal::of("INVALID_ORDER_ID"));
         }
         if purchase.amount <= 0 {
-            return Err(mistake("amount must be positive"));
+            return Err(invalid_script("amount must be positive"));
         }
         let card = card_or_good(purchase.card_number)?;
-        let mut world = self.lock();
-        let now = world.settle();
+        let mut state = self.lock();
+        let now = state.settle();
         let order_name = purchase.order_name.unwrap_or_else(|| "테스트 상품".to_owned());
         let opening = Opening {
             origin: Origin::Script,
@@ -46,11 +50,18 @@ impl Script {
             tax_free: 0,
             tax_exemption: 0,
             customer_key: purchase.customer_key,
+            merchant_id: state.switches.merchant_id.clone(),
         };
         let mut payment = Payment::opened(opening, now);
-        payment.authenticate(card, now);
+        match purchase.method {
+            Method::Card => payment.authenticate(card, now),
+            Method::VirtualAccount => {
+                let account = VirtualAccount::chosen(purchase.customer_name, purchase.valid_hours)?;
+                payment.choose_virtual_account(account, now);
+            }
+        }
         let payment_key = payment.key.clone();
-        world.payments.insert(payment);
+        state.payments.insert(payment);
         Ok(OpenPayment { payment_key, order_id: purchase.order_id, amount: purchase.amount })
     }
 
@@ -64,17 +75,17 @@ impl Script {
     /// Sets a fault and returns its number.
     pub fn fault(&self, fault: Fault) -> Result<u64, Refusal> {
         if fault.times == Some(0) {
-            return Err(mistake("times must be at least 1, or null for all calls"));
+            return Err(invalid_script("times must be at least 1, or null for all calls"));
         }
         if fault.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
-            return Err(mistake("probability must be between 0 and 1"));
+            return Err(invalid_script("probability must be between 0 and 1"));
         }
         match &fault.effect {
             Effect::Delay { ms } | Effect::HangThenApprove { ms, .. } if *ms > MAX_PAUSE_MS => {
-                Err(mistake("ms must be at most 60000"))
+                Err(invalid_script("ms must be at most 60000"))
             }
             Effect::Error { status: Some(status), .. } if !(400..=599).contains(status) => {
-                Err(mistake("status must be between 400 and 599"))
+                Err(invalid_script("status must be between 400 and 599"))
             }
             _ => Ok(self.lock().faults.add(fault)),
         }
@@ -119,7 +130,7 @@ impl Script {
 
     /// Counts money and requests.
     pub fn ledger(&self, query: &LedgerQuery) -> Ledger {
-        self.lock().book.count(query)
+        self.lock().request_log.count(query)
     }
 
     /// The virtual time.
@@ -130,37 +141,37 @@ impl Script {
     /// Sets the virtual clock, which runs on from there. Going back undoes nothing.
     pub fn set_clock(&self, at: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
         if !(1..=9999).contains(&at.year()) {
-            return Err(mistake("the year must be between 1 and 9999"));
+            return Err(invalid_script("the year must be between 1 and 9999"));
         }
         let now = {
-            let mut world = self.lock();
-            world.clock.set(at);
-            world.settle()
+            let mut state = self.lock();
+            state.clock.set(at);
+            state.settle()
         };
-        self.ring();
+        self.wake();
         Ok(now)
     }
 
     /// Sets the virtual clock, which stands still there: for tests that must not depend on how fast a machine is.
     pub fn stop_clock(&self, at: DateTime<Utc>) {
         {
-            let mut world = self.lock();
-            world.clock.stop(at);
-            world.settle();
+            let mut state = self.lock();
+            state.clock.stop(at);
+            state.settle();
         }
-        self.ring();
+        self.wake();
     }
 
     /// Moves the virtual clock; payments expire and webhooks are retried accordingly.
     pub fn advance(&self, by: TimeDelta) -> Result<DateTime<Utc>, Refusal> {
         let now = {
-            let mut world = self.lock();
-            if !world.clock.advance(by) {
-                return Err(mistake("the year must be between 1 and 9999"));
+            let mut state = self.lock();
+            if !state.clock.advance(by) {
+                return Err(invalid_script("the year must be between 1 and 9999"));
             }
-            world.settle()
+            state.settle()
         };
-        self.ring();
+        self.wake();
         Ok(now)
     }
 
@@ -174,9 +185,22 @@ impl Script {
 
     /// Forgets everything and returns to the configuration it started with.
     pub fn reset(&self) {
-        let mut world = self.lock();
-        let epoch = world.epoch + 1;
-        *world = World::new(self.config(), epoch);
+        let mut state = self.lock();
+        let epoch = state.epoch + 1;
+        *state = SandboxState::new(self.config(), epoch);
+    }
+
+    /// The buyer pays into a virtual account, also after its due date. Takes the payment's key or its order id, and
+    /// returns the Payment.
+    pub fn deposit(&self, payment: &str) -> Result<Value, Refusal> {
+        let answer = {
+            let mut state = self.lock();
+            let now = state.settle();
+            let by_order = state.payments.by_order(payment).map(|found| found.key.clone());
+            state.deposit(by_order.as_deref().unwrap_or(payment), now)?
+        };
+        self.wake();
+        Ok(answer)
     }
 
     /// A refund done in Toss's dashboard, not through the API. Returns the Payment.
@@ -187,17 +211,17 @@ impl Script {
         reason: &str,
     ) -> Result<Value, Refusal> {
         let payment = {
-            let mut world = self.lock();
-            let now = world.settle();
-            cancel(&mut world, payment_key, amount, reason.to_owned(), now)?
+            let mut state = self.lock();
+            let now = state.settle();
+            state.cancel(payment_key, amount, reason.to_owned(), now)?
         };
-        self.ring();
+        self.wake();
         Ok(payment)
     }
 
     pub fn set_webhook_url(&self, url: Option<Url>) {
         self.lock().webhooks.url = url;
-        self.ring();
+        self.wake();
     }
 
     pub fn webhooks(&self) -> Vec<Webhook> {
@@ -207,22 +231,22 @@ impl Script {
     /// Sends this body as a webhook, true or not. Returns its number.
     pub fn forge_webhook(&self, body: &str) -> u64 {
         let id = {
-            let mut world = self.lock();
-            let now = world.clock.now();
-            world.webhooks.push(body.to_owned(), now, false)
+            let mut state = self.lock();
+            let now = state.clock.now();
+            state.webhooks.push(body.to_owned(), now, false)
         };
-        self.ring();
+        self.wake();
         id
     }
 
     /// Sends a webhook once more, with the same transmission id. False for an unknown number.
     pub fn redeliver(&self, id: u64) -> bool {
         let known = {
-            let mut world = self.lock();
-            let now = world.clock.now();
-            world.webhooks.redeliver(id, now)
+            let mut state = self.lock();
+            let now = state.clock.now();
+            state.webhooks.redeliver(id, now)
         };
-        self.ring();
+        self.wake();
         known
     }
 }

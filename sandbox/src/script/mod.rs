@@ -14,7 +14,7 @@ pub(crate) use routes::routes;
 
 use crate::config::Config;
 use crate::keys::AcceptedKeys;
-use crate::world::World;
+use crate::state::SandboxState;
 
 /// A handle on a sandbox; clones share it.
 #[derive(Debug, Clone)]
@@ -24,10 +24,19 @@ pub struct Script {
 
 #[derive(Debug)]
 struct Inner {
-    world: Mutex<World>,
-    bell: Notify,
+    state: Mutex<SandboxState>,
+    wake_signal: Notify,
     config: Config,
     accepted_keys: AcceptedKeys,
+}
+
+/// How a buyer pays in the payment window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    #[default]
+    Card,
+    VirtualAccount,
 }
 
 /// A buyer who finished the payment window.
@@ -44,6 +53,14 @@ pub struct Purchase {
     pub customer_key: Option<String>,
     #[serde(default)]
     pub order_name: Option<String>,
+    #[serde(default)]
+    pub method: Method,
+    /// Who is named as the account's customer; virtual accounts only.
+    #[serde(default)]
+    pub customer_name: Option<String>,
+    /// How long the virtual account takes the deposit, from the confirm on. Default: 168.
+    #[serde(default)]
+    pub valid_hours: Option<i64>,
 }
 
 impl Purchase {
@@ -54,12 +71,23 @@ impl Purchase {
             card_number: None,
             customer_key: None,
             order_name: None,
+            method: Method::Card,
+            customer_name: None,
+            valid_hours: None,
         }
     }
 
     #[must_use]
     pub fn card(mut self, number: &str) -> Self {
         self.card_number = Some(number.to_owned());
+        self
+    }
+
+    /// Pays by deposit, within these hours after the confirm.
+    #[must_use]
+    pub fn by_virtual_account(mut self, valid_hours: i64) -> Self {
+        self.method = Method::VirtualAccount;
+        self.valid_hours = Some(valid_hours);
         self
     }
 
@@ -99,13 +127,13 @@ pub struct IssuedKey {
 
 impl Script {
     pub(crate) fn new(config: Config) -> Self {
-        let world = Mutex::new(World::new(&config, 0));
+        let state = Mutex::new(SandboxState::new(&config, 0));
         let accepted_keys = AcceptedKeys::new(config.accepted_keys.clone());
-        Self { inner: Arc::new(Inner { world, bell: Notify::new(), config, accepted_keys }) }
+        Self { inner: Arc::new(Inner { state, wake_signal: Notify::new(), config, accepted_keys }) }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
-        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, SandboxState> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -116,12 +144,12 @@ impl Script {
         &self.inner.accepted_keys
     }
 
-    /// Wakes the courier.
-    pub(crate) fn ring(&self) {
-        self.inner.bell.notify_one();
+    /// Wakes the dispatcher.
+    pub(crate) fn wake(&self) {
+        self.inner.wake_signal.notify_one();
     }
 
-    pub(crate) fn rung(&self) -> Notified<'_> {
-        self.inner.bell.notified()
+    pub(crate) fn woken(&self) -> Notified<'_> {
+        self.inner.wake_signal.notified()
     }
 }

@@ -12,7 +12,7 @@ use super::{CardRegistration, OpenPayment, Purchase, Script};
 use crate::cards::Outcome;
 use crate::config;
 use crate::faults::Fault;
-use crate::http::{Json, Params, Text, mistake};
+use crate::http::{Json, Params, Text, invalid_script};
 use crate::ledger::LedgerQuery;
 use crate::refusal::Refusal;
 use crate::switches::Switches;
@@ -24,6 +24,7 @@ pub(crate) fn routes() -> Router<Script> {
         .route("/sandbox", get(guide))
         .route("/sandbox/payments", post(pay))
         .route("/sandbox/payments/{payment_key}/cancel", post(cancel_in_dashboard))
+        .route("/sandbox/payments/{payment_key}/deposit", post(deposit))
         .route("/sandbox/auth-keys", post(auth_key))
         .route("/sandbox/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/sandbox/faults/{id}", axum::routing::delete(remove_fault))
@@ -59,6 +60,10 @@ async fn cancel_in_dashboard(
     Ok(axum::Json(script.cancel_in_dashboard(&payment_key, cancel.cancel_amount, &reason)?))
 }
 
+async fn deposit(State(script): State<Script>, Path(payment): Path<String>) -> Answer {
+    Ok(axum::Json(script.deposit(&payment)?))
+}
+
 async fn auth_key(State(script): State<Script>, Json(registration): Json<CardRegistration>) -> Answer {
     let customer_key = registration.customer_key.clone();
     Ok(axum::Json(json!({ "authKey": script.auth_key(registration)?, "customerKey": customer_key })))
@@ -90,9 +95,9 @@ fn checked_fault(fields: Map<String, Value>) -> Result<Fault, Refusal> {
         "id",
     ];
     if let Some(name) = fields.keys().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(mistake(&format!("unknown field '{name}'; known: {}", NAMES.join(", "))));
+        return Err(invalid_script(&format!("unknown field '{name}'; known: {}", NAMES.join(", "))));
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| mistake(&error.to_string()))
+    serde_json::from_value(Value::Object(fields)).map_err(|error| invalid_script(&error.to_string()))
 }
 
 async fn clear_faults(State(script): State<Script>) -> Answer {
@@ -159,7 +164,7 @@ async fn move_clock(State(script): State<Script>, Json(moved): Json<ClockMove>) 
     let now = match (moved.now, moved.advance_seconds.map(TimeDelta::try_seconds)) {
         (Some(at), None) => script.set_clock(at)?,
         (None, Some(Some(by))) => script.advance(by)?,
-        _ => return Err(mistake("give either now (RFC 3339) or advanceSeconds")),
+        _ => return Err(invalid_script("give either now (RFC 3339) or advanceSeconds")),
     };
     Ok(axum::Json(json!({ "now": now })))
 }
@@ -173,11 +178,12 @@ async fn set_switches(
     State(script): State<Script>,
     Json(changes): Json<Map<String, Value>>,
 ) -> Answer<Switches> {
-    let mut all = serde_json::to_value(script.switches()).map_err(|error| mistake(&error.to_string()))?;
+    let mut all =
+        serde_json::to_value(script.switches()).map_err(|error| invalid_script(&error.to_string()))?;
     if let Some(fields) = all.as_object_mut() {
         fields.extend(changes);
     }
-    let wanted: Switches = serde_json::from_value(all).map_err(|error| mistake(&error.to_string()))?;
+    let wanted: Switches = serde_json::from_value(all).map_err(|error| invalid_script(&error.to_string()))?;
     script.set_switches(|switches| *switches = wanted.clone());
     Ok(axum::Json(wanted))
 }
@@ -194,7 +200,8 @@ struct WebhookUrl {
 }
 
 async fn set_webhook_url(State(script): State<Script>, Json(wanted): Json<WebhookUrl>) -> Answer {
-    let url = wanted.url.as_deref().map(config::webhook_url).transpose().map_err(|why| mistake(&why))?;
+    let url =
+        wanted.url.as_deref().map(config::webhook_url).transpose().map_err(|why| invalid_script(&why))?;
     script.set_webhook_url(url);
     Ok(axum::Json(json!({})))
 }

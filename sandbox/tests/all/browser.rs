@@ -26,7 +26,7 @@ const PURCHASE: [(&str, &str); 3] =
 fn hidden(page: &str, name: &str) -> String {
     let mark = format!("name=\"{name}\" value=\"");
     let start = page.find(&mark).unwrap() + mark.len();
-    page[start..].split('"').next().unwrap().replace("&amp;", "&")
+    page[start..].split('"').next().unwrap().replace("&#38;", "&")
 }
 
 /// Fills in the form and returns where the browser is sent.
@@ -71,6 +71,24 @@ async fn a_buyer_pays_in_the_widget_and_the_shop_confirms() {
 }
 
 #[tokio::test]
+async fn a_buyer_may_choose_a_virtual_account_in_the_window() {
+    let toss = Toss::start().await;
+    let page = Reply::of(toss.bare(Method::GET, &visit("widget", &PURCHASE))).await.text;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for name in ["kind", "successUrl", "failUrl", "customerKey", "paymentKey"] {
+        form.append_pair(name, &hidden(&page, name));
+    }
+    form.append_pair("cardNumber", "4300000000000001").append_pair("action", "pay");
+    form.append_pair("method", "virtual_account");
+    let reply = Reply::of(toss.bare(Method::POST, "/sandbox/window").body(form.finish())).await;
+    let back = Url::parse(reply.header("location")).unwrap();
+    let body = serde_json::json!({
+        "paymentKey": query(&back, "paymentKey"), "orderId": "ORDER_1", "amount": 190_800,
+    });
+    assert_eq!(toss.post("/v1/payments/confirm", &body).await.json()["status"], "WAITING_FOR_DEPOSIT");
+}
+
+#[tokio::test]
 async fn a_registered_card_comes_back_as_an_auth_key() {
     let toss = Toss::start().await;
     let page = Reply::of(toss.bare(Method::GET, &visit("billing", &[]))).await.text;
@@ -97,7 +115,7 @@ async fn what_the_shop_sends_cannot_run_in_the_window() {
     let toss = Toss::start().await;
     let evil = [("orderId", "ORDER_1"), ("orderName", "<script>alert(1)</script>"), ("amount", "100")];
     let page = Reply::of(toss.bare(Method::GET, &visit("widget", &evil))).await;
-    assert!(!page.text.contains("<script") && page.text.contains("&lt;script&gt;"));
+    assert!(!page.text.contains("<script") && page.text.contains("&#60;script&#62;"));
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     let path =
         visit("widget", &PURCHASE).replace("https%3A%2F%2Fshop.example%2Fsuccess", "javascript%3Aalert");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::{Effect, Fault, Late, LedgerQuery, Operation};
+use sandbox::{AnswerTiming, Effect, Fault, LedgerQuery, Operation};
 use serde_json::Value;
 
 use crate::harness::{Reply, Toss, eventually, order, refusal};
@@ -57,7 +57,7 @@ async fn a_cut_line_loses_the_answer_but_not_the_money() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_does_not_stop_the_money() {
-    let call = Charged::under(Effect::HangThenApprove { ms: 300, answer: Late::Late }).await;
+    let call = Charged::under(Effect::HangThenApprove { ms: 300, answer: AnswerTiming::Late }).await;
     let error = call.request().timeout(Duration::from_millis(60)).send().await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(call.charges(), 0, "still hanging");
@@ -69,7 +69,7 @@ async fn a_client_that_hangs_up_does_not_stop_the_money() {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_still_means_approved() {
-    let call = Charged::under(Effect::HangThenApprove { ms: 0, answer: Late::Never }).await;
+    let call = Charged::under(Effect::HangThenApprove { ms: 0, answer: AnswerTiming::Never }).await;
     let error = call.request().timeout(Duration::from_millis(150)).send().await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(call.charges(), 1);
@@ -185,7 +185,7 @@ async fn dice_with_the_same_seed_fall_the_same() {
 
 #[tokio::test]
 async fn a_reset_ends_what_was_still_hanging() {
-    let call = Charged::under(Effect::HangThenApprove { ms: 100, answer: Late::Late }).await;
+    let call = Charged::under(Effect::HangThenApprove { ms: 100, answer: AnswerTiming::Late }).await;
     let hanging = tokio::spawn(Reply::of(call.request()));
     eventually("the request arrives", || call.toss.ledger("AUTO_1").asked(Operation::Charge) == 1).await;
     call.toss.sandbox.reset();

@@ -54,7 +54,7 @@ async fn another_path_or_secret_is_another_key() {
 async fn while_the_first_runs_the_second_is_told_to_wait() {
     let toss = Toss::start().await;
     let path = format!("/v1/billing/{}", toss.billing_key("customer-1").await);
-    let hang = Effect::HangThenApprove { ms: 400, answer: sandbox::Late::Late };
+    let hang = Effect::HangThenApprove { ms: 400, answer: sandbox::AnswerTiming::Late };
     toss.sandbox.fault(Fault::next(Operation::Charge, hang)).unwrap();
     let body = order("customer-1", "AUTO_1");
     let first = tokio::spawn(Reply::of(toss.keyed("key-1", &path, &body)));

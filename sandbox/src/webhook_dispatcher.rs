@@ -1,4 +1,4 @@
-//! The courier: sends webhooks that are due, and lets payments expire as time passes.
+//! The dispatcher: sends webhooks that are due, and lets payments expire as time passes.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::script::Script;
 use crate::webhooks::Dispatch;
 
 /// How long Toss waits for the 200.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs until dropped; wakes at once when an event arises or the clock is moved.
 pub(crate) async fn run(script: Script) {
     loop {
         let due = {
-            let mut world = script.lock();
-            let now = world.settle();
-            world.webhooks.take_due(now)
+            let mut state = script.lock();
+            let now = state.settle();
+            state.webhooks.take_due(now)
         };
         for dispatch in due {
             let script = script.clone();
@@ -30,11 +30,11 @@ pub(crate) async fn run(script: Script) {
                 let answer = send(&dispatch).await;
                 tracing::info!(webhook.id = dispatch.id, webhook.answer = answer, "webhook sent");
                 script.lock().webhooks.tried(&dispatch, answer);
-                script.ring();
+                script.wake();
             });
         }
         tokio::select! {
-            () = script.rung() => {}
+            () = script.woken() => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }
@@ -53,7 +53,7 @@ async fn send(dispatch: &Dispatch) -> String {
         Err(error) => return error.to_string(),
     };
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    match tokio::time::timeout(PATIENCE, client.request(request)).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, client.request(request)).await {
         Ok(Ok(response)) => response.status().as_u16().to_string(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer within 10 seconds".to_owned(),

@@ -14,49 +14,49 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A handler's hold on the connection its request came by.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
+pub(crate) struct CuttableConnection {
     cut: Arc<AtomicBool>,
 }
 
-impl Line {
+impl CuttableConnection {
     /// Whatever is written from now on is lost and the connection closes.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+impl Connected<IncomingStream<'_, CuttableListener>> for CuttableConnection {
+    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
         stream.remote_addr().1.clone()
     }
 }
 
-pub(crate) struct Lines(pub(crate) TcpListener);
+pub(crate) struct CuttableListener(pub(crate) TcpListener);
 
-impl Listener for Lines {
+impl Listener for CuttableListener {
     type Io = CuttableStream;
-    type Addr = (SocketAddr, Line);
+    type Addr = (SocketAddr, CuttableConnection);
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        let line = Line { cut: Arc::new(AtomicBool::new(false)) };
-        (CuttableStream { stream, line: line.clone() }, (address, line))
+        let connection = CuttableConnection { cut: Arc::new(AtomicBool::new(false)) };
+        (CuttableStream { stream, connection: connection.clone() }, (address, connection))
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        let line = Line { cut: Arc::new(AtomicBool::new(false)) };
-        Ok((self.0.local_addr()?, line))
+        let connection = CuttableConnection { cut: Arc::new(AtomicBool::new(false)) };
+        Ok((self.0.local_addr()?, connection))
     }
 }
 
 pub(crate) struct CuttableStream {
     stream: TcpStream,
-    line: Line,
+    connection: CuttableConnection,
 }
 
 impl CuttableStream {
     fn check(&self) -> io::Result<()> {
-        if self.line.cut.load(Ordering::SeqCst) {
+        if self.connection.cut.load(Ordering::SeqCst) {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a scripted fault"));
         }
         Ok(())

@@ -1,10 +1,10 @@
-//! The door: which call it is, whose, whether it may pass, and what a fault has in store for it.
+//! Admission of a request: which call it is, whose key it carries, whether it may pass, and which fault hits it.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, header};
 
-use super::execute::{Call, subject};
-use super::route::Target;
+use super::execute::subject;
+use super::route::{Call, Target};
 use crate::faults::Effect;
 use crate::idempotency::{Begun, Scope, Stored};
 use crate::keys::KeyKind;
@@ -14,7 +14,7 @@ use crate::script::Script;
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TEST_CODE: HeaderName = HeaderName::from_static("tosspayments-test-code");
 
-/// A request that passed the door.
+/// A request that was admitted.
 pub(super) enum Admitted {
     Replay { stored: Stored, effect: Option<Effect> },
     Work(Box<Work>),
@@ -41,25 +41,25 @@ pub(super) fn admit(script: &Script, parts: &Parts, bytes: &[u8], trace: &str) -
     let call =
         Call { target, secret, query, body: serde_json::from_slice(bytes).ok(), language: language(parts) };
 
-    let mut world = script.lock();
-    let now = world.settle();
-    let subject = subject(&world, &call);
-    let number = world.book.asked(operation, subject.clone(), now);
-    if world.switches.rate_limit && !world.limiter.admit(&call.secret.value, operation, now) {
+    let mut state = script.lock();
+    let now = state.settle();
+    let subject = subject(&state, &call);
+    let number = state.request_log.asked(operation, subject.clone(), now);
+    if state.switches.rate_limit && !state.limiter.admit(&call.secret.value, operation, now) {
         return Err(Refusal::of("TOO_MANY_REQUESTS"));
     }
     let test_code = test_code(parts)?;
     let scope = scope(parts, &call);
-    let begun = scope.as_ref().map_or(Ok(Begun::First), |scope| world.idempotency.check(scope, now))?;
+    let begun = scope.as_ref().map_or(Ok(Begun::First), |scope| state.idempotency.check(scope, now))?;
     let replay = matches!(begun, Begun::Again(_));
-    let effect = world.faults.pick(operation, &subject, replay);
+    let effect = state.faults.pick(operation, &subject, replay);
     if let Begun::Again(stored) = begun {
         return Ok(Admitted::Replay { stored, effect });
     }
     if let Some(scope) = &scope {
-        world.idempotency.start(scope.clone(), now);
+        state.idempotency.start(scope.clone(), now);
     }
-    let epoch = world.epoch;
+    let epoch = state.epoch;
     Ok(Admitted::Work(Box::new(Work {
         call,
         number,
