@@ -11,8 +11,9 @@ export class Problem extends Error {
     this.status = status;
     this.code = body.code;
     this.field = body.field;
-    // Which subscription another card can still pay for.
+    // Which subscription another card can still pay for, or which one lives already.
     this.subscriptionId = body.subscriptionId;
+    this.nextAction = body.nextAction;
   }
 }
 
@@ -44,7 +45,9 @@ export async function call(method, path, body) {
   });
   const json = await answer.json();
   if (!answer.ok) throw new Problem(answer.status, json);
-  return answer.status === 202 ? { processing: json.statusUrl } : json;
+  // A virtual account waits for days: that is an answer to show, not one to wait for.
+  if (answer.status === 202 && json.status !== 'waiting_for_deposit') return { processing: json.statusUrl };
+  return json;
 }
 
 // Sends what must be done once, and stays with it until it is known what became of it. The same request again is the

@@ -48,7 +48,23 @@ function payWithAnotherCard(subscription) {
   });
 }
 
+// The customer has a subscription already: nothing was charged, and this is what helps.
+function refuseSecond({ message, nextAction }) {
+  const labels = { register_payment_method: '카드 등록하기', resume: '구독 계속하기' };
+  const retry = document.getElementById('retry');
+  retry.href = '/checkout/subscriptions';
+  retry.textContent = labels[nextAction] ?? '내 구독 보기';
+  retry.hidden = false;
+  show('failed-title', '이미 구독 중입니다');
+  show('reason', message);
+  show('failed');
+}
+
 function refuse(problem) {
+  if (problem.code === 'already_subscribed') {
+    refuseSecond(problem);
+    return;
+  }
   const unpaid = problem.subscriptionId ?? (query.get('first') && query.get('subscription'));
   document.getElementById('retry').hidden = Boolean(unpaid);
   if (unpaid) show('other-card').onclick = () => payWithAnotherCard(unpaid);
@@ -60,7 +76,35 @@ function wait() {
   document.getElementById('patience').textContent = '카드사의 응답을 기다리고 있습니다. 창을 닫아도 결제는 한 번만 처리됩니다.';
 }
 
-async function draw({ subscription, nextAction }) {
+function list(id, facts) {
+  document.getElementById(id).replaceChildren(...facts.flatMap(([name, value]) => [
+    Object.assign(document.createElement('dt'), { textContent: name }),
+    Object.assign(document.createElement('dd'), { textContent: value }),
+  ]));
+}
+
+const koreanMoment = (instant) => new Date(instant).toLocaleString('ko-KR', {
+  timeZone: 'Asia/Seoul', dateStyle: 'long', timeStyle: 'short',
+});
+
+// The subscription begins with the deposit; the status URL and an e-mail tell of it.
+function drawAccount({ bank, accountNumber, holderName, amount, dueAt }) {
+  list('account', [
+    ['은행', bank],
+    ['계좌번호', accountNumber],
+    ['예금주', holderName],
+    ['입금 금액', won(amount)],
+    ['입금 기한', koreanMoment(dueAt)],
+  ]);
+  document.title = '입금 대기 – 집체크';
+  show('deposit');
+}
+
+async function draw({ status, virtualAccount, subscription, nextAction }) {
+  if (status === 'waiting_for_deposit') {
+    drawAccount(virtualAccount);
+    return;
+  }
   const { plans } = await call('GET', '/api/plans');
   const plan = plans.find(({ code }) => code === subscription.plan);
   const facts = [
@@ -68,10 +112,7 @@ async function draw({ subscription, nextAction }) {
     ['결제 금액', won(subscription.amount)],
     ['다음 결제일', subscription.nextBillingDate ? koreanDate(subscription.nextBillingDate) : '없음'],
   ];
-  document.getElementById('facts').replaceChildren(...facts.flatMap(([name, value]) => [
-    Object.assign(document.createElement('dt'), { textContent: name }),
-    Object.assign(document.createElement('dd'), { textContent: value }),
-  ]));
+  list('facts', facts);
   document.getElementById('card-needed').hidden = nextAction !== 'register_payment_method';
   document.title = '구독 시작 – 집체크';
   if (query.get('flow') === 'card' && !query.get('first')) show('done-title', '카드가 등록되었습니다');
@@ -79,7 +120,7 @@ async function draw({ subscription, nextAction }) {
 }
 
 async function begin() {
-  for (const id of ['done', 'failed', 'unsure']) document.getElementById(id).hidden = true;
+  for (const id of ['done', 'deposit', 'failed', 'unsure']) document.getElementById(id).hidden = true;
   show('waiting');
   try {
     await draw(await finish());
@@ -102,5 +143,6 @@ if (isOrder && !order.read()) {
   show('failed');
 } else {
   document.getElementById('ask-again').addEventListener('click', begin);
+  document.getElementById('check-deposit').addEventListener('click', begin);
   begin();
 }

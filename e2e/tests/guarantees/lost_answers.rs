@@ -5,7 +5,7 @@ use common::{
     commands::confirm::{Confirmation, record_confirmation},
     domain::{calendar::Cycle, payment::PaymentStatus, subscription::SubscriptionStatus},
 };
-use sandbox::{Effect, FailedChargeLookup, Fault, Late, Operation, Purchase};
+use sandbox::{AnswerTiming, Effect, FailedChargeLookup, Fault, Operation, Purchase};
 use sqlx::PgPool;
 use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ async fn minutes(world: &mut World, minutes: u32) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_charge_whose_answer_is_lost_is_looked_up_and_never_made_twice(pool: PgPool) {
-    let hang = Effect::HangThenApprove { ms: 2_500, answer: Late::Never };
+    let hang = Effect::HangThenApprove { ms: 2_500, answer: AnswerTiming::Never };
     for (n, effect) in
         [Effect::ApproveThenCut, Effect::Error500Approved, Effect::Garbage, hang].into_iter().enumerate()
     {

@@ -1,6 +1,6 @@
 //! PostgreSQL goes away in the middle of a charge: what the bank said is held in hand until it can be written.
 
-use sandbox::{Effect, Fault, AnswerTiming, Operation};
+use sandbox::{AnswerTiming, Effect, Fault, Operation};
 use sqlx::PgPool;
 
 use crate::{books::Books, proxy::Line, system::System, wait::until};

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use chrono::TimeDelta;
 use rustix::process::Signal;
-use sandbox::{Effect, Fault, AnswerTiming, Operation};
+use sandbox::{AnswerTiming, Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
