@@ -16,6 +16,7 @@ end $$;
 
 create table users (
     id         uuid        primary key,
+    -- The newest address and name that the customer gave. Every letter uses them.
     email      text,
     name       text,
     created_at timestamptz not null,
@@ -29,6 +30,8 @@ create table plans (
     name           text        not null,
     monthly_amount integer     not null,
     yearly_amount  integer     not null,
+    -- Whether a customer may hold it beside another subscription. By default a second purchase is refused.
+    may_be_held_beside_others boolean not null default false,
     updated_at     timestamptz not null default now(),
     -- Toss refuses cards below 100 won (BELOW_MINIMUM_AMOUNT).
     constraint plans_amounts_chargeable check (monthly_amount >= 100 and yearly_amount >= 100),

@@ -13,6 +13,7 @@ create table subscriptions (
     -- What the customer agreed to pay each period, in won. No invoice may ask for more.
     amount               integer     not null,
     status               varchar(20) not null default 'incomplete',
+    -- As they were given at the purchase. Letters use users.email and users.name, where those are known.
     customer_email       text        not null,
     customer_name        text        not null,
     -- Civil dates in Asia/Seoul. Every period is counted from the anchor, never from the period before.
@@ -43,6 +44,8 @@ create table subscriptions (
         generated always as (substring(billing_key from '\.([A-Za-z0-9+/]{43}=)$')) stored,
     -- Since when the gateway is said to have deleted the billing key. The next charge tells.
     card_suspect_since   timestamptz,
+    -- Copied from the plan at the purchase, so that an index can refuse a second living subscription.
+    may_be_held_beside_others boolean not null default false,
     constraint subscriptions_status_known check (status in ('incomplete', 'active', 'past_due', 'suspended', 'canceled')),
     constraint subscriptions_cycle_known check (billing_cycle in ('monthly', 'yearly')),
     constraint subscriptions_amount_chargeable check (amount >= 100),
@@ -53,6 +56,9 @@ create table subscriptions (
     constraint subscriptions_terms_forward check (terms_since_period >= 0 and terms_since_month >= 0)
 );
 create index idx_subscriptions_user_id on subscriptions (user_id, created_at desc, id desc);
+-- A customer who buys twice, from two tabs, would pay twice for one thing.
+create unique index subscriptions_one_living_per_user on subscriptions (user_id)
+    where status in ('incomplete', 'active', 'past_due', 'suspended') and not may_be_held_beside_others;
 create index idx_subscriptions_next_billing on subscriptions (next_billing_date, id) where status = 'active';
 create index idx_subscriptions_billing_key_fingerprint on subscriptions (billing_key_fingerprint)
     where billing_key_fingerprint is not null;

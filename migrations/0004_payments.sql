@@ -44,7 +44,9 @@ create index idx_invoices_held on invoices (period_start, id) where status = 'op
 create trigger invoices_legal_transition before update of status on invoices for each row
     when (old.status <> new.status and (old.status, new.status) not in (
         ('open', 'paid'), ('open', 'void'), ('open', 'uncollectible'),
-        ('uncollectible', 'open'), ('uncollectible', 'paid'), ('uncollectible', 'void')))
+        ('uncollectible', 'open'), ('uncollectible', 'paid'), ('uncollectible', 'void'))
+        -- A cancel that is taken back brings the held invoices back that it had closed. An operator decides on them.
+        and not ((old.status, new.status) = ('void', 'open') and new.held_since is not null))
     execute function refuse_transition();
 
 -- An invoice asks for what was agreed for its own period, or less; and for nothing while a change of that period is undecided.

@@ -41,6 +41,8 @@ pub(crate) enum ApiError {
     OrderConflict,
     #[error("the subscription is canceled already")]
     AlreadyCanceled,
+    #[error("the customer has a subscription already")]
+    AlreadySubscribed,
     #[error("the subscription has ended already")]
     AlreadyEnded,
     #[error("the subscription is not canceled")]
@@ -108,6 +110,7 @@ impl ApiError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::OrderConflict
             | Self::AlreadyCanceled
+            | Self::AlreadySubscribed
             | Self::AlreadyEnded
             | Self::NotCanceled
             | Self::PeriodEnded

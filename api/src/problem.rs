@@ -109,6 +109,7 @@ fn code(error: &ApiError) -> &'static str {
         ApiError::AmountMismatch => "amount_mismatch",
         ApiError::OrderConflict => "order_conflict",
         ApiError::AlreadyCanceled => "already_canceled",
+        ApiError::AlreadySubscribed => "already_subscribed",
         ApiError::AlreadyEnded => "already_ended",
         ApiError::NotCanceled => "not_canceled",
         ApiError::PeriodEnded => "period_ended",
@@ -167,6 +168,9 @@ fn sentence(error: &ApiError) -> Text {
             "The same order was received before with other content.",
         ),
         ApiError::AlreadyCanceled => ("이미 취소된 구독입니다.", "The subscription is canceled already."),
+        ApiError::AlreadySubscribed => {
+            ("이미 이용 중인 구독이 있습니다.", "The customer has a subscription already.")
+        }
         ApiError::AlreadyEnded => ("이미 종료된 구독입니다.", "The subscription has ended already."),
         ApiError::NotCanceled => ("취소된 구독이 아닙니다.", "The subscription is not canceled."),
         ApiError::PeriodEnded => (

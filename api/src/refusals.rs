@@ -19,6 +19,7 @@ impl From<ConfirmError> for ApiError {
         match error {
             ConfirmError::UnknownPlan(_) => Self::Invalid { field: "plan", rule: UNKNOWN_PLAN },
             ConfirmError::WrongAmount { .. } => Self::AmountMismatch,
+            ConfirmError::AlreadySubscribed(_) => Self::AlreadySubscribed,
             ConfirmError::OrderTaken => Self::OrderConflict,
             ConfirmError::Calendar(error) => Self::Internal(error.into()),
             ConfirmError::Store(error) => error.into(),
@@ -53,6 +54,7 @@ impl From<ResumeError> for ApiError {
         match error {
             ResumeError::NotFound => Self::NotFound,
             ResumeError::Refused(ResumeRefused::NotCanceled) => Self::NotCanceled,
+            ResumeError::Refused(ResumeRefused::AnotherSubscription) => Self::AlreadySubscribed,
             ResumeError::Refused(ResumeRefused::PeriodEnded) => Self::PeriodEnded,
             ResumeError::Refused(ResumeRefused::RefundInProgress) => Self::RefundInProgress,
             ResumeError::Store(error) => error.into(),
@@ -104,6 +106,7 @@ impl From<SubscribeError> for ApiError {
         match error {
             SubscribeError::WrongAmount { .. } => Self::AmountMismatch,
             SubscribeError::UnknownPlan(_) => Self::Invalid { field: "plan", rule: UNKNOWN_PLAN },
+            SubscribeError::AlreadySubscribed(_) => Self::AlreadySubscribed,
             SubscribeError::Register(error) => error.into(),
             SubscribeError::Calendar(error) => Self::Internal(error.into()),
             SubscribeError::Store(error) => error.into(),

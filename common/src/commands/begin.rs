@@ -1,18 +1,22 @@
-//! The rows that a new subscription begins with: itself, incomplete, and the invoice of its first period.
+//! The rows that a new subscription begins with: itself, incomplete, and the invoice of its first period; and what the
+//! customer holds already.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::cancel::end;
 use crate::{
     domain::{
         calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight},
         invoice::{Invoice, InvoiceStatus},
         money::Won,
+        plan::Plan,
+        purchase::{AlreadySubscribed, Purchase, purchase_beside},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::new_id,
-    store::{StoreError, invoices, subscriptions},
+    store::{StoreError, invoices, refund_requests, subscriptions},
 };
 
 /// Who subscribes to what. The amount is the plan's price.
@@ -26,6 +30,34 @@ pub(super) struct NewSubscription<'a> {
     pub(super) customer_name: &'a str,
     /// Until when a declined first charge can be repaired with another card; none where a payment is confirmed.
     pub(super) repair_until: Option<DateTime<Utc>>,
+}
+
+/// Refuses a purchase beside a living subscription, and ends a suspended one. The user's row is locked before, so that
+/// two purchases at once follow one another.
+pub(super) async fn make_way<E>(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    plan: &Plan,
+    now: DateTime<Utc>,
+) -> Result<(), E>
+where
+    E: From<StoreError> + From<AlreadySubscribed>,
+{
+    if plan.may_be_held_beside_others {
+        return Ok(());
+    }
+    for held in subscriptions::in_the_way_of_purchase(conn, user_id, seoul_date(now)).await? {
+        let refunds = refund_requests::of_period(conn, held.id, held.period_no).await?;
+        match purchase_beside(&held, refunds, now) {
+            Purchase::Allowed => {}
+            Purchase::Refused(in_the_way) => return Err(in_the_way.into()),
+            Purchase::Replaces(_) => {
+                let actor = format!("customer:{user_id}");
+                end(conn, &held, &actor, "replaced by a new purchase while it was suspended", now).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Inserts both. Its periods are counted from today until the day of the capture is known.

@@ -10,6 +10,7 @@ use crate::{
         calendar::{Cycle, OutOfCalendar},
         money::Won,
         payment::{Payment, PaymentKind, PaymentStatus},
+        purchase::AlreadySubscribed,
         subscription::Subscription,
     },
     id::{new_id, new_key},
@@ -40,6 +41,8 @@ pub enum ConfirmError {
     #[error("the order was confirmed before with other content")]
     OrderTaken,
     #[error(transparent)]
+    AlreadySubscribed(#[from] AlreadySubscribed),
+    #[error(transparent)]
     Calendar(#[from] OutOfCalendar),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,10 +59,8 @@ pub async fn record_confirmation(
     asked: &Confirmation,
     now: DateTime<Utc>,
 ) -> Result<Payment, ConfirmError> {
-    if let Some(recorded) = payments::find_by_order(conn, &asked.order_id).await? {
-        let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
-        let same = subscription.is_some_and(|it| is_same(asked, &recorded, &it));
-        return if same { Ok(recorded) } else { Err(ConfirmError::OrderTaken) };
+    if let Some(recorded) = recorded_before(conn, asked).await? {
+        return Ok(recorded);
     }
     let plan = plans::find(conn, &asked.plan).await?;
     let plan = plan.ok_or_else(|| ConfirmError::UnknownPlan(asked.plan.clone()))?;
@@ -68,7 +69,22 @@ pub async fn record_confirmation(
         return Err(ConfirmError::WrongAmount { price, asked: asked.amount });
     }
     users::ensure(conn, asked.user_id, Some(&asked.customer_email), Some(&asked.customer_name), now).await?;
+    if let Err(refused) = begin::make_way::<ConfirmError>(conn, asked.user_id, &plan, now).await {
+        // The same order may have been recorded while this request waited for the customer's row.
+        return recorded_before(conn, asked).await?.ok_or(refused);
+    }
     insert(conn, asked, now).await
+}
+
+/// The payment recorded under this order, if there is one. An error where its content differs.
+async fn recorded_before(
+    conn: &mut PgConnection,
+    asked: &Confirmation,
+) -> Result<Option<Payment>, ConfirmError> {
+    let Some(recorded) = payments::find_by_order(conn, &asked.order_id).await? else { return Ok(None) };
+    let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
+    let same = subscription.is_some_and(|it| is_same(asked, &recorded, &it));
+    if same { Ok(Some(recorded)) } else { Err(ConfirmError::OrderTaken) }
 }
 
 fn is_same(asked: &Confirmation, recorded: &Payment, subscription: &Subscription) -> bool {

@@ -3,6 +3,7 @@
 pub mod announce_price;
 mod begin;
 pub mod cancel;
+pub mod change_customer;
 pub mod change_plan;
 pub mod confirm;
 pub mod consent;

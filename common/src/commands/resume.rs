@@ -1,7 +1,7 @@
 //! Taking a cancel back: the subscription goes on as if it had not been canceled, as long as what is paid for still runs.
 //!
 //! Nothing is charged by it: the next charge stays on its date. One transaction under the subscription's lock, so a death
-//! leaves either the cancel or the resumed subscription with its entry in the diary.
+//! leaves either the cancel or the resumed subscription with its entry in the audit log.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -16,7 +16,7 @@ use crate::{
     store::{
         StoreError, endings,
         events::{self, Entry},
-        refund_requests, subscriptions,
+        invoices, refund_requests, subscriptions,
     },
 };
 
@@ -50,7 +50,16 @@ pub async fn resume_subscription(
         found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(ResumeError::NotFound)?;
     let refunds = refund_requests::of_period(conn, before.id, before.period_no).await?;
     resume(&before, refunds, seoul_date(now))?;
-    endings::resume(conn, before.id, before.current_period_end, now).await?;
+    endings::resume(conn, before.id, before.current_period_end, now).await.map_err(|error| {
+        match error.constraint() {
+            Some("subscriptions_one_living_per_user") => ResumeRefused::AnotherSubscription.into(),
+            Some(_) | None => ResumeError::Store(error),
+        }
+    })?;
+    // The cancel closed the held invoices, too. They wait for an operator again, as they did before.
+    if let Some(canceled_at) = before.canceled_at {
+        invoices::reopen_held(conn, before.id, canceled_at).await?;
+    }
     let entry = Entry { actor: wish.actor, what: "subscription.resumed", why: "the cancel was taken back" };
     events::append(conn, &before, entry, now).await?;
     tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription resumed");

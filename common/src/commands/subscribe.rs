@@ -16,6 +16,7 @@ use crate::{
         calendar::{Cycle, OutOfCalendar},
         incomplete::REPAIR_TIME,
         money::Won,
+        purchase::AlreadySubscribed,
         registration::Registration,
         subscription::Subscription,
     },
@@ -44,6 +45,8 @@ pub enum SubscribeError {
     #[error("the plan costs {price}, not {asked}")]
     WrongAmount { price: Won, asked: Won },
     #[error(transparent)]
+    AlreadySubscribed(#[from] AlreadySubscribed),
+    #[error(transparent)]
     Register(#[from] RegisterError),
     #[error(transparent)]
     Calendar(#[from] OutOfCalendar),
@@ -62,11 +65,8 @@ pub async fn subscribe(
     asked: &Subscribing,
     now: DateTime<Utc>,
 ) -> Result<Registration, SubscribeError> {
-    let hash = Sha256::digest(asked.auth_key.as_bytes());
-    if let Some(known) = registrations::of_auth_key(conn, &hash).await? {
-        let subscription = subscriptions::find(conn, known.subscription_id).await?;
-        let same = subscription.is_some_and(|it| is_same(asked, &it));
-        return if same { Ok(known) } else { Err(RegisterError::AuthKeyTaken.into()) };
+    if let Some(recorded) = recorded_before(conn, asked).await? {
+        return Ok(recorded);
     }
     let plan = plans::find(conn, &asked.plan).await?;
     let plan = plan.ok_or_else(|| SubscribeError::UnknownPlan(asked.plan.clone()))?;
@@ -76,6 +76,10 @@ pub async fn subscribe(
     }
     let (email, name) = (asked.customer_email.as_str(), asked.customer_name.as_str());
     users::ensure(conn, asked.user_id, Some(email), Some(name), now).await?;
+    if let Err(refused) = begin::make_way::<SubscribeError>(conn, asked.user_id, &plan, now).await {
+        // The same key may have been recorded while this request waited for the customer's row.
+        return recorded_before(conn, asked).await?.ok_or(refused);
+    }
     let repair_until = now + REPAIR_TIME;
     let new = NewSubscription {
         user_id: asked.user_id,
@@ -92,6 +96,18 @@ pub async fn subscribe(
     let end = EndIncompleteSubscription { subscription_id: subscription.id };
     jobs::enqueue(conn, &end, repair_until, now).await?;
     Ok(recorded)
+}
+
+/// The registration recorded for this one-time key, if there is one. An error where it was used for something else.
+async fn recorded_before(
+    conn: &mut PgConnection,
+    asked: &Subscribing,
+) -> Result<Option<Registration>, SubscribeError> {
+    let hash = Sha256::digest(asked.auth_key.as_bytes());
+    let Some(recorded) = registrations::of_auth_key(conn, &hash).await? else { return Ok(None) };
+    let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
+    let same = subscription.is_some_and(|it| is_same(asked, &it));
+    if same { Ok(Some(recorded)) } else { Err(RegisterError::AuthKeyTaken.into()) }
 }
 
 fn is_same(asked: &Subscribing, recorded: &Subscription) -> bool {

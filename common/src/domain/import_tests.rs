@@ -93,8 +93,13 @@ fn suspended_and_canceled_ones_keep_their_date_and_ended_ones_stay_behind() {
 #[test]
 fn the_agreed_amount_is_kept_unless_it_is_more_than_the_price_or_the_other_cycles() {
     let won = |amount| Won::new(amount).unwrap();
-    let plan =
-        Plan { code: "personal".into(), name: "퍼스널".into(), monthly: won(9_900), yearly: won(94_800) };
+    let plan = Plan {
+        code: "personal".into(),
+        name: "퍼스널".into(),
+        monthly: won(9_900),
+        yearly: won(94_800),
+        may_be_held_beside_others: false,
+    };
     let agreed = |cycle, amount| agreed_amount(&plan, cycle, won(amount));
     assert_eq!(agreed(Cycle::Monthly, 9_900), Ok(won(9_900)));
     assert_eq!(agreed(Cycle::Monthly, 7_900), Ok(won(7_900)));

@@ -19,6 +19,7 @@ pub mod payment;
 pub mod plan;
 pub mod plan_change;
 pub mod price_change;
+pub mod purchase;
 pub mod reconcile;
 pub mod refund;
 pub mod registration;

@@ -8,6 +8,8 @@ pub struct Plan {
     pub name: String,
     pub monthly: Won,
     pub yearly: Won,
+    /// Whether a customer may hold it beside another subscription.
+    pub may_be_held_beside_others: bool,
 }
 
 impl Plan {

@@ -110,6 +110,8 @@ pub enum ResumeRefused {
     PeriodEnded,
     #[error("money of the running period is on its way back")]
     RefundInProgress,
+    #[error("the customer has another subscription by now")]
+    AnotherSubscription,
 }
 
 /// Whether a cancel can still be taken back on this civil date in Seoul: only while the paid period runs.

@@ -124,7 +124,12 @@ pub async fn take_turn(conn: &mut PgConnection, every: Duration) -> Result<Durat
     Ok(Duration::try_from_secs_f64(row.wait).unwrap_or_default())
 }
 
-/// How the first charges of renewals have gone since `since`: (declined, all that are settled).
+/// The number of first charges that decide whether something is wrong for everybody.
+///
+/// It is bounded: the cost stays the same on a large day, and a good morning hides no bad noon.
+const TRIES_THAT_DECIDE: i64 = 50;
+
+/// How the latest first charges of renewals since `since` have gone: (declined, all of them).
 pub async fn first_tries_since(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
@@ -132,10 +137,13 @@ pub async fn first_tries_since(
     let row = sqlx::query!(
         r#"
         select count(*) filter (where status = 'failed' and decline_kind is not null) as "declined!", count(*) as "settled!"
-          from payments
-         where kind = 'renewal' and attempt_no = 1 and settled_at >= $1
+          from (select status, decline_kind from payments
+                 where kind = 'renewal' and attempt_no = 1 and settled_at >= $1
+                 order by settled_at desc
+                 limit $2) as latest
         "#,
         since,
+        TRIES_THAT_DECIDE,
     )
     .fetch_one(conn)
     .await?;

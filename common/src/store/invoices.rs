@@ -218,6 +218,25 @@ pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
     one_row("hold an invoice", &done)
 }
 
+/// Brings back what a cancel at `canceled_at` closed although an operator had not decided on it yet.
+pub async fn reopen_held(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    canceled_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update invoices set status = 'open', closed_at = null
+         where subscription_id = $1 and status = 'void' and held_since is not null and closed_at = $2
+        "#,
+        subscription_id,
+        canceled_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether a later period has been billed.
 pub async fn has_later(
     conn: &mut PgConnection,

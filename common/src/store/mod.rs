@@ -1,6 +1,7 @@
 //! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
 
 pub mod billing_key_deletions;
+mod connection;
 pub mod consents;
 pub mod discrepancies;
 pub mod doubtful_cards;
@@ -40,12 +41,9 @@ pub mod sweep;
 pub mod users;
 pub mod webhooks;
 
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{
-    PgConnection, PgPool,
-    migrate::{Migrate, MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
-};
+use sqlx::{PgConnection, PgPool, postgres::PgQueryResult};
+
+pub use connection::{NotReady, address, migrate, pending_migrations, pool, readiness, with_session};
 
 /// Announces a settled payment by its order id, for whoever waits to answer its customer.
 pub const SETTLED_CHANNEL: &str = "payment_settled";
@@ -92,38 +90,6 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// Where a `DATABASE_URL` leads; none where it is not one of PostgreSQL. sqlx would take any scheme for PostgreSQL's.
-pub fn address(url: &str) -> Option<PgConnectOptions> {
-    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    is_postgres.then(|| url.parse().ok())?
-}
-
-/// A pool that connects when first used, so that a process starts while the database is still away.
-pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error> {
-    let options: PgConnectOptions = url.expose_secret().parse()?;
-    Ok(PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(std::time::Duration::from_secs(5))
-        .connect_lazy_with(options))
-}
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
-
-/// Creates or upgrades the schema.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATIONS.run(pool).await
-}
-
-/// The steps that [`migrate`] would take: version and description.
-pub async fn pending_migrations(pool: &PgPool) -> Result<Vec<(i64, String)>, MigrateError> {
-    let mut conn = pool.acquire().await?;
-    conn.ensure_migrations_table(&MIGRATIONS.table_name).await?;
-    let applied = conn.list_applied_migrations(&MIGRATIONS.table_name).await?;
-    let is_applied = |version| applied.iter().any(|one| one.version == version);
-    let pending = MIGRATIONS.iter().filter(|one| !is_applied(one.version));
-    Ok(pending.map(|one| (one.version, one.description.to_string())).collect())
 }
 
 /// Tells whoever waits for this order that its payment has settled. Heard on commit.

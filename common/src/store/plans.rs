@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{StoreError, won};
+use super::{StoreError, one_row, won};
 use crate::domain::{money::Won, plan::Plan};
 
 struct Row {
@@ -10,6 +10,7 @@ struct Row {
     name: String,
     monthly_amount: i32,
     yearly_amount: i32,
+    may_be_held_beside_others: bool,
 }
 
 impl TryFrom<Row> for Plan {
@@ -21,6 +22,7 @@ impl TryFrom<Row> for Plan {
             yearly: won("plans", "yearly_amount", row.yearly_amount)?,
             code: row.code,
             name: row.name,
+            may_be_held_beside_others: row.may_be_held_beside_others,
         })
     }
 }
@@ -28,7 +30,7 @@ impl TryFrom<Row> for Plan {
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Plan>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select code, name, monthly_amount, yearly_amount from plans order by monthly_amount, code"
+        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans order by monthly_amount, code"
     )
     .fetch_all(conn)
     .await?;
@@ -38,7 +40,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Plan>, StoreError> {
 pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select code, name, monthly_amount, yearly_amount from plans where code = $1",
+        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans where code = $1",
         code
     )
     .fetch_optional(conn)
@@ -50,7 +52,7 @@ pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, S
 pub async fn lock(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select code, name, monthly_amount, yearly_amount from plans where code = $1 for update",
+        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans where code = $1 for update",
         code
     )
     .fetch_optional(conn)
@@ -81,4 +83,20 @@ pub async fn set(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Says whether customers may hold the plan beside another subscription. Counts for purchases from now on.
+pub async fn set_held_beside_others(
+    conn: &mut PgConnection,
+    code: &str,
+    may_be: bool,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update plans set may_be_held_beside_others = $2, updated_at = now() where code = $1",
+        code,
+        may_be,
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark a plan", &done)
 }

@@ -83,8 +83,10 @@ pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), S
         r#"
         insert into subscriptions
             (id, user_id, plan, billing_cycle, customer_key, amount, status, customer_email, customer_name, anchor_on,
-             period_no, current_period_start, current_period_end, next_billing_date, repair_until, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
+             period_no, current_period_start, current_period_end, next_billing_date, repair_until, created_at, updated_at,
+             may_be_held_beside_others)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16,
+                coalesce((select may_be_held_beside_others from plans where code = $3::varchar), false))
         "#,
         new.id,
         new.user_id,
@@ -119,6 +121,19 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscripti
     let row =
         sqlx::query_file_as!(Row, "src/store/sql/subscription_lock.sql", id).fetch_optional(conn).await?;
     row.map(Subscription::try_from).transpose()
+}
+
+/// What a user holds that another purchase may collide with, oldest first, the rows held: whatever lives, and what is
+/// canceled with paid time left on `today`. Plans that may be held beside others collide with nothing.
+pub async fn in_the_way_of_purchase(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    today: NaiveDate,
+) -> Result<Vec<Subscription>, StoreError> {
+    let rows = sqlx::query_file_as!(Row, "src/store/sql/subscription_in_the_way.sql", user_id, today)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(Subscription::try_from).collect()
 }
 
 /// A user's subscriptions, newest first, those that never began left out. `before` is the last one seen.

@@ -6,6 +6,13 @@ use uuid::Uuid;
 
 use super::StoreError;
 
+/// A customer's address and name as they are now; `None` where none was given, or where they were erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    pub email: Option<String>,
+    pub name: Option<String>,
+}
+
 /// Makes the user if there is none, and keeps the newest e-mail address and name that came with a request.
 pub async fn ensure(
     conn: &mut PgConnection,
@@ -46,4 +53,13 @@ pub async fn make_if_missing(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Reads a user's address and name, and holds the row.
+pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Customer>, StoreError> {
+    let customer =
+        sqlx::query_as!(Customer, "select email, name from users where id = $1 for no key update", id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(customer)
 }

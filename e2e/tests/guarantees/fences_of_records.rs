@@ -129,9 +129,11 @@ async fn a_webhook_and_a_row_of_another_system_are_taken_once(pool: PgPool) {
     let (first, second) = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222");
     for id in [first, second] {
         let copy = "insert into subscriptions (id, user_id, plan, billing_cycle, customer_key, amount, customer_email, customer_name,
-                                               anchor_on, current_period_start, current_period_end, next_billing_date, created_at, updated_at)
+                                               anchor_on, current_period_start, current_period_end, next_billing_date, created_at, updated_at,
+                                               may_be_held_beside_others)
                     select $1::uuid, user_id, plan, billing_cycle, customer_key, amount, customer_email, customer_name,
-                           anchor_on, current_period_start, current_period_end, next_billing_date, now(), now() from subscriptions limit 1";
+                           anchor_on, current_period_start, current_period_end, next_billing_date, now(), now(), true
+                      from subscriptions limit 1";
         sqlx::query(copy).bind(id).execute(&world.pool).await.unwrap();
     }
     let brought = "insert into imported_subscriptions

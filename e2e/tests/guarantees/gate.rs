@@ -130,6 +130,26 @@ async fn when_nearly_everybody_is_declined_charging_stops_until_an_operator_has_
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_good_morning_does_not_hide_a_total_failure_at_noon(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let ids = subscribers(&world, 160).await;
+    for id in ids.iter().skip(100) {
+        world.card_now(*id, "REJECT_CARD_PAYMENT").await;
+    }
+    // Those who pay have settled by the time the others are declined.
+    let later = "update subscriptions set next_billing_date = next_billing_date + interval '5 hours'
+                  where customer_key = any ($1)";
+    let mut declined = Vec::new();
+    for id in ids.iter().skip(100) {
+        declined.push(world.story(*id).await.subscription.customer_key);
+    }
+    sqlx::query(later).bind(&declined).execute(&world.pool).await.unwrap();
+    world.live_until("2026-12-23").await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    assert!(!settings::charging_switch(&mut conn).await.unwrap().enabled);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_it(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;

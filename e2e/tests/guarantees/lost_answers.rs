@@ -94,6 +94,8 @@ async fn an_error_that_is_on_no_list_ends_within_the_hour_when_toss_knows_no_suc
 #[sqlx::test(migrations = "../migrations")]
 async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_nothing(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
+    // Only a plan that may be held twice lets a second order get as far as Toss.
+    sqlx::query("update plans set may_be_held_beside_others = true").execute(&world.pool).await.unwrap();
     let id = world.subscriber(Cycle::Monthly).await;
     let payment_key: String =
         sqlx::query_scalar("select payment_key from payments").fetch_one(&world.pool).await.unwrap();

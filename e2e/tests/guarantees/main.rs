@@ -68,6 +68,8 @@ mod renewal;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod second_purchase;
+#[cfg(test)]
 mod subscribe;
 #[cfg(test)]
 mod subscribe_lost;

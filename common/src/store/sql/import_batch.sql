@@ -15,10 +15,11 @@ with given as (
     insert into subscriptions
         (id, user_id, plan, billing_cycle, billing_key, customer_key, card_registered_at, amount, status, customer_email,
          customer_name, anchor_on, period_no, current_period_start, current_period_end, next_billing_date, created_at,
-         updated_at, activated_at, suspended_at, canceled_at, cancel_reason)
+         updated_at, activated_at, suspended_at, canceled_at, cancel_reason, may_be_held_beside_others)
     select id, user_id, plan, billing_cycle, billing_key, customer_key, $4, amount, status, customer_email,
            customer_name, anchor_on, period_no, current_period_start, current_period_end, next_billing_date, created_at,
-           $4, created_at, suspended_at, canceled_at, cancel_reason
+           $4, created_at, suspended_at, canceled_at, cancel_reason,
+           coalesce((select may_be_held_beside_others from plans where code = plan), false)
       from given
     on conflict (id) do nothing
     returning id, status, period_no, current_period_end, next_billing_date, amount

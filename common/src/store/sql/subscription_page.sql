@@ -1,11 +1,12 @@
 -- A user's subscriptions after the one last seen, newest first, without those that never began.
-select id, user_id, plan, billing_cycle, billing_key, customer_key, card_number, card_registered_at, amount, status,
-       customer_email, customer_name, anchor_on, terms_since_period, terms_since_month, period_no, current_period_start,
-       current_period_end, next_billing_date, charging_paused_at, repair_until, created_at, activated_at, suspended_at,
-       canceled_at, cancel_reason, ended_at
-  from subscriptions
- where user_id = $1
+select subscription.id, subscription.user_id, plan, billing_cycle, billing_key, customer_key, card_number,
+       card_registered_at, amount, status, coalesce(users.email, customer_email) as "customer_email!",
+       coalesce(users.name, customer_name) as "customer_name!", anchor_on, terms_since_period, terms_since_month,
+       period_no, current_period_start, current_period_end, next_billing_date, charging_paused_at, repair_until,
+       subscription.created_at, activated_at, suspended_at, canceled_at, cancel_reason, ended_at
+  from subscriptions subscription join users on users.id = subscription.user_id
+ where subscription.user_id = $1
    and (status <> 'canceled' or activated_at is not null)
-   and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
- order by created_at desc, id desc
+   and ($2::timestamptz is null or (subscription.created_at, subscription.id) < ($2, $3::uuid))
+ order by subscription.created_at desc, subscription.id desc
  limit $4

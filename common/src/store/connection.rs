@@ -1,0 +1,165 @@
+//! How this program connects to PostgreSQL, what each session sets for itself, and whether the database can serve.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::StoreError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// What each session sets for itself, so that no default of the server, the database or the role changes the meaning or
+/// the duration of a statement.
+const SESSION: [(&str, &str); 6] = [
+    // Locks are taken in one order and re-read under the lock; a stricter level would only add serialization failures.
+    ("default_transaction_isolation", "read committed"),
+    ("timezone", "UTC"),
+    // Longer than any honest statement. Migrations lift it.
+    ("statement_timeout", "30s"),
+    // One locked row must not stop what is behind it: the caller answers 503 or comes back for the row.
+    ("lock_timeout", LOCK_TIMEOUT),
+    // A process that vanished within a transaction holds its locks no longer than this.
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("search_path", "public"),
+];
+const LOCK_TIMEOUT: &str = "5s";
+
+/// Where a `DATABASE_URL` leads; none where it is not one of PostgreSQL. sqlx would take any scheme for PostgreSQL's.
+pub fn address(url: &str) -> Option<PgConnectOptions> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    is_postgres.then(|| url.parse().ok())?
+}
+
+/// Adds the session settings to an address. A setting that the address itself names stays as it is there.
+pub fn with_session(options: PgConnectOptions) -> PgConnectOptions {
+    let named = options.get_options().unwrap_or_default().to_lowercase();
+    let own = SESSION.iter().filter(|(name, _)| !named.contains(*name)).copied().collect::<Vec<_>>();
+    options.options(own)
+}
+
+/// A pool that connects when first used, so that a process starts while the database is still away.
+pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error> {
+    let mut options: PgConnectOptions = url.expose_secret().parse()?;
+    if options.get_application_name().is_none()
+        && let Some(program) = program_name()
+    {
+        options = options.application_name(&program);
+    }
+    Ok(PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(with_session(options)))
+}
+
+fn program_name() -> Option<String> {
+    let path = std::env::current_exe().ok()?;
+    Some(path.file_stem()?.to_string_lossy().into_owned())
+}
+
+/// Creates or upgrades the schema.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut conn = pool.acquire().await?;
+    // Building an index on a large table takes as long as it takes.
+    sqlx::query("set statement_timeout = 0").execute(&mut *conn).await?;
+    let migrated = MIGRATIONS.run(&mut *conn).await;
+    conn.close().await?;
+    migrated
+}
+
+/// The steps that [`migrate`] would take: version and description. Writes nothing.
+pub async fn pending_migrations(pool: &PgPool) -> Result<Vec<(i64, String)>, StoreError> {
+    pending(&mut *pool.acquire().await?).await
+}
+
+async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String)>, StoreError> {
+    let has_table = sqlx::query_scalar!(r#"select to_regclass('_sqlx_migrations') is not null as "has!""#)
+        .fetch_one(&mut *conn)
+        .await?;
+    // The table of the migrations is sqlx's own and is not there before the first one: no checked query can name it.
+    let applied: Vec<i64> = if has_table {
+        sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(conn).await?
+    } else {
+        Vec::new()
+    };
+    let pending = MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version));
+    Ok(pending.map(|migration| (migration.version, migration.description.to_string())).collect())
+}
+
+/// Why the database cannot serve this program now. Each is one line for logs and for `/readyz`.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(StoreError),
+    #[error(
+        "the schema is older than this program: migration {version} ({description}) is missing; run `billing migrate`"
+    )]
+    SchemaBehind { version: i64, description: String },
+    #[error("the database is read-only")]
+    ReadOnly,
+    #[error(
+        "a connection pooler refuses the session settings: connect to PostgreSQL directly, or pool by session with \
+         track_extra_parameters or without ignore_startup_parameters"
+    )]
+    PoolerRefusesSettings,
+    #[error(
+        "the session settings are not in force (lock_timeout is {0}): a connection pooler in transaction mode drops them; \
+         connect to PostgreSQL directly or pool by session"
+    )]
+    SettingsLost(String),
+}
+
+impl From<StoreError> for NotReady {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // PgBouncer's words for a start-up parameter that it does not pass on.
+            StoreError::Database(sqlx::Error::Database(refused))
+                if refused.message().contains("unsupported startup parameter") =>
+            {
+                Self::PoolerRefusesSettings
+            }
+            other => Self::Unavailable(other),
+        }
+    }
+}
+
+/// Whether the database can serve: reachable, writable, with the session's settings, and as new as this program needs.
+pub async fn readiness(pool: &PgPool) -> Result<(), NotReady> {
+    let mut conn = pool.acquire().await.map_err(StoreError::from)?;
+    let state = sqlx::query!(
+        r#"
+        select current_setting('transaction_read_only')::bool as "is_read_only!",
+               current_setting('lock_timeout') as "lock_timeout!"
+        "#
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .map_err(StoreError::from)?;
+    if state.is_read_only {
+        return Err(NotReady::ReadOnly);
+    }
+    if state.lock_timeout == "0" {
+        return Err(NotReady::SettingsLost(state.lock_timeout));
+    }
+    match pending(&mut conn).await?.into_iter().next() {
+        Some((version, description)) => Err(NotReady::SchemaBehind { version, description }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_in_the_address_is_left_alone() {
+        let own = address("postgres://localhost/billing?options=-c%20lock_timeout%3D1s").unwrap();
+        let options = with_session(own).get_options().unwrap().to_owned();
+        assert!(options.contains("lock_timeout=1s") && !options.contains("lock_timeout=5s"), "{options}");
+        assert!(options.contains("statement_timeout=30s"), "{options}");
+    }
+}

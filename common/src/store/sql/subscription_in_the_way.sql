@@ -1,0 +1,11 @@
+-- What a user holds that another purchase may collide with, oldest first, the rows held.
+select subscription.id, subscription.user_id, plan, billing_cycle, billing_key, customer_key, card_number,
+       card_registered_at, amount, status, coalesce(users.email, customer_email) as "customer_email!",
+       coalesce(users.name, customer_name) as "customer_name!", anchor_on, terms_since_period, terms_since_month,
+       period_no, current_period_start, current_period_end, next_billing_date, charging_paused_at, repair_until,
+       subscription.created_at, activated_at, suspended_at, canceled_at, cancel_reason, ended_at
+  from subscriptions subscription join users on users.id = subscription.user_id
+ where subscription.user_id = $1 and not may_be_held_beside_others
+   and (status <> 'canceled' or (activated_at is not null and current_period_end > $2))
+ order by subscription.created_at, subscription.id
+   for no key update of subscription
