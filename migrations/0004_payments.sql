@@ -310,6 +310,9 @@ create table card_registrations (
 create unique index card_registrations_one_unfinished on card_registrations (subscription_id)
     where status in ('pending', 'unknown', 'issued', 'proving');
 
+-- A browser that waits for its card asks every two seconds.
+create index idx_card_registrations_subscription_id on card_registrations (subscription_id);
+
 comment on table card_registrations is 'One row per card that a customer registers for a subscription, and what became of it.';
 comment on column card_registrations.auth_key is 'The registration window''s one-time key; wiped once it is used or refused.';
 comment on column card_registrations.auth_key_hash is 'SHA-256 of auth_key: the same key again is the same registration.';

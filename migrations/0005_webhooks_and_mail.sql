@@ -23,6 +23,8 @@ create table emails (
     constraint emails_settled_has_time check ((status = 'queued') = (settled_at is null))
 );
 create index idx_emails_queued on emails (created_at) where status = 'queued';
+-- An erasure reads all letters of a customer.
+create index idx_emails_user_id on emails (user_id);
 create index idx_emails_subscription_id on emails (subscription_id, created_at);
 
 -- Webhooks from the gateway: kept as they came, acted on only after the payment has been read back.
