@@ -1,18 +1,18 @@
-//! What every request needs: the database, the clock, who may ask, and news of settled payments.
+//! What every request needs: the database, the clock, who may ask, and the wait for settled payments.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{clock::Clock, mail::Brand};
+use common::{clock::Clock, mail::Brand, store::StoreError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Auth, AuthSettings},
-    limiter::Limiter,
     metrics,
+    rate_limit::RateLimit,
     settlements::Settlements,
 };
 
@@ -38,17 +38,22 @@ pub struct App {
     pub(crate) brand: Brand,
     pub(crate) allowed_origins: Vec<HeaderValue>,
     pub(crate) settlements: Settlements,
-    pub(crate) confirmations: Limiter,
+    /// Confirmations and subscriptions of one user.
+    pub(crate) purchases: RateLimit<uuid::Uuid>,
     pub(crate) metrics: PrometheusHandle,
-    /// Cancelled when the process is asked to stop: nobody waits for a payment any longer.
+    /// Cancelled when the process is asked to stop: no request waits for a payment any longer.
     pub(crate) stopping: CancellationToken,
 }
 
+/// A person buys once, and tries again a few times; each purchase costs a call to Toss.
+const PURCHASES_PER_MINUTE: u32 = 10;
+
 impl App {
     /// Fails only where keys are to be fetched over HTTPS and this machine trusts no certificate authority.
-    pub fn new(pool: PgPool, clock: Clock, settings: Settings) -> io::Result<Arc<Self>> {
+    pub fn new(pool: PgPool, clock: Clock, settings: Settings) -> anyhow::Result<Arc<Self>> {
+        let stopping = CancellationToken::new();
         Ok(Arc::new(Self {
-            settlements: Settlements::new(&pool),
+            settlements: Settlements::new(&pool, settings.confirm_wait, stopping.clone()),
             pool,
             clock,
             auth: Auth::new(settings.auth)?,
@@ -56,12 +61,38 @@ impl App {
             confirm_wait: settings.confirm_wait,
             brand: settings.brand,
             allowed_origins: settings.allowed_origins,
-            confirmations: Limiter::per_minute(CONFIRMATIONS_PER_MINUTE),
+            purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             metrics: metrics::recorder(),
-            stopping: CancellationToken::new(),
+            stopping,
         }))
+    }
+
+    /// Runs `work` in one transaction: everything that it writes exists on commit, or nothing.
+    ///
+    /// A commit whose answer is lost may have happened: the caller gets 503, and a repeated request finds what was
+    /// written.
+    pub(crate) async fn transaction<T, E: From<StoreError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let done = work(&mut tx).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(done)
     }
 }
 
-/// Per user and process. Far above what a person does, far below what fills the database or Toss's quota.
-pub(crate) const CONFIRMATIONS_PER_MINUTE: u32 = 600;
+/// Runs `attempt` once more after an error that `lost_race` accepts: of two equal requests at the same moment one
+/// inserts, and the other starts over and finds what was inserted.
+pub(crate) async fn retry_lost_race<T, E, Attempt>(
+    lost_race: impl Fn(&E) -> bool,
+    attempt: impl Fn() -> Attempt,
+) -> Result<T, E>
+where
+    Attempt: Future<Output = Result<T, E>>,
+{
+    match attempt().await {
+        Err(error) if lost_race(&error) => attempt().await,
+        done => done,
+    }
+}

@@ -1,170 +1,249 @@
-//! The one place where a failure becomes a response: which status, which code, and what is only for the log.
+//! A failed request: its problem with what is known besides, and the problem document (RFC 9457) that the caller gets.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    Json,
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use common::{
+    domain::validated::Rule,
     jobs::QueueError,
     store::{StoreError, database_is_away},
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{change_problem::ChangeProblem, language::Text};
+use crate::{language::Language, problem::Problem, trace_id::TraceId, views::NextAction};
 
+const MEDIA_TYPE: &str = "application/problem+json";
 /// When to try again after the database was away.
-const BACK_IN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a request failed. The caller's mistakes say what to mend; the rest say nothing.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ApiError {
-    #[error("the request cannot be read")]
-    Malformed,
-    #[error("no valid token")]
-    Unauthorized,
-    #[error("not found")]
-    NotFound,
-    #[error("the method is not allowed here")]
-    MethodNotAllowed,
-    #[error("the request took too long to arrive")]
-    TooSlow,
-    #[error("the body is too large")]
-    TooLarge,
-    #[error("the body is not JSON")]
-    NotJson,
-    #[error("{field} {}", rule.en)]
-    Invalid { field: &'static str, rule: Text },
-    #[error("the amount is not the plan's price")]
-    AmountMismatch,
-    #[error("the order was confirmed before with other content")]
-    OrderConflict,
-    #[error("the subscription is canceled already")]
-    AlreadyCanceled,
-    #[error("the customer has a subscription already")]
-    AlreadySubscribed,
-    #[error("the subscription has ended already")]
-    AlreadyEnded,
-    #[error("the subscription is not canceled")]
-    NotCanceled,
-    #[error("the paid period has ended")]
-    PeriodEnded,
-    #[error("the change is refused: {}", .0.code())]
-    Change(ChangeProblem),
-    #[error("a refund is under way")]
-    RefundInProgress,
-    #[error("the payment has nothing to give back")]
-    NotRefundable,
-    #[error("the idempotency key was used before with other content")]
-    IdempotencyConflict,
-    #[error("the refund was refused: {code}")]
-    RefundRefused { code: String, message: String },
-    #[error("the first payment has not settled yet")]
-    NotActive,
-    #[error("another card is being registered")]
-    RegistrationInProgress,
-    #[error("the one-time key was used before")]
-    AuthKeyUsed,
-    #[error("the card was refused: {code}")]
-    CardRefused { code: String, message: String, subscription: Option<String> },
-    #[error("the payment was declined: {code}")]
-    Declined { code: String, message: String, subscription: Option<String> },
-    #[error("the payment was withdrawn")]
-    PaymentCanceled { code: Option<String> },
-    #[error("too many requests")]
-    TooManyRequests { again_in: Duration },
-    #[error("something this needs is away")]
-    Unavailable(#[source] anyhow::Error),
-    #[error("internal error")]
-    Internal(#[source] anyhow::Error),
+#[derive(Debug)]
+pub(crate) struct ApiError(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    problem: Problem,
+    field: Option<(Cow<'static, str>, Rule)>,
+    toss_code: Option<String>,
+    toss_message: Option<String>,
+    subscription_id: Option<String>,
+    next_action: Option<Option<NextAction>>,
+    retry_after: Option<Duration>,
+    /// For the log only.
+    cause: Option<anyhow::Error>,
 }
 
-/// Carried by a response until its problem document is written, where language and trace id are known.
-#[derive(Clone)]
-pub(crate) struct Failure(pub(crate) Arc<ApiError>);
-
-impl Failure {
-    /// What a status that the framework chose by itself means.
-    pub(crate) fn from_status(status: StatusCode) -> Self {
-        let error = match status {
-            StatusCode::NOT_FOUND => ApiError::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => ApiError::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::NotJson,
-            status if status.is_client_error() => ApiError::Malformed,
-            status => ApiError::Internal(anyhow::anyhow!("the framework answered {status}")),
-        };
-        error.log();
-        Self(Arc::new(error))
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(Details {
+            problem,
+            field: None,
+            toss_code: None,
+            toss_message: None,
+            subscription_id: None,
+            next_action: None,
+            retry_after: None,
+            cause: None,
+        }))
     }
 }
 
 impl ApiError {
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Declined { .. } | Self::CardRefused { .. } => StatusCode::PAYMENT_REQUIRED,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::OrderConflict
-            | Self::AlreadyCanceled
-            | Self::AlreadySubscribed
-            | Self::AlreadyEnded
-            | Self::NotCanceled
-            | Self::PeriodEnded
-            | Self::Change(_)
-            | Self::RefundInProgress
-            | Self::NotActive
-            | Self::RegistrationInProgress
-            | Self::AuthKeyUsed
-            | Self::NotRefundable
-            | Self::IdempotencyConflict
-            | Self::RefundRefused { .. }
-            | Self::PaymentCanceled { .. } => StatusCode::CONFLICT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid { .. } | Self::AmountMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
+    fn with(problem: Problem, change: impl FnOnce(&mut Details)) -> Self {
+        let mut error = Self::from(problem);
+        change(&mut error.0);
+        error
     }
 
-    /// Seconds after which the same request may succeed.
-    fn retry_after(&self) -> Option<u64> {
-        match self {
-            Self::TooManyRequests { again_in } => Some(again_in.as_secs().max(1)),
-            Self::Unavailable(_) => Some(BACK_IN.as_secs()),
-            _ => None,
-        }
+    pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, rule: Rule) -> Self {
+        Self::with(Problem::InvalidField, |it| it.field = Some((field.into(), rule)))
     }
 
-    /// Once, with every cause; the request's span adds the trace id.
+    /// Toss or the bank said no; Toss words its refusals for customers, in Korean.
+    pub(crate) fn refused_by_toss(
+        problem: Problem,
+        code: String,
+        message: String,
+        subscription_id: Option<String>,
+    ) -> Self {
+        Self::with(problem, |it| {
+            it.toss_code = Some(code);
+            it.toss_message = Some(message);
+            it.subscription_id = subscription_id;
+        })
+    }
+
+    /// The payment was withdrawn before the bank was asked; Toss's code where it gave one.
+    pub(crate) fn payment_canceled(code: Option<String>) -> Self {
+        Self::with(Problem::PaymentCanceled, |it| it.toss_code = code)
+    }
+
+    pub(crate) fn already_subscribed(subscription_id: String, next_action: Option<NextAction>) -> Self {
+        Self::with(Problem::AlreadySubscribed, |it| {
+            it.subscription_id = Some(subscription_id);
+            it.next_action = Some(next_action);
+        })
+    }
+
+    pub(crate) fn too_many_requests(retry_after: Duration) -> Self {
+        Self::with(Problem::TooManyRequests, |it| it.retry_after = Some(retry_after))
+    }
+
+    /// Something that the request needs is away.
+    pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        Self::with(Problem::Unavailable, |it| {
+            it.retry_after = Some(RETRY_AFTER);
+            it.cause = Some(cause.into());
+        })
+    }
+
+    pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self::with(Problem::Internal, |it| it.cause = Some(cause.into()))
+    }
+
+    /// Logs the cause once; the request's span adds the trace id.
     fn log(&self) {
-        match self {
-            Self::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "the request failed"),
-            Self::Unavailable(cause) => {
-                tracing::warn!(error = format!("{cause:#}"), "the request could not be served");
-            }
+        let cause = self.0.cause.as_ref().map(|cause| format!("{cause:#}"));
+        match self.0.problem {
+            Problem::Internal => tracing::error!(error = cause, "request failed"),
+            Problem::Unavailable => tracing::warn!(error = cause, "request could not be served"),
             _ => {}
+        }
+    }
+
+    fn message(&self, language: Language) -> String {
+        let Details { problem, field, toss_code, toss_message, .. } = &*self.0;
+        let row = problem.row();
+        let sentence = language.choose(row.ko, row.en);
+        match (field, toss_message, language) {
+            (Some((name, rule)), _, _) => format!("{name} {}.", language.choose(rule.ko, rule.en)),
+            (None, Some(message), Language::Korean) => message.clone(),
+            (None, Some(_), Language::English) => {
+                let code = toss_code.as_deref().unwrap_or_default();
+                format!("{} ({code}).", sentence.trim_end_matches('.'))
+            }
+            (None, None, _) => sentence.to_owned(),
         }
     }
 }
 
+#[cfg(test)]
+impl ApiError {
+    pub(crate) fn problem(&self) -> Problem {
+        self.0.problem
+    }
+
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.0.field.as_ref().map(|(name, _)| name.as_ref())
+    }
+}
+
+/// Carried by a response until its document is written, where language and trace id are known.
+#[derive(Clone)]
+struct Failure(Arc<ApiError>);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let mut response = self.status().into_response();
-        if matches!(self, Self::Unauthorized) {
+        let mut response = self.0.problem.row().status.into_response();
+        if self.0.problem == Problem::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = self.retry_after() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(after) = self.0.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         response.extensions_mut().insert(Failure(Arc::new(self)));
         response
+    }
+}
+
+/// `application/problem+json`, with what our frontends read besides.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    #[schema(example = "about:blank")]
+    r#type: &'static str,
+    #[schema(example = "Unprocessable Entity")]
+    title: &'static str,
+    #[schema(example = 422)]
+    status: u16,
+    /// Always false.
+    success: bool,
+    /// Stable; for programs.
+    #[schema(example = "invalid_field")]
+    code: &'static str,
+    /// Korean or English by `Accept-Language`; for people.
+    message: String,
+    /// Which field is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "amount")]
+    field: Option<String>,
+    /// Toss's own code, where Toss said no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "REJECT_CARD_PAYMENT")]
+    toss_code: Option<String>,
+    /// The subscription that another card can still pay for, or that the customer has already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sub_0192f0c15c0070008000000000000001")]
+    subscription_id: Option<String>,
+    /// Only with `already_subscribed`: what the customer can do with that subscription; null when nothing is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NextAction>)]
+    next_action: Option<Option<NextAction>>,
+    /// Also in the header `x-trace-id`, and in our logs.
+    trace_id: String,
+}
+
+/// Gives every failed response its document, those that the framework made by itself included. Headers stay.
+pub(crate) fn write_problem(response: Response, language: Language, trace_id: &TraceId) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let error = match response.extensions().get::<Failure>() {
+        Some(Failure(error)) => Arc::clone(error),
+        None => {
+            let error = ApiError::with(Problem::of_status(status), |it| {
+                it.cause = Some(anyhow::anyhow!("the framework answered {status}"));
+            });
+            error.log();
+            Arc::new(error)
+        }
+    };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    let document = Json(ProblemDocument::new(&error, language, trace_id)).into_response();
+    Response::from_parts(parts, document.into_body())
+}
+
+impl ProblemDocument {
+    fn new(error: &ApiError, language: Language, trace_id: &TraceId) -> Self {
+        let details = &error.0;
+        let row = details.problem.row();
+        let field = match details.problem {
+            Problem::AmountMismatch => Some("amount".to_owned()),
+            _ => details.field.as_ref().map(|(name, _)| name.to_string()),
+        };
+        Self {
+            r#type: "about:blank",
+            title: row.status.canonical_reason().unwrap_or("Error"),
+            status: row.status.as_u16(),
+            success: false,
+            code: row.code,
+            message: error.message(language),
+            field,
+            toss_code: details.toss_code.clone(),
+            subscription_id: details.subscription_id.clone(),
+            next_action: details.next_action,
+            trace_id: trace_id.as_str().to_owned(),
+        }
     }
 }
 
@@ -176,15 +255,15 @@ impl From<sqlx::Error> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
+        if error.is_unavailable() { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
 
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
         match error {
-            QueueError::Database(cause) if database_is_away(&cause) => Self::Unavailable(cause.into()),
-            other => Self::Internal(other.into()),
+            QueueError::Database(cause) if database_is_away(&cause) => Self::unavailable(cause),
+            other => Self::internal(other),
         }
     }
 }

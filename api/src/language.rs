@@ -8,29 +8,21 @@ pub(crate) enum Language {
     English,
 }
 
-/// The same sentence in both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Text {
-    pub(crate) ko: &'static str,
-    pub(crate) en: &'static str,
-}
-
-impl Text {
-    pub(crate) fn get(self, language: Language) -> &'static str {
-        match language {
-            Language::Korean => self.ko,
-            Language::English => self.en,
+impl Language {
+    /// The sentence in this language.
+    pub(crate) fn choose(self, korean: &'static str, english: &'static str) -> &'static str {
+        match self {
+            Self::Korean => korean,
+            Self::English => english,
         }
     }
-}
 
-impl Language {
     /// The one with the higher weight in `Accept-Language` (RFC 9110, section 12.5.4); Korean when equal.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let weight = |language| {
             let weights = header.split(',').filter_map(|range| weight_for(range, language));
-            weights.fold(None, |most: Option<f32>, one| Some(most.map_or(one, |most| most.max(one))))
+            weights.fold(None, |highest: Option<f32>, weight| Some(highest.map_or(weight, |highest| highest.max(weight))))
         };
         match (weight("ko"), weight("en")) {
             (None, Some(english)) if english > 0.0 => Self::English,

@@ -1,24 +1,20 @@
 //! The billing API: validates, records, enqueues, answers. It holds no secret of Toss, of sealing or of mail.
 
-mod answer;
-mod answer_card;
+mod answers;
 mod app;
 mod auth;
-mod body;
-mod change_problem;
+mod caller;
 mod config;
-mod cors;
-mod edge;
 mod error;
-mod input;
+mod error_mapping;
 mod language;
-mod limiter;
 mod metrics;
+mod middleware;
 mod openapi;
-mod origin;
 mod page;
 mod problem;
-mod refusals;
+mod rate_limit;
+mod request;
 mod router;
 mod routes;
 mod run;

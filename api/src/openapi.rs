@@ -1,5 +1,6 @@
 //! The OpenAPI document: every route with its answers, problems included.
 
+use axum::{Json, response::IntoResponse};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -9,7 +10,7 @@ use utoipa::{
     },
 };
 
-use crate::{problem::Problem, routes};
+use crate::{error::ProblemDocument, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,28 +24,28 @@ use crate::{problem::Problem, routes};
     paths(
         routes::list_plans::list_plans,
         routes::confirm_payment::confirm_payment,
-        routes::confirmation_status::confirmation_status,
+        routes::confirm_payment::confirmation_status,
         routes::cancel_subscription::cancel_subscription,
         routes::subscribe::subscribe,
         routes::end_subscription::end_subscription,
-        routes::register_card::register_card,
-        routes::payment_method_status::payment_method_status,
+        routes::payment_method::register_card,
+        routes::payment_method::payment_method_status,
         routes::resume_subscription::resume_subscription,
         routes::change_plan::change_plan,
         routes::change_plan::undo_plan_change,
         routes::give_consent::give_consent,
-        routes::list_subscriptions::list_subscriptions,
-        routes::show_subscription::show_subscription,
+        routes::subscriptions::list_subscriptions,
+        routes::subscriptions::show_subscription,
         routes::list_payments::list_payments,
         routes::refund_payment::refund_payment,
         routes::start_scan::start_scan,
         routes::start_scan::start_scan_by_get,
         routes::receive_webhook::receive_webhook,
-        routes::health::healthz,
-        routes::health::readyz,
-        routes::metrics::show_metrics,
+        routes::operations::healthz,
+        routes::operations::readyz,
+        routes::operations::show_metrics,
     ),
-    components(schemas(Problem)),
+    components(schemas(ProblemDocument)),
     modifiers(&Credentials, &Problems),
 )]
 struct Document;
@@ -52,6 +53,11 @@ struct Document;
 /// The document as it is served at `/openapi.json`.
 pub fn document() -> openapi::OpenApi {
     Document::openapi()
+}
+
+/// `GET /openapi.json`: this API, described for programs; `/docs` shows it to people.
+pub(crate) async fn show_openapi() -> impl IntoResponse {
+    Json(document())
 }
 
 struct Credentials;
@@ -94,7 +100,7 @@ impl Modify for Problems {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    item.get.iter_mut().chain(item.post.iter_mut())
+    item.get.iter_mut().chain(item.post.iter_mut()).chain(item.patch.iter_mut())
 }
 
 #[cfg(test)]

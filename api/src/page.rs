@@ -3,13 +3,14 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
+use common::domain::validated::Rule;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::{error::ApiError, language::Text};
+use crate::error::ApiError;
 
-const USUAL: usize = 20;
-const MOST: usize = 100;
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
 
 /// What a page is asked for with.
 #[derive(Debug, PartialEq, Eq, IntoParams)]
@@ -20,19 +21,19 @@ pub(crate) struct Page {
     pub(crate) limit: usize,
     /// `nextCursor` of the page before.
     #[param(value_type = Option<String>)]
-    pub(crate) cursor: Option<Place>,
+    pub(crate) cursor: Option<Position>,
 }
 
 /// When the last row seen was made, to the microsecond as PostgreSQL keeps it, and its id.
-pub(crate) type Place = (DateTime<Utc>, Uuid);
+pub(crate) type Position = (DateTime<Utc>, Uuid);
 
 impl Page {
     fn read(query: &str) -> Result<Self, ApiError> {
-        let mut page = Self { limit: USUAL, cursor: None };
+        let mut page = Self { limit: DEFAULT_LIMIT, cursor: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "limit" => page.limit = limit(&value)?,
-                "cursor" => page.cursor = Some(place(&value)?),
+                "cursor" => page.cursor = Some(position(&value)?),
                 _ => {}
             }
         }
@@ -44,11 +45,11 @@ impl Page {
         i64::try_from(self.limit.saturating_add(1)).unwrap_or(i64::MAX)
     }
 
-    /// Cuts the extra row off; the cursor of the next page, if there is one.
-    pub(crate) fn cut<T>(&self, rows: &mut Vec<T>, place: impl Fn(&T) -> Place) -> Option<String> {
+    /// Removes the extra row. Returns the cursor of the next page, if there is one.
+    pub(crate) fn paginate<T>(&self, rows: &mut Vec<T>, position: impl Fn(&T) -> Position) -> Option<String> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        rows.last().filter(|_| more).map(|last| cursor(place(last)))
+        rows.last().filter(|_| more).map(|last| cursor(position(last)))
     }
 }
 
@@ -61,17 +62,17 @@ impl<S: Sync> FromRequestParts<S> for Page {
 }
 
 fn limit(text: &str) -> Result<usize, ApiError> {
-    let rule = Text { ko: "항목은 1~100이어야 합니다", en: "must be 1 to 100" };
-    let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-    limit.ok_or(ApiError::Invalid { field: "limit", rule })
+    let rule = Rule { ko: "항목은 1~100이어야 합니다", en: "must be 1 to 100" };
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| ApiError::invalid("limit", rule))
 }
 
-fn cursor((at, id): Place) -> String {
+fn cursor((at, id): Position) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}.{}", at.timestamp_micros(), id.simple()))
 }
 
-fn place(cursor: &str) -> Result<Place, ApiError> {
-    let rule = Text { ko: "항목이 올바르지 않습니다", en: "is not one that was handed out" };
+fn position(cursor: &str) -> Result<Position, ApiError> {
+    let rule = Rule { ko: "항목이 올바르지 않습니다", en: "is not one that was handed out" };
     let read = || {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let (micros, id) = text.split_once('.')?;
@@ -79,7 +80,7 @@ fn place(cursor: &str) -> Result<Place, ApiError> {
         // Any real row is from this age; PostgreSQL holds fewer years than chrono does.
         (0..=9999).contains(&chrono::Datelike::year(&at)).then_some((at, Uuid::try_parse(id).ok()?))
     };
-    read().ok_or(ApiError::Invalid { field: "cursor", rule })
+    read().ok_or_else(|| ApiError::invalid("cursor", rule))
 }
 
 #[cfg(test)]
@@ -87,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_back_to_its_place_to_the_microsecond() {
+    fn a_cursor_keeps_its_position_to_the_microsecond() {
         let at = (DateTime::from_timestamp_micros(1_795_000_000_123_456).unwrap(), Uuid::from_u128(7));
         let page = Page::read(&format!("limit=1&cursor={}", cursor(at))).unwrap();
         assert_eq!(page, Page { limit: 1, cursor: Some(at) });
     }
 
     #[test]
-    fn limits_out_of_range_and_cursors_of_ones_own_making_are_refused_by_name() {
+    fn bad_limits_and_made_up_cursors_are_refused_by_name() {
         let far = BASE64_URL_SAFE_NO_PAD.encode(format!("{}.{}", i64::MAX, Uuid::nil().simple()));
         for (query, name) in [
             ("limit=0", "limit"),
@@ -108,7 +109,7 @@ mod tests {
             (&format!("cursor={far}"), "cursor"),
         ] {
             let refused = Page::read(query).unwrap_err();
-            assert!(matches!(refused, ApiError::Invalid { field, .. } if field == name), "{query}");
+            assert_eq!(refused.field(), Some(name), "{query}");
         }
         assert_eq!(Page::read("other=1").unwrap(), Page { limit: 20, cursor: None });
     }
@@ -116,10 +117,10 @@ mod tests {
     #[test]
     fn a_full_page_without_a_further_row_is_the_last() {
         let page = Page { limit: 2, cursor: None };
-        let place = |row: &u128| (DateTime::UNIX_EPOCH, Uuid::from_u128(*row));
-        assert_eq!(page.cut(&mut vec![1, 2], place), None);
+        let position = |row: &u128| (DateTime::UNIX_EPOCH, Uuid::from_u128(*row));
+        assert_eq!(page.paginate(&mut vec![1, 2], position), None);
         let mut rows = vec![1, 2, 3];
-        assert_eq!(page.cut(&mut rows, place), Some(cursor(place(&2))));
+        assert_eq!(page.paginate(&mut rows, position), Some(cursor(position(&2))));
         assert_eq!(rows, [1, 2]);
     }
 }

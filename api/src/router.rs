@@ -10,29 +10,26 @@ use axum::{
 
 use crate::{
     app::App,
-    body, cors, edge,
+    middleware,
+    openapi::show_openapi,
+    request::MAX_BODY_BYTES,
     routes::{
         cancel_subscription::cancel_subscription,
         change_plan::{change_plan, undo_plan_change},
-        confirm_payment::confirm_payment,
-        confirmation_status::confirmation_status,
+        confirm_payment::{confirm_payment, confirmation_status},
         docs::{show_docs, show_docs_file, show_docs_index},
         end_subscription::end_subscription,
         give_consent::give_consent,
-        health::{healthz, readyz},
         list_payments::list_payments,
         list_plans::list_plans,
-        list_subscriptions::list_subscriptions,
-        metrics::show_metrics,
-        openapi::show_openapi,
-        payment_method_status::payment_method_status,
-        receive_webhook::{self, receive_webhook},
+        operations::{healthz, readyz, show_metrics},
+        payment_method::{payment_method_status, register_card},
+        receive_webhook::{MAX_WEBHOOK_BYTES, receive_webhook},
         refund_payment::refund_payment,
-        register_card::register_card,
         resume_subscription::resume_subscription,
-        show_subscription::show_subscription,
         start_scan::{refuse_head, start_scan, start_scan_by_get},
         subscribe::subscribe,
+        subscriptions::{list_subscriptions, show_subscription},
     },
 };
 
@@ -57,7 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
         .route(
             "/api/webhooks/toss",
-            post(receive_webhook).layer(DefaultBodyLimit::max(receive_webhook::MAX_BYTES)),
+            post(receive_webhook).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)),
         )
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -66,9 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs", get(show_docs))
         .route("/docs/", get(show_docs_index))
         .route("/docs/{*path}", get(show_docs_file))
-        .layer(DefaultBodyLimit::max(body::MAX_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::clone(&app));
-    let origins = app.allowed_origins.clone();
-    // Outermost, so that problems can be read by the page, too.
-    cors::allow(edge::around(routes, app), origins)
+    middleware::wrap(routes, &app)
 }

@@ -1,38 +1,36 @@
 //! The login service's published keys: fetched when first needed, kept, and fetched again for a key not seen before.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use axum::{
-    body::{Body, Bytes},
-    http::{StatusCode, Uri},
-};
-use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use anyhow::{Context, ensure};
 use jsonwebtoken::{DecodingKey, jwk::JwkSet};
+use reqwest::{Client, StatusCode, redirect};
 use tokio::{
     sync::{Mutex, RwLock},
     time::Instant,
 };
 use url::Url;
 
-use super::token::Refused;
-
 /// However many tokens name unknown keys, the login service is asked this seldom.
-const ASK_AT_MOST_EVERY: Duration = Duration::from_mins(1);
-const ASK_AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(5);
+const MIN_FETCH_INTERVAL: Duration = Duration::from_mins(1);
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// After this long a key that was withdrawn is noticed.
-const KEEP_FOR: Duration = Duration::from_mins(15);
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const MAX_AGE: Duration = Duration::from_mins(15);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 * 1024;
 
+/// Why a token names no user.
+#[derive(Debug)]
+pub(crate) enum TokenError {
+    /// The token is no good; the reason is for the log only.
+    Invalid(String),
+    /// The keys could not be fetched, so nobody can tell.
+    KeysUnavailable(anyhow::Error),
+}
+
 pub(super) struct Jwks {
-    url: String,
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    url: Url,
+    client: Client,
     kept: RwLock<Kept>,
     /// Whose turn it is to ask.
     asking: Mutex<()>,
@@ -47,15 +45,14 @@ struct Kept {
 }
 
 impl Jwks {
-    pub(super) fn new(url: &Url) -> io::Result<Self> {
-        let https = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(https);
-        Ok(Self { url: url.to_string(), client, kept: RwLock::default(), asking: Mutex::default() })
+    pub(super) fn new(url: Url) -> anyhow::Result<Self> {
+        let client = Client::builder().timeout(FETCH_TIMEOUT).redirect(redirect::Policy::none()).build()?;
+        Ok(Self { url, client, kept: RwLock::default(), asking: Mutex::default() })
     }
 
     /// The key of this name. A crowd asks for an unknown one once, and waits; who brings a known one waits for nobody,
     /// but for the one request that refreshes what is old.
-    pub(super) async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
+    pub(super) async fn key(&self, kid: &str) -> Result<DecodingKey, TokenError> {
         let is_known = self.kept.read().await.knows(kid);
         let turn = if is_known { self.asking.try_lock().ok() } else { Some(self.asking.lock().await) };
         if turn.is_some() && self.kept.read().await.wants(kid, Instant::now()) {
@@ -64,10 +61,10 @@ impl Jwks {
         drop(turn);
         let kept = self.kept.read().await;
         let Some(keys) = &kept.keys else {
-            return Err(Refused::KeysAway(anyhow::anyhow!("no keys of the login service yet")));
+            return Err(TokenError::KeysUnavailable(anyhow::anyhow!("no keys of the login service yet")));
         };
-        let jwk = keys.find(kid).ok_or_else(|| Refused::Token("its key is not published".to_owned()))?;
-        DecodingKey::from_jwk(jwk).map_err(|error| Refused::Token(error.to_string()))
+        let jwk = keys.find(kid).ok_or_else(|| TokenError::Invalid("its key is not published".to_owned()))?;
+        DecodingKey::from_jwk(jwk).map_err(|error| TokenError::Invalid(error.to_string()))
     }
 
     async fn refresh(&self) {
@@ -75,29 +72,25 @@ impl Jwks {
         let (now, mut kept) = (Instant::now(), self.kept.write().await);
         match fetched {
             Ok(keys) => {
-                let ask_from = Some(now + ASK_AT_MOST_EVERY);
+                let ask_from = Some(now + MIN_FETCH_INTERVAL);
                 *kept = Kept { keys: Some(keys), fetched_at: Some(now), ask_from };
             }
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the login service's keys could not be fetched");
-                kept.ask_from = Some(now + ASK_AGAIN_AFTER_FAILURE);
+                tracing::warn!(error = format!("{error:#}"), "JWKS could not be fetched");
+                kept.ask_from = Some(now + RETRY_AFTER_FAILURE);
             }
         }
     }
 
     async fn fetch(&self) -> anyhow::Result<JwkSet> {
-        let body = tokio::time::timeout(ANSWERS_WITHIN, self.get()).await.context("it took too long")??;
-        serde_json::from_slice(&body).context("it is no key set")
-    }
-
-    async fn get(&self) -> anyhow::Result<Bytes> {
-        let uri: Uri = self.url.parse().context("AUTH_JWKS_URL cannot be called")?;
-        let response = self.client.get(uri).await?;
-        if response.status() != StatusCode::OK {
-            bail!("it answered {}", response.status());
+        let mut response = self.client.get(self.url.clone()).send().await?;
+        ensure!(response.status() == StatusCode::OK, "it answered {}", response.status());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            ensure!(body.len().saturating_add(chunk.len()) <= MAX_BYTES, "it answered too much");
+            body.extend_from_slice(&chunk);
         }
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
+        serde_json::from_slice(&body).context("it is no key set")
     }
 }
 
@@ -108,7 +101,7 @@ impl Kept {
 
     /// Whether to ask now: for a key not seen yet, or because what is kept is old; never too often.
     fn wants(&self, kid: &str, now: Instant) -> bool {
-        let is_old = self.fetched_at.is_none_or(|at| now.saturating_duration_since(at) >= KEEP_FOR);
+        let is_old = self.fetched_at.is_none_or(|at| now.saturating_duration_since(at) >= MAX_AGE);
         (is_old || !self.knows(kid)) && self.ask_from.is_none_or(|from| now >= from)
     }
 }
@@ -127,7 +120,7 @@ mod tests {
     async fn hanging() -> (Arc<Jwks>, TcpListener) {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", silent.local_addr().unwrap());
-        let jwks = Jwks::new(&url.parse().unwrap()).unwrap();
+        let jwks = Jwks::new(url.parse().unwrap()).unwrap();
         let keys = Some(serde_json::from_str(KEY).unwrap());
         *jwks.kept.write().await = Kept { keys, fetched_at: None, ask_from: None };
         (Arc::new(jwks), silent)
@@ -151,7 +144,7 @@ mod tests {
         let before = Instant::now();
         jwks.refresh().await;
         let kept = jwks.kept.read().await;
-        assert!(kept.ask_from.unwrap() >= before + ANSWERS_WITHIN);
+        assert!(kept.ask_from.unwrap() >= before + FETCH_TIMEOUT);
         assert!(!kept.wants("k1", Instant::now()));
     }
 
@@ -160,7 +153,7 @@ mod tests {
         let now = Instant::now();
         assert!(Kept::default().wants("k1", now));
         let keys = Some(JwkSet { keys: Vec::new() });
-        let kept = Kept { keys, fetched_at: Some(now), ask_from: Some(now + ASK_AT_MOST_EVERY) };
+        let kept = Kept { keys, fetched_at: Some(now), ask_from: Some(now + MIN_FETCH_INTERVAL) };
         assert!(!kept.wants("k1", now + Duration::from_secs(59)));
         assert!(kept.wants("k1", now + Duration::from_mins(1)));
     }

@@ -4,25 +4,26 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use common::{
-    commands::cancel::{Wish, cancel_subscription as cancel},
+    commands::cancel::{self, Wish},
+    domain::validated::CancelReason,
     id::parse_subscription_ref,
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::show_subscription::SubscriptionAnswer;
-use crate::{app::App, auth::Customer, body::Fields, error::ApiError, input, views::SubscriptionView};
+use super::subscriptions::SubscriptionAnswer;
+use crate::{
+    app::App, caller::Customer, error::ApiError, problem::Problem, request::JsonBody, views::SubscriptionView,
+};
 
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct CancelBody {
+    /// Any text: an id that cannot be one is not found.
     #[schema(example = "sub_0192f0c15c0070008000000000000001")]
     subscription_id: String,
-    #[schema(max_length = 500, example = "서비스 불만족")]
-    reason: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 500, example = "서비스 불만족")]
+    reason: Option<CancelReason>,
 }
 
 /// Cancels one of the customer's subscriptions.
@@ -44,16 +45,14 @@ pub(crate) struct CancelBody {
 pub(crate) async fn cancel_subscription(
     State(app): State<Arc<App>>,
     customer: Customer,
-    body: Fields,
+    JsonBody(body): JsonBody<CancelBody>,
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
-    let given = input::subscription_id(&body)?;
-    let reason = input::reason(&body)?;
-    let subscription_id = parse_subscription_ref(&given).ok_or(ApiError::NotFound)?;
+    let subscription_id = parse_subscription_ref(&body.subscription_id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
-    let wish = Wish { subscription_id, user_id: Some(customer.id), actor: &actor, reason: &reason };
+    let reason = body.reason.as_ref().map_or("", CancelReason::as_str);
+    let wish = Wish { subscription_id, user_id: Some(customer.id), actor: &actor, reason };
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await?;
-    let canceled = cancel(&mut tx, &app.brand, wish, now).await?;
-    tx.commit().await?;
-    Ok(Json(SubscriptionAnswer { success: true, subscription: SubscriptionView::of(&canceled, now) }))
+    let canceled =
+        app.transaction(async |tx| cancel::cancel_subscription(tx, &app.brand, wish, now).await).await?;
+    Ok(Json(SubscriptionAnswer { success: true, subscription: SubscriptionView::new(&canceled, now) }))
 }

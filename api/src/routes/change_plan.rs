@@ -8,32 +8,36 @@ use axum::{
 };
 use common::{
     commands::{
-        change_plan::{Wish, change_plan as change, undo_change},
+        change_plan::{self, Wish, undo_change},
         consent::give_consent,
     },
+    domain::{calendar::Cycle, validated::PlanCode},
     id::parse_subscription_ref,
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    give_consent::{ConsentBody, read_consent},
-    show_subscription::{SubscriptionAnswer, answer},
+    give_consent::ConsentBody,
+    subscriptions::{SubscriptionAnswer, answer_subscription},
 };
-use crate::{app::App, auth::Customer, body::Fields, error::ApiError, input, origin::Origin};
+use crate::{
+    app::App,
+    caller::Customer,
+    error::ApiError,
+    problem::Problem,
+    request::{ClientInfo, JsonBody},
+};
 
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ChangeBody {
     /// As `GET /api/plans` lists it.
-    #[schema(example = "pro")]
-    plan: String,
+    #[schema(value_type = String, example = "pro")]
+    plan: PlanCode,
     /// `monthly` or `yearly`.
-    #[schema(example = "monthly")]
-    billing_cycle: String,
+    #[schema(value_type = String, example = "monthly")]
+    billing_cycle: Cycle,
     /// The consent that a higher amount needs, if it is given at once; it can be given later.
     consent: Option<ConsentBody>,
 }
@@ -44,7 +48,7 @@ pub(crate) struct ChangeBody {
     security(("customer" = [])),
     params(("id" = String, Path, description = "`sub_…`, or the plain UUID")),
     responses(
-        (status = 200, description = "`pendingChange` says what comes when; an earlier wish is replaced", body = SubscriptionAnswer),
+        (status = 200, description = "`pendingChange` says what comes when; an earlier change is replaced", body = SubscriptionAnswer),
         (status = 400, description = "Malformed"),
         (status = 401, description = "No valid token"),
         (status = 404, description = "No such subscription, or somebody else's"),
@@ -59,23 +63,22 @@ pub(crate) async fn change_plan(
     State(app): State<Arc<App>>,
     customer: Customer,
     Path(id): Path<String>,
-    origin: Origin,
-    body: Fields,
+    client: ClientInfo,
+    JsonBody(body): JsonBody<ChangeBody>,
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
-    let (plan, cycle) = (input::plan(&body)?, input::billing_cycle(&body)?);
-    let consent = input::object(&body, "consent")?.as_ref().map(read_consent).transpose()?;
-    let subscription_id = parse_subscription_ref(&id).ok_or(ApiError::NotFound)?;
+    let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
     let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await?;
-    let (subscription, _) = change(&mut tx, wish, &plan, cycle, now).await?;
-    if let Some(consent) = &consent {
-        give_consent(&mut tx, wish, consent.shown(&origin), now).await?;
-    }
-    let answered = answer(&mut tx, &subscription, now).await?;
-    tx.commit().await?;
-    Ok(answered)
+    app.transaction(async |tx| {
+        let (plan, cycle) = (body.plan.as_str(), body.billing_cycle);
+        let (subscription, _) = change_plan::change_plan(tx, wish, plan, cycle, now).await?;
+        if let Some(consent) = &body.consent {
+            give_consent(tx, wish, consent.shown(&client), now).await?;
+        }
+        answer_subscription(tx, &subscription, now).await
+    })
+    .await
 }
 
 /// Takes the change back before it has taken effect.
@@ -95,13 +98,13 @@ pub(crate) async fn undo_plan_change(
     customer: Customer,
     Path(id): Path<String>,
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
-    let subscription_id = parse_subscription_ref(&id).ok_or(ApiError::NotFound)?;
+    let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
     let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await?;
-    let subscription = undo_change(&mut tx, wish, now).await?;
-    let answered = answer(&mut tx, &subscription, now).await?;
-    tx.commit().await?;
-    Ok(answered)
+    app.transaction(async |tx| {
+        let subscription = undo_change(tx, wish, now).await?;
+        answer_subscription(tx, &subscription, now).await
+    })
+    .await
 }

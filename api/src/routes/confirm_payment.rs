@@ -1,53 +1,73 @@
 //! `POST /api/payments/confirm`: records what the payment window brought back, waits a little, answers what became of it.
+//! `GET /api/payments/confirm/{orderId}`: the same answer, later.
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
 use common::{
     commands::confirm::{ConfirmError, Confirmation, record_confirmation},
-    domain::payment::Payment,
-    store::StoreError,
+    domain::{
+        calendar::Cycle,
+        payment::{Payment, PaymentKind},
+        validated::{CustomerKey, EmailAddress, OrderId, PaymentKey, PersonName, PlanCode, PositiveWon},
+    },
+    store::payments,
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    answer::{Confirmed, Processing, answer},
-    app::App,
-    auth::Customer,
-    body::Fields,
+    answers::{Confirmed, Processing, answer_payment},
+    app::{App, retry_lost_race},
+    caller::Customer,
     error::ApiError,
-    input,
-    settlements::until_settled,
+    problem::Problem,
+    request::JsonBody,
 };
 
 /// What the payment window brought back, and what was bought. Other fields are ignored.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ConfirmBody {
-    #[schema(min_length = 1, max_length = 200, example = "tviva20241023135713hH8Fq")]
-    payment_key: String,
-    #[schema(pattern = "^[A-Za-z0-9_-]{6,64}$", example = "ORDER_1729657033847")]
-    order_id: String,
+    #[schema(value_type = String, min_length = 1, max_length = 200, example = "tviva20241023135713hH8Fq")]
+    payment_key: PaymentKey,
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{6,64}$", example = "ORDER_1729657033847")]
+    order_id: OrderId,
     /// Won; must be the plan's price.
-    #[schema(minimum = 1, example = 94800)]
-    amount: i32,
-    #[schema(format = Email, max_length = 254, example = "user@example.com")]
-    customer_email: String,
-    #[schema(min_length = 1, max_length = 100, example = "홍길동")]
-    customer_name: String,
-    #[schema(example = "personal")]
-    plan: String,
+    #[schema(value_type = i32, minimum = 1, example = 94800)]
+    amount: PositiveWon,
+    #[schema(value_type = String, format = Email, max_length = 254, example = "user@example.com")]
+    customer_email: EmailAddress,
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "홍길동")]
+    customer_name: PersonName,
+    #[schema(value_type = String, example = "personal")]
+    plan: PlanCode,
     /// `monthly` or `yearly`.
-    #[schema(pattern = "^(monthly|yearly)$", example = "yearly")]
-    billing_cycle: String,
+    #[schema(value_type = String, pattern = "^(monthly|yearly)$", example = "yearly")]
+    billing_cycle: Cycle,
     /// Under which the payment window was opened; the user id when left out.
-    #[schema(pattern = "^[A-Za-z0-9_=.@-]{2,50}$")]
-    customer_key: Option<String>,
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_=.@-]{2,50}$")]
+    customer_key: Option<CustomerKey>,
+}
+
+impl ConfirmBody {
+    fn into_confirmation(self, user_id: Uuid) -> Confirmation {
+        Confirmation {
+            user_id,
+            payment_key: self.payment_key.into(),
+            order_id: self.order_id.into(),
+            amount: self.amount.won(),
+            customer_email: self.customer_email.into(),
+            customer_name: self.customer_name.into(),
+            plan: self.plan.into(),
+            cycle: self.billing_cycle,
+            customer_key: self.customer_key.map_or_else(|| user_id.to_string(), String::from),
+        }
+    }
 }
 
 /// Confirms the first payment of a new subscription. The same order again is one payment and the same answer.
@@ -60,7 +80,7 @@ pub(crate) struct ConfirmBody {
         (status = 400, description = "Malformed"),
         (status = 401, description = "No valid token"),
         (status = 402, description = "Declined: `payment_declined` with Toss's code"),
-        (status = 409, description = "`order_conflict`: same order, other content; or `payment_canceled`"),
+        (status = 409, description = "`already_subscribed` with `subscriptionId` and `nextAction`: nothing is sent to Toss; `order_conflict`: same order, other content; or `payment_canceled`"),
         (status = 413, description = "Larger than 16 KiB"),
         (status = 415, description = "Not JSON"),
         (status = 422, description = "`invalid_field`, `amount_mismatch`: the field is named, nothing is written"),
@@ -71,50 +91,57 @@ pub(crate) struct ConfirmBody {
 pub(crate) async fn confirm_payment(
     State(app): State<Arc<App>>,
     customer: Customer,
-    body: Fields,
+    JsonBody(body): JsonBody<ConfirmBody>,
 ) -> Result<Response, ApiError> {
-    app.confirmations
-        .admit(customer.id, Instant::now())
-        .map_err(|again_in| ApiError::TooManyRequests { again_in })?;
-    let asked = read(&body, customer.id)?;
-    // Before the commit, so that not even the fastest worker's news is missed.
-    let heard = app.settlements.subscribe();
-    let attempt = record(&app, &asked).await?;
-    answer(&app, until_settled(&app, heard, attempt).await).await
-}
-
-fn read(body: &Fields, user_id: Uuid) -> Result<Confirmation, ApiError> {
-    Ok(Confirmation {
-        user_id,
-        payment_key: input::payment_key(body)?,
-        order_id: input::order_id(body)?,
-        amount: input::amount(body)?,
-        customer_email: input::customer_email(body)?,
-        customer_name: input::customer_name(body)?,
-        plan: input::plan(body)?,
-        cycle: input::billing_cycle(body)?,
-        customer_key: input::customer_key(body)?.unwrap_or_else(|| user_id.to_string()),
-    })
-}
-
-/// Of two requests for one order at the same moment one inserts; the other starts over and finds what it inserted.
-async fn record(app: &App, asked: &Confirmation) -> Result<Payment, ApiError> {
-    let first = record_once(app, asked).await;
-    let recorded = match first {
-        Err(ConfirmError::Store(error)) if error.constraint() == Some("payments_order_id_key") => {
-            record_once(app, asked).await
-        }
-        other => other,
+    app.purchases.check(customer.id, Instant::now()).map_err(ApiError::too_many_requests)?;
+    let confirmation = body.into_confirmation(customer.id);
+    // Subscribed before the commit: even the fastest worker's announcement is received.
+    let subscription = app.settlements.subscribe();
+    let recorded = record(&app, &confirmation).await?;
+    let (id, order_id) = (recorded.id, recorded.order_id.clone());
+    let read = || async {
+        let mut conn = app.pool.acquire().await?;
+        payments::find(&mut conn, id).await
     };
-    recorded.map_err(ApiError::from)
+    let payment =
+        app.settlements.wait_until_settled(subscription, &order_id, recorded, Payment::is_unfinished, read).await;
+    answer_payment(&app, payment).await
 }
 
-/// Subscription, invoice, payment and job exist on commit, or none of them.
-///
-/// A commit whose answer is lost may have happened: the caller gets 503, and a repeat of the same order finds it.
-async fn record_once(app: &App, asked: &Confirmation) -> Result<Payment, ConfirmError> {
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    let attempt = record_confirmation(&mut tx, asked, app.clock.now()).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(attempt)
+/// Records subscription, invoice, payment and job, or finds what an equal request recorded.
+async fn record(app: &App, confirmation: &Confirmation) -> Result<Payment, ConfirmError> {
+    let lost_race = |error: &ConfirmError| match error {
+        ConfirmError::Store(error) => error.constraint() == Some("payments_order_id_key"),
+        _ => false,
+    };
+    let now = app.clock.now();
+    retry_lost_race(lost_race, || {
+        app.transaction(async |tx| record_confirmation(tx, confirmation, now).await)
+    })
+    .await
+}
+
+/// What became of a confirmation.
+#[utoipa::path(
+    get, path = "/api/payments/confirm/{orderId}", tag = "payments", security(("customer" = [])),
+    params(("orderId" = String, Path, description = "As it was confirmed")),
+    responses(
+        (status = 200, description = "Paid; the subscription is active", body = Confirmed),
+        (status = 202, description = "On record, not settled yet: ask again", body = Processing),
+        (status = 401, description = "No valid token"),
+        (status = 402, description = "Declined: `payment_declined` with Toss's code"),
+        (status = 404, description = "No such order, or somebody else's"),
+        (status = 409, description = "`payment_canceled`: withdrawn before the bank was asked"),
+        (status = 503, description = "The database is away"),
+    )
+)]
+pub(crate) async fn confirmation_status(
+    State(app): State<Arc<App>>,
+    customer: Customer,
+    Path(order_id): Path<String>,
+) -> Result<Response, ApiError> {
+    let order_id = OrderId::try_from(order_id).map_err(|_| Problem::NotFound)?;
+    let found = payments::find_by_order(&mut *app.pool.acquire().await?, order_id.as_str()).await?;
+    let is_own = |payment: &Payment| payment.kind == PaymentKind::First && payment.user_id == customer.id;
+    answer_payment(&app, found.filter(is_own).ok_or(Problem::NotFound)?).await
 }

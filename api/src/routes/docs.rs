@@ -9,7 +9,7 @@ use axum::{
 };
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, problem::Problem};
 
 /// The page names its files relative to `/docs/`, and is shown one level above.
 const BASE: &str = "<head>\n    <base href=\"docs/\" />";
@@ -29,7 +29,8 @@ pub(crate) async fn show_docs_file(Path(path): Path<String>) -> Result<Response,
 
 fn file(path: &str) -> Result<SwaggerFile<'static>, ApiError> {
     let found = serve(path, Arc::new(Config::from("/openapi.json")));
-    found.map_err(|error| ApiError::Internal(anyhow::anyhow!("{error}")))?.ok_or(ApiError::NotFound)
+    let found = found.map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
+    Ok(found.ok_or(Problem::NotFound)?)
 }
 
 fn answer(file: SwaggerFile<'static>) -> Response {

@@ -9,36 +9,36 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::end::{EndError, Ended, Wish, end_subscription as end},
+    commands::end::{self, Ended, Wish},
+    domain::{
+        ending::RefundPolicy,
+        validated::{IdempotencyKey, RefundReason},
+    },
     id::parse_subscription_ref,
-    store::{StoreError, refund_requests::Requested},
+    store::refund_requests::Requested,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::refund_payment::wait_for_refund;
 use crate::{
     app::App,
-    auth::Operator,
-    body::Fields,
+    caller::Operator,
     error::ApiError,
-    input,
-    settlements::until_refunded,
+    problem::Problem,
+    request::{JsonBody, idempotency_key},
     views::{RefundView, SubscriptionView},
 };
 
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct EndBody {
     /// `pro_rata` gives back the share of the unused days; `none` nothing. `pro_rata` when left out.
-    #[schema(pattern = "^(pro_rata|none)$", example = "pro_rata")]
-    refund: Option<String>,
+    #[schema(value_type = Option<String>, pattern = "^(pro_rata|none)$", example = "pro_rata")]
+    refund: Option<RefundPolicy>,
     /// The customer reads it in the e-mail about the refund.
-    #[schema(min_length = 1, max_length = 200, example = "고객 요청")]
-    reason: String,
+    #[schema(value_type = String, min_length = 1, max_length = 200, example = "고객 요청")]
+    reason: RefundReason,
 }
 
 /// It has ended. A refund that Toss refused is `failed`: it is made by hand.
@@ -54,7 +54,7 @@ pub(crate) struct EndAnswer {
     period_days: u32,
 }
 
-/// Ends a subscription at once. The same wish again is one end, one refund and the same answer.
+/// Ends a subscription at once. The same request again is one end, one refund and the same answer.
 #[utoipa::path(
     post, path = "/api/subscriptions/{id}/end", tag = "operators", request_body = EndBody,
     security(("operator" = [])),
@@ -80,41 +80,37 @@ pub(crate) async fn end_subscription(
     operator: Operator,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Fields,
+    JsonBody(body): JsonBody<EndBody>,
 ) -> Result<Response, ApiError> {
-    let subscription_id = parse_subscription_ref(&id).ok_or(ApiError::NotFound)?;
-    let policy = input::refund_policy(&body)?;
-    let reason = input::refund_reason(&body)?;
-    let key = input::idempotency_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let actor = format!("operator:{}", operator.email);
-    let wish = Wish { subscription_id, policy, reason: &reason, key, actor: &actor };
-    // Before the commit, so that not even the fastest worker's news is missed.
-    let heard = app.settlements.subscribe();
-    let ended = record(&app, wish).await?;
+    let wish = Wish {
+        subscription_id: parse_subscription_ref(&id).ok_or(Problem::NotFound)?,
+        policy: body.refund.unwrap_or(RefundPolicy::ProRata),
+        reason: body.reason.as_str(),
+        key: key.as_ref().map(IdempotencyKey::as_str),
+        actor: &actor,
+    };
+    let now = app.clock.now();
+    // Subscribed before the commit: even the fastest worker's announcement is received.
+    let subscription = app.settlements.subscribe();
+    let ended = app.transaction(async |tx| end::end_subscription(tx, &app.brand, wish, now).await).await?;
     let refund = match ended.refund.clone() {
-        Some(refund) => Some(until_refunded(&app, heard, refund).await),
+        Some(refund) => Some(wait_for_refund(&app, subscription, refund).await),
         None => None,
     };
     Ok(answer(&app, &ended, refund))
 }
 
-/// End, refund and job exist on commit, or none of them.
-async fn record(app: &App, wish: Wish<'_>) -> Result<Ended, EndError> {
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    let ended = end(&mut tx, &app.brand, wish, app.clock.now()).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(ended)
-}
-
 fn answer(app: &App, ended: &Ended, refund: Option<Requested>) -> Response {
-    let settled = !refund.as_ref().is_some_and(Requested::is_unfinished);
+    let is_settled = !refund.as_ref().is_some_and(Requested::is_unfinished);
     let body = EndAnswer {
         success: true,
-        subscription: SubscriptionView::of(&ended.subscription, app.clock.now()),
-        refund: refund.map(RefundView::of),
+        subscription: SubscriptionView::new(&ended.subscription, app.clock.now()),
+        refund: refund.map(RefundView::new),
         unused_days: ended.ending.unused.days,
         period_days: ended.ending.unused.of,
     };
-    let status = if settled { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if is_settled { StatusCode::OK } else { StatusCode::ACCEPTED };
     (status, Json(body)).into_response()
 }

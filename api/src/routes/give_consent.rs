@@ -1,4 +1,4 @@
-//! `POST /api/subscriptions/{id}/consents`: the customer's yes to a higher amount, kept with what was shown.
+//! `POST /api/subscriptions/{id}/consents`: the customer's agreement to a higher amount, kept with what was shown.
 
 use std::sync::Arc;
 
@@ -6,62 +6,49 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use chrono::NaiveDate;
 use common::{
     commands::{
         change_plan::Wish,
-        consent::{Shown, give_consent as give},
+        consent::{self, Shown},
     },
-    domain::money::Won,
+    domain::validated::{CivilDate, PositiveWon, ShownText},
     id::parse_subscription_ref,
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::show_subscription::{SubscriptionAnswer, answer};
-use crate::{app::App, auth::Customer, body::Fields, error::ApiError, input, origin::Origin};
+use super::subscriptions::{SubscriptionAnswer, answer_subscription};
+use crate::{
+    app::App,
+    caller::Customer,
+    error::ApiError,
+    problem::Problem,
+    request::{ClientInfo, JsonBody},
+};
 
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ConsentBody {
     /// Exactly what the customer was shown; `pendingChange.consent.text` says all that has to be said.
-    #[schema(min_length = 1, max_length = 4000)]
-    text: String,
+    #[schema(value_type = String, min_length = 1, max_length = 4000)]
+    text: ShownText,
     /// The new amount that was shown, in won.
-    #[schema(example = 19900)]
-    amount: i32,
+    #[schema(value_type = i32, example = 19900)]
+    amount: PositiveWon,
     /// The date that was shown.
-    #[schema(example = "2026-12-22")]
-    effective_date: NaiveDate,
+    #[schema(value_type = chrono::NaiveDate, example = "2026-12-22")]
+    effective_date: CivilDate,
 }
 
-/// A consent as it came in.
-pub(super) struct GivenConsent {
-    text: String,
-    amount: Won,
-    effective_on: NaiveDate,
-}
-
-pub(super) fn read_consent(fields: &Fields) -> Result<GivenConsent, ApiError> {
-    Ok(GivenConsent {
-        text: input::shown_text(fields)?,
-        amount: input::amount(fields)?,
-        effective_on: input::effective_date(fields)?,
-    })
-}
-
-impl GivenConsent {
-    pub(super) fn shown<'a>(&'a self, origin: &'a Origin) -> Shown<'a> {
+impl ConsentBody {
+    pub(super) fn shown<'a>(&'a self, client: &'a ClientInfo) -> Shown<'a> {
         Shown {
-            text: &self.text,
-            amount: self.amount,
-            effective_on: self.effective_on,
-            ip: origin.ip.as_deref(),
-            forwarded_for: origin.forwarded_for.as_deref(),
-            user_agent: origin.user_agent.as_deref(),
+            text: self.text.as_str(),
+            amount: self.amount.won(),
+            effective_on: self.effective_date.0,
+            ip: client.ip.as_deref(),
+            forwarded_for: client.forwarded_for.as_deref(),
+            user_agent: client.user_agent.as_deref(),
         }
     }
 }
@@ -87,17 +74,16 @@ pub(crate) async fn give_consent(
     State(app): State<Arc<App>>,
     customer: Customer,
     Path(id): Path<String>,
-    origin: Origin,
-    body: Fields,
+    client: ClientInfo,
+    JsonBody(body): JsonBody<ConsentBody>,
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
-    let consent = read_consent(&body)?;
-    let subscription_id = parse_subscription_ref(&id).ok_or(ApiError::NotFound)?;
+    let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
     let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await?;
-    let subscription = give(&mut tx, wish, consent.shown(&origin), now).await?;
-    let answered = answer(&mut tx, &subscription, now).await?;
-    tx.commit().await?;
-    Ok(answered)
+    app.transaction(async |tx| {
+        let subscription = consent::give_consent(tx, wish, body.shown(&client), now).await?;
+        answer_subscription(tx, &subscription, now).await
+    })
+    .await
 }

@@ -6,12 +6,15 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use common::store::{payment_methods, payments};
+use common::{
+    domain::payment::Payment,
+    store::{payment_methods, payments},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::show_subscription::own;
-use crate::{app::App, auth::Customer, error::ApiError, page::Page, views::PaymentView};
+use super::subscriptions::find_own;
+use crate::{app::App, caller::Customer, error::ApiError, page::Page, views::PaymentView};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -41,15 +44,15 @@ pub(crate) async fn list_payments(
     page: Page,
 ) -> Result<Json<PaymentPage>, ApiError> {
     let mut conn = app.pool.acquire().await?;
-    let subscription = own(&mut conn, &customer, &id).await?;
+    let subscription = find_own(&mut conn, &customer, &id).await?;
     let mut rows =
         payments::page_of_subscription(&mut conn, subscription.id, page.cursor, page.rows()).await?;
-    let next_cursor = page.cut(&mut rows, |it| (it.created_at, it.id));
-    let ids: Vec<_> = rows.iter().map(|it| it.id).collect();
+    let next_cursor = page.paginate(&mut rows, |row| (row.created_at, row.id));
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let mut methods = payment_methods::of_payments(&mut conn, &ids).await?;
-    let view = |it: common::domain::payment::Payment| {
-        let method = methods.remove(&it.id);
-        PaymentView::of(it, method)
+    let view = |row: Payment| {
+        let method = methods.remove(&row.id);
+        PaymentView::new(row, method)
     };
     Ok(Json(PaymentPage { success: true, payments: rows.into_iter().map(view).collect(), next_cursor }))
 }

@@ -8,10 +8,10 @@ use axum::{
 };
 use common::commands::receive_webhook::{self as command, Arrival};
 
-use crate::{app::App, body, error::ApiError};
+use crate::{app::App, error::ApiError, request::read_body};
 
 /// Several times what a payment with all its cancels takes.
-pub(crate) const MAX_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_WEBHOOK_BYTES: usize = 64 * 1024;
 
 /// Takes any body. Toss counts exactly 200 as delivered and sends again otherwise, for almost four days.
 #[utoipa::path(
@@ -32,28 +32,25 @@ pub(crate) async fn receive_webhook(
 ) -> Result<StatusCode, ApiError> {
     let sender = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.to_string());
     let headers = request.headers().clone();
-    let body = body::arrived(request, &app).await?.to_vec();
+    let body = read_body(request, &app).await?.to_vec();
     let arrival = Arrival {
-        transmission_id: text(&headers, "tosspayments-webhook-transmission-id"),
-        transmission_time: text(&headers, "tosspayments-webhook-transmission-time"),
-        retried_count: text(&headers, "tosspayments-webhook-transmission-retried-count"),
-        content_type: text(&headers, header::CONTENT_TYPE.as_str()),
+        transmission_id: header_text(&headers, "tosspayments-webhook-transmission-id"),
+        transmission_time: header_text(&headers, "tosspayments-webhook-transmission-time"),
+        retried_count: header_text(&headers, "tosspayments-webhook-transmission-retried-count"),
+        content_type: header_text(&headers, header::CONTENT_TYPE.as_str()),
         sender,
-        forwarded_for: text(&headers, "x-forwarded-for"),
+        forwarded_for: header_text(&headers, "x-forwarded-for"),
         body,
     };
-    let mut tx = app.pool.begin().await?;
-    let received = command::receive_webhook(&mut tx, &arrival, app.clock.now()).await?;
-    tx.commit().await?;
-    tracing::info!(
-        webhook.id = received.map(tracing::field::display),
-        is_new = received.is_some(),
-        "webhook"
-    );
+    let now = app.clock.now();
+    let received =
+        app.transaction(async |tx| command::receive_webhook(tx, &arrival, now).await).await?;
+    let is_new = received.is_some();
+    tracing::info!(webhook.id = received.map(tracing::field::display), is_new, "webhook received");
     Ok(StatusCode::OK)
 }
 
 /// The header as it came, oddities replaced.
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

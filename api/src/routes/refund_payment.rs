@@ -9,37 +9,39 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::refund::{RefundError, Wish, request_refund},
-    domain::refund::RefundStatus,
-    store::{StoreError, payment_methods, payments, refund_requests::Requested},
+    commands::refund::{Wish, request_refund},
+    domain::{
+        refund::RefundStatus,
+        validated::{IdempotencyKey, PositiveWon, RefundReason},
+    },
+    store::{
+        payment_methods, payments,
+        refund_requests::{self, Requested},
+    },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     app::App,
-    auth::Operator,
-    body::Fields,
+    caller::Operator,
     error::ApiError,
-    input,
-    settlements::until_refunded,
+    problem::Problem,
+    request::{JsonBody, idempotency_key},
+    settlements::SettlementSubscription,
     views::{PaymentView, RefundView},
 };
 
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct RefundBody {
     /// Won; all that is left when left out.
-    #[schema(minimum = 1, example = 9900)]
-    amount: Option<i32>,
+    #[schema(value_type = Option<i32>, minimum = 1, example = 9900)]
+    amount: Option<PositiveWon>,
     /// The customer reads it in the e-mail.
-    #[schema(min_length = 1, max_length = 200, example = "고객 요청")]
-    reason: String,
+    #[schema(value_type = String, min_length = 1, max_length = 200, example = "고객 요청")]
+    reason: RefundReason,
 }
 
 /// The money has gone back.
@@ -85,40 +87,52 @@ pub(crate) async fn refund_payment(
     operator: Operator,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Fields,
+    JsonBody(body): JsonBody<RefundBody>,
 ) -> Result<Response, ApiError> {
-    let payment_id = Uuid::try_parse(&id).map_err(|_| ApiError::NotFound)?;
-    let amount = input::optional_amount(&body)?;
-    let reason = input::refund_reason(&body)?;
-    let key = input::idempotency_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let actor = format!("operator:{}", operator.email);
-    let wish = Wish { payment_id, amount, reason: &reason, key, actor: &actor };
-    // Before the commit, so that not even the fastest worker's news is missed.
-    let heard = app.settlements.subscribe();
-    let requested = record(&app, wish).await?;
-    answer(&app, until_refunded(&app, heard, requested).await).await
+    let wish = Wish {
+        payment_id: Uuid::try_parse(&id).map_err(|_| Problem::NotFound)?,
+        amount: body.amount.map(PositiveWon::won),
+        reason: body.reason.as_str(),
+        key: key.as_ref().map(IdempotencyKey::as_str),
+        actor: &actor,
+    };
+    let now = app.clock.now();
+    // Subscribed before the commit: even the fastest worker's announcement is received.
+    let subscription = app.settlements.subscribe();
+    let recorded = app.transaction(async |tx| request_refund(tx, wish, now).await).await?;
+    answer(&app, wait_for_refund(&app, subscription, recorded).await).await
 }
 
-/// Refund and job exist on commit, or neither.
-async fn record(app: &App, wish: Wish<'_>) -> Result<Requested, RefundError> {
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    let requested = request_refund(&mut tx, wish, app.clock.now()).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(requested)
+/// Waits for the refund, which is announced by its id.
+pub(super) async fn wait_for_refund(
+    app: &App,
+    subscription: SettlementSubscription,
+    recorded: Requested,
+) -> Requested {
+    let id = recorded.id;
+    let read = || async {
+        let mut conn = app.pool.acquire().await?;
+        refund_requests::find(&mut conn, id).await
+    };
+    let is_unfinished = Requested::is_unfinished;
+    app.settlements.wait_until_settled(subscription, &id.to_string(), recorded, is_unfinished, read).await
 }
 
 async fn answer(app: &App, refund: Requested) -> Result<Response, ApiError> {
     match refund.status {
         RefundStatus::Pending | RefundStatus::Unknown => {
-            let refund = RefundView::of(refund);
+            let refund = RefundView::new(refund);
             let body = RefundProcessing { success: true, status: "processing", refund };
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
         RefundStatus::Completed => refunded(app, refund).await,
-        RefundStatus::Failed => Err(ApiError::RefundRefused {
-            code: refund.toss_code.unwrap_or_default(),
-            message: refund.toss_message.unwrap_or_default(),
-        }),
+        RefundStatus::Failed => {
+            let (code, message) =
+                (refund.toss_code.unwrap_or_default(), refund.toss_message.unwrap_or_default());
+            Err(ApiError::refused_by_toss(Problem::RefundRefused, code, message, None))
+        }
     }
 }
 
@@ -126,8 +140,8 @@ async fn refunded(app: &App, refund: Requested) -> Result<Response, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let id = refund.payment_id;
     let payment = payments::find(&mut conn, id).await?;
-    let payment = payment.ok_or_else(|| ApiError::Internal(anyhow::anyhow!("refund of no payment {id}")))?;
+    let payment = payment.ok_or_else(|| ApiError::internal(anyhow::anyhow!("refund of no payment {id}")))?;
     let method = payment_methods::of_payments(&mut conn, &[id]).await?.remove(&id);
-    let payment = PaymentView::of(payment, method);
-    Ok(Json(Refunded { success: true, refund: RefundView::of(refund), payment }).into_response())
+    let payment = PaymentView::new(payment, method);
+    Ok(Json(Refunded { success: true, refund: RefundView::new(refund), payment }).into_response())
 }

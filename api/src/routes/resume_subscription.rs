@@ -7,12 +7,12 @@ use axum::{
     extract::{Path, State},
 };
 use common::{
-    commands::resume::{Wish, resume_subscription as resume},
+    commands::resume::{self, Wish},
     id::parse_subscription_ref,
 };
 
-use super::show_subscription::{SubscriptionAnswer, answer};
-use crate::{app::App, auth::Customer, error::ApiError};
+use super::subscriptions::{SubscriptionAnswer, answer_subscription};
+use crate::{app::App, caller::Customer, error::ApiError, problem::Problem};
 
 /// Takes the cancel of one of the customer's subscriptions back. Nothing is charged before the next date.
 #[utoipa::path(
@@ -31,13 +31,13 @@ pub(crate) async fn resume_subscription(
     customer: Customer,
     Path(id): Path<String>,
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
-    let subscription_id = parse_subscription_ref(&id).ok_or(ApiError::NotFound)?;
+    let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
     let wish = Wish { subscription_id, user_id: Some(customer.id), actor: &actor };
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await?;
-    let resumed = resume(&mut tx, wish, now).await?;
-    let answered = answer(&mut tx, &resumed, now).await?;
-    tx.commit().await?;
-    Ok(answered)
+    app.transaction(async |tx| {
+        let resumed = resume::resume_subscription(tx, wish, now).await?;
+        answer_subscription(tx, &resumed, now).await
+    })
+    .await
 }

@@ -15,7 +15,7 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, auth::CronCaller, error::ApiError};
+use crate::{app::App, caller::CronCaller, error::ApiError, problem::Problem};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -42,11 +42,11 @@ pub(crate) async fn start_scan(
 ) -> Result<(StatusCode, Json<ScanStarted>), ApiError> {
     let now = app.clock.now();
     let scan = ScanDueSubscriptions { date: seoul_date(now) };
-    let mut tx = app.pool.begin().await?;
-    let enqueued = jobs::enqueue(&mut tx, &scan, now, now).await?;
-    tx.commit().await?;
+    let enqueued = app
+        .transaction(async |tx| jobs::enqueue(tx, &scan, now, now).await.map_err(ApiError::from))
+        .await?;
     let created = matches!(enqueued, Enqueued::New(_));
-    tracing::info!(job.id = enqueued.id(), scan.date = %scan.date, created, "scan asked for");
+    tracing::info!(job.id = enqueued.id(), scan.date = %scan.date, created, "daily scan requested");
     Ok((StatusCode::ACCEPTED, Json(ScanStarted { success: true, job_id: enqueued.id(), created })))
 }
 
@@ -68,5 +68,5 @@ pub(crate) async fn start_scan_by_get(
 
 /// HEAD may change nothing, and a route for GET would answer it by doing what GET does.
 pub(crate) async fn refuse_head() -> impl IntoResponse {
-    ([(ALLOW, "GET")], ApiError::MethodNotAllowed)
+    ([(ALLOW, "GET")], ApiError::from(Problem::MethodNotAllowed))
 }

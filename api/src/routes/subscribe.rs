@@ -6,51 +6,64 @@ use axum::{extract::State, response::Response};
 use common::{
     commands::{
         register_card::RegisterError,
-        subscribe::{SubscribeError, Subscribing, subscribe as record_wish},
+        subscribe::{self, SubscribeError, Subscribing},
     },
-    domain::registration::Registration,
-    store::StoreError,
+    domain::{
+        calendar::Cycle,
+        registration::Registration,
+        validated::{AuthKey, CustomerKey, EmailAddress, PersonName, PlanCode, PositiveWon},
+    },
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::payment_method::wait_for_card;
 use crate::{
-    answer::{Confirmed, Processing},
-    answer_card::answer,
-    app::App,
-    auth::Customer,
-    body::Fields,
+    answers::{Confirmed, Processing, answer_registration},
+    app::{App, retry_lost_race},
+    caller::Customer,
     error::ApiError,
-    input,
-    settlements::until_registered,
+    request::JsonBody,
 };
 
 /// What the registration window brought back, and what is bought. The price is the plan's. Other fields are ignored.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(
-    dead_code,
-    reason = "only described here: a body is read field by field, so that each mistake is named"
-)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SubscribeBody {
     /// From the registration window's success URL; good once.
-    #[schema(min_length = 1, max_length = 300)]
-    auth_key: String,
+    #[schema(value_type = String, min_length = 1, max_length = 300)]
+    auth_key: AuthKey,
     /// Under which the registration window was opened.
-    #[schema(pattern = "^[A-Za-z0-9_=.@-]{2,50}$")]
-    customer_key: String,
-    #[schema(example = "personal")]
-    plan: String,
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_=.@-]{2,50}$")]
+    customer_key: CustomerKey,
+    #[schema(value_type = String, example = "personal")]
+    plan: PlanCode,
     /// `monthly` or `yearly`.
-    #[schema(pattern = "^(monthly|yearly)$", example = "monthly")]
-    billing_cycle: String,
+    #[schema(value_type = String, pattern = "^(monthly|yearly)$", example = "monthly")]
+    billing_cycle: Cycle,
     /// Whole won that the customer was shown. Give it: a price that has been changed since is then not charged.
-    #[schema(minimum = 100, example = 9900)]
-    amount: Option<i32>,
-    #[schema(format = Email, max_length = 254, example = "user@example.com")]
-    customer_email: String,
-    #[schema(min_length = 1, max_length = 100, example = "홍길동")]
-    customer_name: String,
+    #[schema(value_type = Option<i32>, minimum = 100, example = 9900)]
+    amount: Option<PositiveWon>,
+    #[schema(value_type = String, format = Email, max_length = 254, example = "user@example.com")]
+    customer_email: EmailAddress,
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "홍길동")]
+    customer_name: PersonName,
+}
+
+impl SubscribeBody {
+    fn into_command(self, user_id: Uuid) -> Subscribing {
+        Subscribing {
+            user_id,
+            auth_key: self.auth_key.into(),
+            customer_key: self.customer_key.into(),
+            plan: self.plan.into(),
+            cycle: self.billing_cycle,
+            amount: self.amount.map(PositiveWon::won),
+            customer_email: self.customer_email.into(),
+            customer_name: self.customer_name.into(),
+        }
+    }
 }
 
 /// Registers a card and charges the first period with it. The same `authKey` again is one subscription and the same answer.
@@ -65,7 +78,7 @@ pub(crate) struct SubscribeBody {
         (status = 400, description = "Malformed"),
         (status = 401, description = "No valid token"),
         (status = 402, description = "`payment_declined` or `card_refused` with Toss's code, and `subscriptionId`"),
-        (status = 409, description = "`auth_key_used`: for something else; or `payment_canceled`"),
+        (status = 409, description = "`already_subscribed` with `subscriptionId` and `nextAction`: nothing is sent to Toss; `auth_key_used`: for something else; or `payment_canceled`"),
         (status = 413, description = "Larger than 16 KiB"),
         (status = 415, description = "Not JSON"),
         (status = 422, description = "`invalid_field`, `amount_mismatch`: the field is named, nothing is written"),
@@ -76,44 +89,23 @@ pub(crate) struct SubscribeBody {
 pub(crate) async fn subscribe(
     State(app): State<Arc<App>>,
     customer: Customer,
-    body: Fields,
+    JsonBody(body): JsonBody<SubscribeBody>,
 ) -> Result<Response, ApiError> {
-    app.confirmations
-        .admit(customer.id, Instant::now())
-        .map_err(|again_in| ApiError::TooManyRequests { again_in })?;
-    let asked = read(&body, customer.id)?;
-    // Before the commit, so that not even the fastest worker's news is missed.
-    let heard = app.settlements.subscribe();
-    let recorded = record(&app, &asked).await?;
-    answer(&app, until_registered(&app, heard, recorded).await).await
+    app.purchases.check(customer.id, Instant::now()).map_err(ApiError::too_many_requests)?;
+    let command = body.into_command(customer.id);
+    // Subscribed before the commit: even the fastest worker's announcement is received.
+    let subscription = app.settlements.subscribe();
+    let recorded = record(&app, &command).await?;
+    answer_registration(&app, wait_for_card(&app, subscription, recorded).await).await
 }
 
-fn read(body: &Fields, user_id: Uuid) -> Result<Subscribing, ApiError> {
-    Ok(Subscribing {
-        user_id,
-        auth_key: input::auth_key(body)?,
-        customer_key: input::own_customer_key(body)?,
-        plan: input::plan(body)?,
-        cycle: input::billing_cycle(body)?,
-        amount: input::optional_amount(body)?,
-        customer_email: input::customer_email(body)?,
-        customer_name: input::customer_name(body)?,
+/// Records subscription, invoice, registration and jobs, or finds what an equal request recorded.
+async fn record(app: &App, command: &Subscribing) -> Result<Registration, SubscribeError> {
+    let lost_race =
+        |error: &SubscribeError| matches!(error, SubscribeError::Register(RegisterError::AuthKeyTaken));
+    let now = app.clock.now();
+    retry_lost_race(lost_race, || {
+        app.transaction(async |tx| subscribe::subscribe(tx, command, now).await)
     })
-}
-
-/// Of two requests with one key at the same moment one inserts; the other starts over and finds what it inserted.
-async fn record(app: &App, asked: &Subscribing) -> Result<Registration, ApiError> {
-    let recorded = match record_once(app, asked).await {
-        Err(SubscribeError::Register(RegisterError::AuthKeyTaken)) => record_once(app, asked).await,
-        other => other,
-    };
-    recorded.map_err(ApiError::from)
-}
-
-/// Subscription, invoice, registration and jobs exist on commit, or none of them.
-async fn record_once(app: &App, asked: &Subscribing) -> Result<Registration, SubscribeError> {
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    let recorded = record_wish(&mut tx, asked, app.clock.now()).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(recorded)
+    .await
 }

@@ -1,13 +1,7 @@
-//! What callers see of plans, subscriptions and payments.
+//! What callers see of subscriptions, payments and refunds.
 
 mod payment;
-mod pending_change;
-mod plan;
-mod refund;
 mod subscription;
 
-pub(crate) use payment::PaymentView;
-pub(crate) use pending_change::PendingChangeView;
-pub(crate) use plan::PlanView;
-pub(crate) use refund::RefundView;
-pub(crate) use subscription::{NextAction, SubscriptionView, next_action};
+pub(crate) use payment::{PaymentView, RefundView};
+pub(crate) use subscription::{NextAction, PendingChangeView, SubscriptionView, next_action};

@@ -1,7 +1,10 @@
-//! A payment as its customer sees it.
+//! A payment as its customer sees it, and a refund as an operator does.
 
 use chrono::{DateTime, Utc};
-use common::domain::payment::{Payment, PaymentStatus};
+use common::{
+    domain::payment::{Payment, PaymentStatus},
+    store::refund_requests::Requested,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,30 +45,56 @@ struct FailureView {
 }
 
 impl PaymentView {
-    pub(crate) fn of(attempt: Payment, payment_method: Option<String>) -> Self {
+    pub(crate) fn new(payment: Payment, payment_method: Option<String>) -> Self {
         Self {
-            id: attempt.id,
-            amount: attempt.amount.get(),
-            status: attempt.status.into(),
+            id: payment.id,
+            amount: payment.amount.get(),
+            status: payment.status.into(),
             payment_method,
-            paid_at: attempt.paid_at,
-            failure: failure(&attempt),
-            receipt_url: attempt.receipt_url,
-            created_at: attempt.created_at,
-            order_id: attempt.order_id,
+            paid_at: payment.paid_at,
+            failure: failure(&payment),
+            receipt_url: payment.receipt_url,
+            created_at: payment.created_at,
+            order_id: payment.order_id,
         }
     }
 }
 
 /// Only a decline has words of Toss's for the customer; other reasons on record are ours.
-fn failure(attempt: &Payment) -> Option<FailureView> {
-    let is_decline = attempt.decline_kind.is_some();
-    (attempt.status == PaymentStatus::Failed).then(|| FailureView {
-        code: attempt.toss_code.clone().unwrap_or_else(|| "payment_canceled".to_owned()),
-        message: attempt
+fn failure(payment: &Payment) -> Option<FailureView> {
+    let is_decline = payment.decline_kind.is_some();
+    (payment.status == PaymentStatus::Failed).then(|| FailureView {
+        code: payment.toss_code.clone().unwrap_or_else(|| "payment_canceled".to_owned()),
+        message: payment
             .toss_message
             .clone()
             .filter(|_| is_decline)
             .unwrap_or_else(|| "결제가 취소되었습니다.".to_owned()),
     })
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RefundView {
+    id: Uuid,
+    payment_id: Uuid,
+    /// Won.
+    #[schema(example = 9900)]
+    amount: i32,
+    /// Final: `completed`, `failed`. Before: `pending`, `unknown`.
+    #[schema(example = "completed")]
+    status: &'static str,
+    reason: String,
+}
+
+impl RefundView {
+    pub(crate) fn new(refund: Requested) -> Self {
+        Self {
+            id: refund.id,
+            payment_id: refund.payment_id,
+            amount: refund.amount.get(),
+            status: refund.status.into(),
+            reason: refund.reason,
+        }
+    }
 }

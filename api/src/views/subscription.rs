@@ -1,17 +1,22 @@
-//! A subscription as its customer sees it. Dates are civil dates in Asia/Seoul.
+//! A subscription as its customer sees it, with what changes at a coming renewal. Dates are civil dates in Asia/Seoul.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use common::{
+    commands::consent::wording,
     domain::{
         calendar::seoul_date,
+        plan_change::{PlanChange, next_change},
         subscription::{Subscription, SubscriptionStatus, has_access},
     },
     id::subscription_ref,
+    store::{StoreError, plan_changes, plans},
 };
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
-
-use super::PendingChangeView;
+use uuid::Uuid;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +69,8 @@ struct CardView {
 pub(crate) enum NextAction {
     /// It is paid, but no card is kept for the next period.
     RegisterPaymentMethod,
+    /// It is canceled, and what is paid for still runs: taking the cancel back costs nothing.
+    Resume,
 }
 
 pub(crate) fn next_action(subscription: &Subscription) -> Option<NextAction> {
@@ -76,34 +83,111 @@ pub(crate) fn next_action(subscription: &Subscription) -> Option<NextAction> {
 }
 
 impl SubscriptionView {
-    pub(crate) fn of(it: &Subscription, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(subscription: &Subscription, now: DateTime<Utc>) -> Self {
         use SubscriptionStatus as S;
-        let (next_billing_date, access_until) = match it.status {
-            S::Incomplete | S::Active | S::PastDue => (Some(seoul_date(it.next_billing_date)), None),
+        let (next_billing_date, access_until) = match subscription.status {
+            S::Incomplete | S::Active | S::PastDue => (Some(seoul_date(subscription.next_billing_date)), None),
             S::Suspended => (None, None),
-            S::Canceled => (None, Some(it.access_until(now))),
+            S::Canceled => (None, Some(subscription.access_until(now))),
         };
-        let has_card = it.sealed_billing_key.is_some();
+        let has_card = subscription.sealed_billing_key.is_some();
         Self {
-            id: subscription_ref(it.id),
-            plan: it.plan.clone(),
-            billing_cycle: it.cycle.into(),
+            id: subscription_ref(subscription.id),
+            plan: subscription.plan.clone(),
+            billing_cycle: subscription.cycle.into(),
             next_billing_date,
-            status: it.status.into(),
-            amount: it.amount.get(),
-            current_period_start: it.current_period_start,
-            current_period_end: it.current_period_end,
+            status: subscription.status.into(),
+            amount: subscription.amount.get(),
+            current_period_start: subscription.current_period_start,
+            current_period_end: subscription.current_period_end,
             access_until,
-            has_access: has_access(it, now),
-            repair_until: it.repair_until.filter(|_| it.status == S::Incomplete),
-            card: has_card.then(|| CardView { number: it.card_number.clone() }),
-            next_action: next_action(it),
+            has_access: has_access(subscription, now),
+            repair_until: subscription.repair_until.filter(|_| subscription.status == S::Incomplete),
+            card: has_card.then(|| CardView { number: subscription.card_number.clone() }),
+            next_action: next_action(subscription),
             pending_change: None,
         }
     }
 
     /// With what is pending for it.
-    pub(crate) fn changing(self, pending_change: Option<PendingChangeView>) -> Self {
+    pub(crate) fn with_pending(self, pending_change: Option<PendingChangeView>) -> Self {
         Self { pending_change, ..self }
+    }
+}
+
+/// Only while it is to come: afterwards the subscription itself says it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PendingChangeView {
+    #[schema(example = "pro")]
+    plan: String,
+    /// `monthly` or `yearly`.
+    #[schema(example = "monthly")]
+    billing_cycle: &'static str,
+    /// The renewal from which it holds.
+    effective_date: NaiveDate,
+    /// Won per period until then.
+    #[schema(example = 9900)]
+    old_amount: i32,
+    /// Won per period from then on.
+    #[schema(example = 19900)]
+    new_amount: i32,
+    /// Whether the customer asked for it, and can take it back; else it is the plan's new price.
+    can_undo: bool,
+    /// Without it the subscription ends on `effectiveDate`, and nothing more is charged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<ConsentView>,
+}
+
+/// The consent that a higher amount needs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ConsentView {
+    /// Null until it is given.
+    given_at: Option<DateTime<Utc>>,
+    /// The first day on which it can be given; the last is the day before `effectiveDate`.
+    open_from: NaiveDate,
+    /// Words that say all that has to be said. What was shown comes back with the consent.
+    text: String,
+}
+
+impl PendingChangeView {
+    /// What comes next for each of the subscriptions that goes on and changes.
+    pub(crate) async fn of(
+        conn: &mut PgConnection,
+        subscriptions: &[Subscription],
+    ) -> Result<HashMap<Uuid, Self>, StoreError> {
+        let ids: Vec<Uuid> = subscriptions.iter().map(|subscription| subscription.id).collect();
+        let pending = plan_changes::pending_of(conn, &ids).await?;
+        if pending.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let plans = plans::list(conn).await?;
+        let name = |code: &str| plans.iter().find(|plan| plan.code == code).map(|plan| plan.name.as_str());
+        let continuing = subscriptions.iter().filter(|subscription| subscription.canceled_at.is_none());
+        let views = continuing.filter_map(|subscription| {
+            let changes: Vec<PlanChange> =
+                pending.iter().filter(|change| change.subscription_id == subscription.id).cloned().collect();
+            let change = next_change(&changes)?;
+            let plan_name = name(&change.to.plan).unwrap_or(&change.to.plan);
+            Some((subscription.id, Self::new(change, plan_name, subscription.card_number.as_deref())))
+        });
+        Ok(views.collect())
+    }
+
+    fn new(change: &PlanChange, plan_name: &str, card_number: Option<&str>) -> Self {
+        Self {
+            plan: change.to.plan.clone(),
+            billing_cycle: change.to.cycle.into(),
+            effective_date: change.effective_on,
+            old_amount: change.from.amount.get(),
+            new_amount: change.to.amount.get(),
+            can_undo: change.price_change_id.is_none(),
+            consent: change.needs_consent().then(|| ConsentView {
+                given_at: change.consent.map(|consent| consent.given_at),
+                open_from: change.consent_from(),
+                text: wording(change, plan_name, card_number),
+            }),
+        }
     }
 }

@@ -198,6 +198,28 @@ async fn a_process_that_stops_answers_who_waits_and_ends(pool: PgPool) {
     serving.await.unwrap().unwrap();
 }
 
+#[sqlx::test(migrations = "../migrations")]
+async fn a_second_purchase_names_the_subscription_and_what_to_do(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    let second = order("ORDER_SECOND");
+    let refused = api.confirm(&customer, &second).await;
+    refused.assert_problem(409, "already_subscribed");
+    assert_eq!(refused.body.get("nextAction"), Some(&Value::Null));
+    worker::pay(&api.pool, ORDER, false).await;
+    let paid = api.confirm(&customer, &order(ORDER)).await;
+    let refused = api.confirm(&customer, &second).await;
+    refused.assert_problem(409, "already_subscribed");
+    assert_eq!(refused.body["subscriptionId"], paid.body["subscription"]["id"]);
+    assert_eq!(refused.body["nextAction"], "register_payment_method");
+    let cancel = json!({ "subscriptionId": refused.body["subscriptionId"] });
+    assert_eq!(api.post(&customer, "/api/subscriptions/cancel", &cancel).await.status, 200);
+    let refused = api.confirm(&customer, &second).await;
+    refused.assert_problem(409, "already_subscribed");
+    assert_eq!(refused.body["nextAction"], "resume");
+    assert_eq!(api.rows().await[1..5], [1, 1, 1, 2], "one subscription, invoice and payment");
+}
+
 async fn until_recorded(pool: &PgPool) {
     until(pool, "select count(*) from payments", "the payment is not recorded").await;
 }

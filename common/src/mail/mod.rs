@@ -1,6 +1,5 @@
 //! Customer e-mails as pure functions: facts in, subject, HTML and text out. Nothing here sends, stores or asks the time.
 
-mod address;
 mod card_needed;
 mod card_replacement;
 mod consent_request;
@@ -24,7 +23,7 @@ mod tests;
 
 use url::Url;
 
-pub use address::is_address;
+pub use crate::domain::email_address::is_address;
 pub use card_needed::{CardNeeded, card_needed};
 pub use card_replacement::{CardReplacement, card_replacement};
 pub use consent_request::{ConsentRequest, consent_request};

@@ -21,7 +21,7 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
 const OWNED: [(&str, &[&str]); 4] = [
     // One HTTP client, with one read timeout. The sandbox is a server of its own that delivers webhooks; e2e is all
     // test: it scripts the sandbox as a process, and measures the queue as the worker runs it.
-    ("reqwest", &["toss", "sandbox", "e2e"]),
+    ("reqwest", &["toss", "api", "sandbox", "e2e"]),
     ("apalis", &["queue", "worker", "e2e"]),
     // For pools and transactions; the SQL itself is in fewer places, see `sources`.
     ("sqlx", &["queue", "common", "api", "worker", "ops", "e2e"]),

@@ -1,13 +1,18 @@
-//! `GET /healthz`: this process is alive. `GET /readyz`: it can serve, because the database answers.
+//! `GET /healthz`: this process is alive. `GET /readyz`: it can serve. `GET /metrics`: figures in Prometheus's text format.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
 use common::store::ping;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, metrics::measure_pool};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -29,4 +34,14 @@ pub(crate) async fn healthz() -> Json<Health> {
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
     ping(&app.pool).await?;
     Ok(Json(Health { status: "ok" }))
+}
+
+/// Figures for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "Prometheus's text format", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn show_metrics(State(app): State<Arc<App>>) -> Response {
+    measure_pool(&app.pool);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }

@@ -3,14 +3,14 @@
 use email_address::EmailAddress;
 
 /// In octets, as a mail server counts.
-const LONGEST: usize = 254;
+const MAX_OCTETS: usize = 254;
 
 /// Catches slips, anything that could break a mail header, and what the mailer would refuse for good. Whether the mailbox
 /// exists, only a mail can tell.
 pub fn is_address(text: &str) -> bool {
     let odd = |one: char| one.is_control() || one.is_whitespace() || "<>()[]\\,;:\"@".contains(one);
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    text.len() <= LONGEST
+    text.len() <= MAX_OCTETS
         && !local.contains(odd)
         && !domain.contains(odd)
         && domain.contains('.')

@@ -1,4 +1,4 @@
-//! What surrounds every request: its span, log line and figures, its problem document, headers, and a time limit.
+//! What surrounds every request: its span, log line and figures, its problem document, headers, time limit, and CORS.
 
 use std::{
     any::Any,
@@ -14,48 +14,95 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::jobs::caused_by;
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{Instrument, Span, field::Empty};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+use tracing::{Instrument, field::Empty};
 
-use crate::{app::App, error::ApiError, language::Language, metrics, problem, trace_id::TraceId};
+use crate::{
+    app::App,
+    error::{ApiError, write_problem},
+    language::Language,
+    metrics,
+    trace_id::TraceId,
+};
 
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// For everything but the wait for a payment: a database that hangs must not hold a caller for ever.
-const WORK_WITHIN: Duration = Duration::from_secs(20);
+const WORK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Puts the edge around all routes of `router`, its fallback included.
-pub(crate) fn around(router: Router, app: Arc<App>) -> Router {
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, edge))
+/// How long a browser may remember a preflight's answer.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
+/// Headers that tracing scripts of the usual vendors add to every request of a page.
+const TRACING_HEADERS: [&str; 12] = [
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-sampled",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "x-datadog-origin",
+    "x-datadog-sampling-priority",
+];
+
+/// Puts the middleware around all routes of `router`, its fallback included.
+pub(crate) fn wrap(router: Router, app: &Arc<App>) -> Router {
+    let router = router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(app), observe));
+    if app.allowed_origins.is_empty() {
+        return router;
+    }
+    // Outermost, so that a page of another origin can read problems, too.
+    router.layer(cors(app.allowed_origins.clone()))
+}
+
+/// No cookies are ever taken: who calls is in the `Authorization` header, which no other page can make a browser send.
+fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+    let own = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT_LANGUAGE];
+    let tracing = TRACING_HEADERS.map(HeaderName::from_static);
+    let exposed = [header::LOCATION, header::RETRY_AFTER, X_TRACE_ID];
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PATCH])
+        .allow_headers(own.into_iter().chain(tracing).collect::<Vec<_>>())
+        .expose_headers(exposed)
+        .max_age(PREFLIGHT_MAX_AGE)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    ApiError::Internal(anyhow::anyhow!("a handler panicked: {words}")).into_response()
+    ApiError::internal(anyhow::anyhow!("a handler panicked: {words}")).into_response()
 }
 
-async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let trace_id = TraceId::of(request.headers());
     let language = Language::of(request.headers());
-    let method = request.method().clone();
+    let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>();
     let route = path.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let is_api = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!(
-        "request", http.method = %method, http.route = route, trace.id = trace_id.as_str(), user.id = Empty
+        "request", http.method = method, http.route = route, trace.id = trace_id.as_str(), user.id = Empty
     );
-    let within = WORK_WITHIN + app.confirm_wait;
+    let within = WORK_TIMEOUT + app.confirm_wait;
     let work = caused_by(Some(trace_id.traceparent().to_owned()), next.run(request));
     async {
         // Dropped in the middle, a request that was committing may be on record: it is safe to repeat.
         let response = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
-            ApiError::Unavailable(anyhow::anyhow!("no answer within {within:?}")).into_response()
+            ApiError::unavailable(anyhow::anyhow!("no answer within {within:?}")).into_response()
         });
-        let mut response = problem::write(response, language, &trace_id);
+        let mut response = write_problem(response, language, &trace_id);
         add_headers(&mut response, &trace_id, is_api);
-        report(&method, &route, response.status().as_u16(), started.elapsed());
+        report(method, &route, response.status().as_u16(), started.elapsed());
         response
     }
     .instrument(span)
@@ -75,8 +122,8 @@ fn add_headers(response: &mut Response, trace_id: &TraceId, is_api: bool) {
     }
 }
 
-fn report(method: &Method, route: &str, status: u16, took: Duration) {
-    metrics::count_request(method.as_str(), route, status, took);
+fn report(method: &'static str, route: &str, status: u16, took: Duration) {
+    metrics::count_request(method, route, status, took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     // Probes and scrapes come every few seconds and say nothing.
     if matches!(route, "/healthz" | "/readyz" | "/metrics") {
@@ -86,9 +133,20 @@ fn report(method: &Method, route: &str, status: u16, took: Duration) {
     }
 }
 
-/// Names the user in everything that is logged about this request from here on.
-pub(crate) fn note_user(user: uuid::Uuid) {
-    Span::current().record("user.id", tracing::field::display(user));
+/// The methods that HTTP names; any other word of a caller is one label, so that figures stay few.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "TRACE" => "TRACE",
+        "CONNECT" => "CONNECT",
+        _ => "other",
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_panics_is_an_internal_problem_that_tells_nothing() {
+    async fn a_panic_is_an_internal_problem_that_tells_nothing() {
         let vars = [
             ("DATABASE_URL", "postgres://db/x"),
             ("CRON_SECRET", "cron"),
@@ -118,7 +176,7 @@ mod tests {
         let config = Config::read(Vars::new(vars.map(|(k, v)| (k.to_owned(), v.to_owned())))).unwrap();
         let pool = PgPoolOptions::new().connect_lazy("postgres://db/x").unwrap();
         let app = App::new(pool, Clock::of(ClockKind::Test), config.settings).unwrap();
-        let router = around(Router::new().route("/api/panics", get(panics)), app);
+        let router = wrap(Router::new().route("/api/panics", get(panics)), &app);
         let request = Request::builder().uri("/api/panics").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);

@@ -1,0 +1,77 @@
+//! Who asks: customers by the login service's JWT, operators by their tokens, the daily cron by `CRON_SECRET`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+};
+use common::store::operators;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tracing::{Span, field::display};
+use uuid::Uuid;
+
+use crate::{app::App, auth::TokenError, error::ApiError, problem::Problem};
+
+/// A customer: whoever brings a token that the login service signed.
+pub(crate) struct Customer {
+    pub(crate) id: Uuid,
+}
+
+impl FromRequestParts<Arc<App>> for Customer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers).ok_or(Problem::Unauthorized)?;
+        let id = app.auth.user(token).await.map_err(|error| match error {
+            TokenError::Invalid(reason) => {
+                tracing::debug!(%reason, "customer token refused");
+                Problem::Unauthorized.into()
+            }
+            TokenError::KeysUnavailable(cause) => ApiError::unavailable(cause),
+        })?;
+        // Everything that is logged about this request from here on names the user.
+        Span::current().record("user.id", display(id));
+        Ok(Self { id })
+    }
+}
+
+/// An operator: whoever brings a token whose hash is on record.
+pub(crate) struct Operator {
+    pub(crate) email: String,
+}
+
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers).ok_or(Problem::Unauthorized)?;
+        // Only hashes are compared: how long a refusal takes tells nothing about a token.
+        let hash = Sha256::digest(token.as_bytes());
+        let email = operators::email_of(&mut *app.pool.acquire().await?, &hash).await?;
+        Ok(Self { email: email.ok_or(Problem::Unauthorized)? })
+    }
+}
+
+/// The daily cron: whoever knows `CRON_SECRET`.
+pub(crate) struct CronCaller;
+
+impl FromRequestParts<Arc<App>> for CronCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let given = bearer(&parts.headers).unwrap_or_default();
+        let secret = app.cron_secret.expose_secret();
+        // In constant time, so that how long a refusal takes does not tell how much of a guess was right.
+        let is_known = bool::from(given.as_bytes().ct_eq(secret.as_bytes()));
+        if is_known && !secret.is_empty() { Ok(Self) } else { Err(Problem::Unauthorized.into()) }
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

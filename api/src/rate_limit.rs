@@ -1,0 +1,79 @@
+//! How often one user, or one address, may do something: counted per minute, in this process only.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+const WINDOW: Duration = Duration::from_mins(1);
+/// Keys remembered at once; further ones share one count, so that memory stays bounded.
+const MAX_KEYS: usize = 100_000;
+
+pub(crate) struct RateLimit<K> {
+    max: u32,
+    window: Mutex<Window<K>>,
+}
+
+struct Window<K> {
+    began: Instant,
+    counts: HashMap<K, u32>,
+    overflow: u32,
+}
+
+impl<K: Eq + Hash> RateLimit<K> {
+    pub(crate) fn per_minute(max: u32) -> Self {
+        Self { max, window: Mutex::new(Window::new(Instant::now())) }
+    }
+
+    /// Counts one request of `key`. Returns how long to wait when there were too many.
+    pub(crate) fn check(&self, key: K, at: Instant) -> Result<(), Duration> {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if at.saturating_duration_since(window.began) >= WINDOW {
+            *window = Window::new(at);
+        }
+        let ends = window.began + WINDOW;
+        let is_full = window.counts.len() >= MAX_KEYS && !window.counts.contains_key(&key);
+        let Window { counts, overflow, .. } = &mut *window;
+        let count = if is_full { overflow } else { counts.entry(key).or_default() };
+        if *count >= self.max {
+            return Err(ends.saturating_duration_since(at));
+        }
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+}
+
+impl<K> Window<K> {
+    fn new(began: Instant) -> Self {
+        Self { began, counts: HashMap::new(), overflow: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_over_the_limit_waits_and_holds_up_nobody_else() {
+        let limit = RateLimit::per_minute(2);
+        let start = Instant::now();
+        assert_eq!(limit.check("first", start), Ok(()));
+        assert_eq!(limit.check("first", start), Ok(()));
+        assert!(limit.check("first", start).unwrap_err() <= WINDOW);
+        assert_eq!(limit.check("second", start), Ok(()));
+        assert_eq!(limit.check("first", start + WINDOW * 2), Ok(()));
+    }
+
+    #[test]
+    fn a_flood_of_new_keys_shares_one_count() {
+        let limit = RateLimit::per_minute(1);
+        let start = Instant::now();
+        for key in 0..MAX_KEYS {
+            assert_eq!(limit.check(key, start), Ok(()));
+        }
+        assert_eq!(limit.check(MAX_KEYS, start), Ok(()));
+        assert!(limit.check(MAX_KEYS + 1, start).is_err());
+    }
+}
