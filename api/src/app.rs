@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     auth::{Auth, AuthSettings},
@@ -38,14 +39,18 @@ pub struct App {
     pub(crate) brand: Brand,
     pub(crate) allowed_origins: Vec<HeaderValue>,
     pub(crate) settlements: Settlements,
-    /// Confirmations and subscriptions of one user.
-    pub(crate) purchases: RateLimit<uuid::Uuid>,
+    /// Requests to buy of one user, whatever is in them.
+    pub(crate) purchase_requests: RateLimit<Uuid>,
+    /// Distinct orders and cards of one user.
+    pub(crate) purchases: RateLimit<Uuid>,
     pub(crate) metrics: PrometheusHandle,
     /// Cancelled when the process is asked to stop: no request waits for a payment any longer.
     pub(crate) stopping: CancellationToken,
 }
 
-/// A person buys once, and tries again a few times; each purchase costs a call to Toss.
+/// Per user and process. Far above what a person does, far below what fills the database.
+const PURCHASE_REQUESTS_PER_MINUTE: u32 = 600;
+/// A person buys once, and tries again a few times. Each distinct purchase costs a call to Toss, whose limit all share.
 const PURCHASES_PER_MINUTE: u32 = 10;
 
 impl App {
@@ -61,6 +66,7 @@ impl App {
             confirm_wait: settings.confirm_wait,
             brand: settings.brand,
             allowed_origins: settings.allowed_origins,
+            purchase_requests: RateLimit::per_minute(PURCHASE_REQUESTS_PER_MINUTE),
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             metrics: metrics::recorder(),
             stopping,

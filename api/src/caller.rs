@@ -1,6 +1,6 @@
 //! Who asks: customers by the login service's JWT, operators by their tokens, the daily cron by `CRON_SECRET`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::FromRequestParts,
@@ -34,6 +34,21 @@ impl FromRequestParts<Arc<App>> for Customer {
         })?;
         // Everything that is logged about this request from here on names the user.
         Span::current().record("user.id", display(id));
+        Ok(Self { id })
+    }
+}
+
+/// A customer who asks to buy, not too often. Extracted before the body, so that bodies that cannot be read count, too.
+pub(crate) struct Buyer {
+    pub(crate) id: Uuid,
+}
+
+impl FromRequestParts<Arc<App>> for Buyer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Customer { id } = Customer::from_request_parts(parts, app).await?;
+        app.purchase_requests.check(id, Instant::now()).map_err(ApiError::too_many_requests)?;
         Ok(Self { id })
     }
 }

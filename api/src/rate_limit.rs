@@ -1,9 +1,9 @@
 //! How often one user, or one address, may do something: counted per minute, in this process only.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,35 +19,54 @@ pub(crate) struct RateLimit<K> {
 struct Window<K> {
     began: Instant,
     counts: HashMap<K, u32>,
+    seen: HashSet<(K, String)>,
     overflow: u32,
 }
 
-impl<K: Eq + Hash> RateLimit<K> {
+impl<K: Copy + Eq + Hash> RateLimit<K> {
     pub(crate) fn per_minute(max: u32) -> Self {
         Self { max, window: Mutex::new(Window::new(Instant::now())) }
     }
 
     /// Counts one request of `key`. Returns how long to wait when there were too many.
     pub(crate) fn check(&self, key: K, at: Instant) -> Result<(), Duration> {
+        self.current_window(at).count(key, self.max, at)
+    }
+
+    /// As [`Self::check`], but a request for an `item` that was counted in this minute is free.
+    pub(crate) fn check_distinct(&self, key: K, item: &str, at: Instant) -> Result<(), Duration> {
+        let mut window = self.current_window(at);
+        let seen = (key, item.to_owned());
+        if window.seen.contains(&seen) {
+            return Ok(());
+        }
+        window.count(key, self.max, at)?;
+        window.seen.insert(seen);
+        Ok(())
+    }
+
+    fn current_window(&self, at: Instant) -> MutexGuard<'_, Window<K>> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if at.saturating_duration_since(window.began) >= WINDOW {
             *window = Window::new(at);
         }
-        let ends = window.began + WINDOW;
-        let is_full = window.counts.len() >= MAX_KEYS && !window.counts.contains_key(&key);
-        let Window { counts, overflow, .. } = &mut *window;
-        let count = if is_full { overflow } else { counts.entry(key).or_default() };
-        if *count >= self.max {
-            return Err(ends.saturating_duration_since(at));
-        }
-        *count = count.saturating_add(1);
-        Ok(())
+        window
     }
 }
 
-impl<K> Window<K> {
+impl<K: Eq + Hash> Window<K> {
     fn new(began: Instant) -> Self {
-        Self { began, counts: HashMap::new(), overflow: 0 }
+        Self { began, counts: HashMap::new(), seen: HashSet::new(), overflow: 0 }
+    }
+
+    fn count(&mut self, key: K, max: u32, at: Instant) -> Result<(), Duration> {
+        let is_full = self.counts.len() >= MAX_KEYS && !self.counts.contains_key(&key);
+        let count = if is_full { &mut self.overflow } else { self.counts.entry(key).or_default() };
+        if *count >= max {
+            return Err((self.began + WINDOW).saturating_duration_since(at));
+        }
+        *count = count.saturating_add(1);
+        Ok(())
     }
 }
 
@@ -64,6 +83,16 @@ mod tests {
         assert!(limit.check("first", start).unwrap_err() <= WINDOW);
         assert_eq!(limit.check("second", start), Ok(()));
         assert_eq!(limit.check("first", start + WINDOW * 2), Ok(()));
+    }
+
+    #[test]
+    fn the_same_item_again_is_free() {
+        let limit = RateLimit::per_minute(1);
+        let start = Instant::now();
+        assert_eq!(limit.check_distinct("user", "order 1", start), Ok(()));
+        assert_eq!(limit.check_distinct("user", "order 1", start), Ok(()));
+        assert!(limit.check_distinct("user", "order 2", start).is_err());
+        assert_eq!(limit.check_distinct("another user", "order 1", start), Ok(()));
     }
 
     #[test]

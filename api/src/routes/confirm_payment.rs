@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     answers::{Confirmed, Processing, answer_payment},
     app::{App, retry_lost_race},
-    caller::Customer,
+    caller::{Buyer, Customer},
     error::ApiError,
     problem::Problem,
     request::JsonBody,
@@ -90,11 +90,12 @@ impl ConfirmBody {
 )]
 pub(crate) async fn confirm_payment(
     State(app): State<Arc<App>>,
-    customer: Customer,
+    buyer: Buyer,
     JsonBody(body): JsonBody<ConfirmBody>,
 ) -> Result<Response, ApiError> {
-    app.purchases.check(customer.id, Instant::now()).map_err(ApiError::too_many_requests)?;
-    let confirmation = body.into_confirmation(customer.id);
+    let confirmation = body.into_confirmation(buyer.id);
+    let is_allowed = app.purchases.check_distinct(buyer.id, &confirmation.order_id, Instant::now());
+    is_allowed.map_err(ApiError::too_many_requests)?;
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
     let recorded = record(&app, &confirmation).await?;

@@ -22,7 +22,7 @@ use super::payment_method::wait_for_card;
 use crate::{
     answers::{Confirmed, Processing, answer_registration},
     app::{App, retry_lost_race},
-    caller::Customer,
+    caller::Buyer,
     error::ApiError,
     request::JsonBody,
 };
@@ -88,11 +88,12 @@ impl SubscribeBody {
 )]
 pub(crate) async fn subscribe(
     State(app): State<Arc<App>>,
-    customer: Customer,
+    buyer: Buyer,
     JsonBody(body): JsonBody<SubscribeBody>,
 ) -> Result<Response, ApiError> {
-    app.purchases.check(customer.id, Instant::now()).map_err(ApiError::too_many_requests)?;
-    let command = body.into_command(customer.id);
+    let command = body.into_command(buyer.id);
+    let is_allowed = app.purchases.check_distinct(buyer.id, &command.auth_key, Instant::now());
+    is_allowed.map_err(ApiError::too_many_requests)?;
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
     let recorded = record(&app, &command).await?;

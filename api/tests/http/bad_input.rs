@@ -120,7 +120,7 @@ async fn a_cancel_with_wrong_fields_is_refused_by_name(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn too_many_confirmations_of_one_user_wait_a_while(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
-    for _ in 0..10 {
+    for _ in 0..600 {
         api.post_text(&customer, "/api/payments/confirm", "{}").await.assert_invalid("paymentKey");
     }
     let refused = api.confirm(&customer, &order("ORDER_1729657033847")).await;
@@ -129,4 +129,21 @@ async fn too_many_confirmations_of_one_user_wait_a_while(pool: PgPool) {
     assert!((1..=60).contains(&seconds));
     assert_eq!(api.rows().await, NOTHING);
     assert_eq!(api.confirm(&Customer::new(2), &order("ORDER_1729657033847")).await.status, 202);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_user_may_try_ten_orders_a_minute(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    let wrong = |number| {
+        let mut order = order(&format!("ORDER_000000{number}"));
+        order["amount"] = json!(1);
+        order
+    };
+    for number in 0..10 {
+        api.confirm(&customer, &wrong(number)).await.assert_problem(422, "amount_mismatch");
+    }
+    api.confirm(&customer, &wrong(10)).await.assert_problem(429, "too_many_requests");
+    // The same order again costs nothing.
+    api.confirm(&customer, &wrong(9)).await.assert_problem(422, "amount_mismatch");
+    api.confirm(&Customer::new(2), &wrong(10)).await.assert_problem(422, "amount_mismatch");
 }
