@@ -86,8 +86,8 @@ fn processing(status_url: String) -> Result<Response, ApiError> {
 async fn confirmed(app: &App, subscription_id: Uuid) -> Result<Response, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let found = subscriptions::find(&mut conn, subscription_id).await?;
-    let subscription =
-        found.ok_or_else(|| ApiError::internal(anyhow::anyhow!("there is no subscription {subscription_id}")))?;
+    let subscription = found
+        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("there is no subscription {subscription_id}")))?;
     let body = Confirmed {
         success: true,
         subscription: SubscriptionView::new(&subscription, app.clock.now()),
@@ -100,7 +100,8 @@ async fn confirmed(app: &App, subscription_id: Uuid) -> Result<Response, ApiErro
 fn failed(payment: Payment) -> ApiError {
     match (payment.decline_kind, payment.toss_code) {
         (Some(_), Some(code)) => {
-            let message = payment.toss_message.unwrap_or_else(|| Problem::PaymentDeclined.row().ko.to_owned());
+            let message =
+                payment.toss_message.unwrap_or_else(|| Problem::PaymentDeclined.row().ko.to_owned());
             // A confirmation that was declined leaves no subscription.
             ApiError::refused_by_toss(Problem::PaymentDeclined, code, message, None)
         }

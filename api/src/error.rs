@@ -25,6 +25,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Details>);
 
+/// A member of the document that is there even when it is null.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+struct Nullable(Option<NextAction>);
+
 #[derive(Debug)]
 struct Details {
     problem: Problem,
@@ -32,7 +37,7 @@ struct Details {
     toss_code: Option<String>,
     toss_message: Option<String>,
     subscription_id: Option<String>,
-    next_action: Option<Option<NextAction>>,
+    next_action: Option<Nullable>,
     retry_after: Option<Duration>,
     /// For the log only.
     cause: Option<anyhow::Error>,
@@ -86,7 +91,7 @@ impl ApiError {
     pub(crate) fn already_subscribed(subscription_id: String, next_action: Option<NextAction>) -> Self {
         Self::with(Problem::AlreadySubscribed, |it| {
             it.subscription_id = Some(subscription_id);
-            it.next_action = Some(next_action);
+            it.next_action = Some(Nullable(next_action));
         })
     }
 
@@ -195,7 +200,7 @@ pub(crate) struct ProblemDocument {
     /// Only with `already_subscribed`: what the customer can do with that subscription; null when nothing is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<NextAction>)]
-    next_action: Option<Option<NextAction>>,
+    next_action: Option<Nullable>,
     /// Also in the header `x-trace-id`, and in our logs.
     trace_id: String,
 }
@@ -206,16 +211,14 @@ pub(crate) fn write_problem(response: Response, language: Language, trace_id: &T
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let error = match response.extensions().get::<Failure>() {
-        Some(Failure(error)) => Arc::clone(error),
-        None => {
-            let error = ApiError::with(Problem::of_status(status), |it| {
-                it.cause = Some(anyhow::anyhow!("the framework answered {status}"));
-            });
-            error.log();
-            Arc::new(error)
-        }
-    };
+    let failure = response.extensions().get::<Failure>().cloned();
+    let Failure(error) = failure.unwrap_or_else(|| {
+        let error = ApiError::with(Problem::of_status(status), |it| {
+            it.cause = Some(anyhow::anyhow!("the framework answered {status}"));
+        });
+        error.log();
+        Failure(Arc::new(error))
+    });
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

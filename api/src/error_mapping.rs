@@ -22,7 +22,8 @@ const TOO_MUCH: Rule = Rule {
     ko: "항목이 환불할 수 있는 금액보다 큽니다",
     en: "is more than what is left to give back",
 };
-const OTHER_CUSTOMER: Rule = Rule { ko: "항목이 구독의 것과 다릅니다", en: "is not the subscription's" };
+const OTHER_CUSTOMER: Rule =
+    Rule { ko: "항목이 구독의 것과 다릅니다", en: "is not the subscription's" };
 const OTHER_CHANGE: Rule =
     Rule { ko: "항목이 예정된 변경과 다릅니다", en: "is not that of the pending change" };
 

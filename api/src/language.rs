@@ -22,7 +22,9 @@ impl Language {
         let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let weight = |language| {
             let weights = header.split(',').filter_map(|range| weight_for(range, language));
-            weights.fold(None, |highest: Option<f32>, weight| Some(highest.map_or(weight, |highest| highest.max(weight))))
+            weights.fold(None, |highest: Option<f32>, weight| {
+                Some(highest.map_or(weight, |highest| highest.max(weight)))
+            })
         };
         match (weight("ko"), weight("en")) {
             (None, Some(english)) if english > 0.0 => Self::English,

@@ -51,15 +51,14 @@ const TRACING_HEADERS: [&str; 12] = [
 ];
 
 /// Puts the middleware around all routes of `router`, its fallback included.
-pub(crate) fn wrap(router: Router, app: &Arc<App>) -> Router {
-    let router = router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(app), observe));
-    if app.allowed_origins.is_empty() {
+pub(crate) fn wrap(router: Router, app: Arc<App>) -> Router {
+    let origins = app.allowed_origins.clone();
+    let router = router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, observe));
+    if origins.is_empty() {
         return router;
     }
     // Outermost, so that a page of another origin can read problems, too.
-    router.layer(cors(app.allowed_origins.clone()))
+    router.layer(cors(origins))
 }
 
 /// No cookies are ever taken: who calls is in the `Authorization` header, which no other page can make a browser send.
@@ -91,7 +90,11 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let route = path.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let is_api = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!(
-        "request", http.method = method, http.route = route, trace.id = trace_id.as_str(), user.id = Empty
+        "request",
+        http.method = method,
+        http.route = route,
+        trace.id = trace_id.as_str(),
+        user.id = Empty
     );
     let within = WORK_TIMEOUT + app.confirm_wait;
     let work = caused_by(Some(trace_id.traceparent().to_owned()), next.run(request));
@@ -176,7 +179,7 @@ mod tests {
         let config = Config::read(Vars::new(vars.map(|(k, v)| (k.to_owned(), v.to_owned())))).unwrap();
         let pool = PgPoolOptions::new().connect_lazy("postgres://db/x").unwrap();
         let app = App::new(pool, Clock::of(ClockKind::Test), config.settings).unwrap();
-        let router = wrap(Router::new().route("/api/panics", get(panics)), &app);
+        let router = wrap(Router::new().route("/api/panics", get(panics)), app);
         let request = Request::builder().uri("/api/panics").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);

@@ -1,12 +1,6 @@
 //! Reads requests: the body as one JSON object of a given type, the idempotency key, and where the request came from.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -67,7 +61,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// The name of the field that an error is about. An error of a missing field names it in its text only.
 fn field_of(path: &serde_path_to_error::Path, message: &str) -> String {
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    let last = path.iter().last().map(ToString::to_string);
+    let last = path.iter().next_back().map(ToString::to_string);
     missing.map(str::to_owned).or(last).unwrap_or_default()
 }
 

@@ -52,10 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/subscriptions/{id}/plan/undo", post(undo_plan_change))
         .route("/api/subscriptions/{id}/consents", post(give_consent))
         .route("/api/subscriptions/{id}/resume", post(resume_subscription))
-        .route(
-            "/api/webhooks/toss",
-            post(receive_webhook).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)),
-        )
+        .route("/api/webhooks/toss", post(receive_webhook).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
@@ -65,5 +62,5 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs/{*path}", get(show_docs_file))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::clone(&app));
-    middleware::wrap(routes, &app)
+    middleware::wrap(routes, app)
 }

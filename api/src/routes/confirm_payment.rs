@@ -104,8 +104,10 @@ pub(crate) async fn confirm_payment(
         let mut conn = app.pool.acquire().await?;
         payments::find(&mut conn, id).await
     };
-    let payment =
-        app.settlements.wait_until_settled(subscription, &order_id, recorded, Payment::is_unfinished, read).await;
+    let payment = app
+        .settlements
+        .wait_until_settled(subscription, &order_id, recorded, Payment::is_unfinished, read)
+        .await;
     answer_payment(&app, payment).await
 }
 

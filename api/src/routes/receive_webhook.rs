@@ -43,8 +43,7 @@ pub(crate) async fn receive_webhook(
         body,
     };
     let now = app.clock.now();
-    let received =
-        app.transaction(async |tx| command::receive_webhook(tx, &arrival, now).await).await?;
+    let received = app.transaction(async |tx| command::receive_webhook(tx, &arrival, now).await).await?;
     let is_new = received.is_some();
     tracing::info!(webhook.id = received.map(tracing::field::display), is_new, "webhook received");
     Ok(StatusCode::OK)

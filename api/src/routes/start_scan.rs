@@ -42,9 +42,8 @@ pub(crate) async fn start_scan(
 ) -> Result<(StatusCode, Json<ScanStarted>), ApiError> {
     let now = app.clock.now();
     let scan = ScanDueSubscriptions { date: seoul_date(now) };
-    let enqueued = app
-        .transaction(async |tx| jobs::enqueue(tx, &scan, now, now).await.map_err(ApiError::from))
-        .await?;
+    let enqueued =
+        app.transaction(async |tx| jobs::enqueue(tx, &scan, now, now).await.map_err(ApiError::from)).await?;
     let created = matches!(enqueued, Enqueued::New(_));
     tracing::info!(job.id = enqueued.id(), scan.date = %scan.date, created, "daily scan requested");
     Ok((StatusCode::ACCEPTED, Json(ScanStarted { success: true, job_id: enqueued.id(), created })))

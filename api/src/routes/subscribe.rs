@@ -105,8 +105,6 @@ async fn record(app: &App, command: &Subscribing) -> Result<Registration, Subscr
     let lost_race =
         |error: &SubscribeError| matches!(error, SubscribeError::Register(RegisterError::AuthKeyTaken));
     let now = app.clock.now();
-    retry_lost_race(lost_race, || {
-        app.transaction(async |tx| subscribe::subscribe(tx, command, now).await)
-    })
-    .await
+    retry_lost_race(lost_race, || app.transaction(async |tx| subscribe::subscribe(tx, command, now).await))
+        .await
 }

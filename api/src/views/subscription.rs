@@ -86,7 +86,9 @@ impl SubscriptionView {
     pub(crate) fn new(subscription: &Subscription, now: DateTime<Utc>) -> Self {
         use SubscriptionStatus as S;
         let (next_billing_date, access_until) = match subscription.status {
-            S::Incomplete | S::Active | S::PastDue => (Some(seoul_date(subscription.next_billing_date)), None),
+            S::Incomplete | S::Active | S::PastDue => {
+                (Some(seoul_date(subscription.next_billing_date)), None)
+            }
             S::Suspended => (None, None),
             S::Canceled => (None, Some(subscription.access_until(now))),
         };

@@ -12,7 +12,9 @@ use icu_properties::{
 };
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{calendar::Cycle, email_address::is_address, ending::RefundPolicy, money::Won, payment::OUR_ORDERS};
+use super::{
+    calendar::Cycle, email_address::is_address, ending::RefundPolicy, money::Won, payment::OUR_ORDERS,
+};
 
 /// What a value has to be, as the end of a sentence that begins with the name of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +37,18 @@ impl Rule {
         ko: "항목은 1원 이상의 정수여야 합니다",
         en: "must be a whole number of won, 1 or more",
     };
-    pub const CYCLE: Self = Self {
-        ko: "항목은 monthly 또는 yearly여야 합니다", en: "must be monthly or yearly"
-    };
+    pub const CYCLE: Self =
+        Self { ko: "항목은 monthly 또는 yearly여야 합니다", en: "must be monthly or yearly" };
     pub const REFUND_POLICY: Self =
         Self { ko: "항목은 pro_rata 또는 none이어야 합니다", en: "must be pro_rata or none" };
     pub const DATE: Self = Self {
-        ko: "항목은 2026-12-22 형식의 날짜여야 합니다", en: "must be a date like 2026-12-22"
+        ko: "항목은 2026-12-22 형식의 날짜여야 합니다",
+        en: "must be a date like 2026-12-22",
     };
 
     const OF_OTHER_TYPES: [Self; 4] = [Self::POSITIVE_WON, Self::CYCLE, Self::REFUND_POLICY, Self::DATE];
 
-    /// The rule that an error of serde reports, by its text; serde_json appends the place in the document.
+    /// The rule that an error of serde reports, by its text; `serde_json` appends the place in the document.
     pub fn of_error(error: &str) -> Option<Self> {
         let sentence = error.split_once(" at line ").map_or(error, |(sentence, _)| sentence);
         if sentence.starts_with("missing field") || sentence.starts_with("invalid type: null,") {
@@ -306,8 +308,23 @@ mod tests {
             assert!(is_name(right), "{right:?}");
         }
         let looks_empty = [
-            " ", "\u{3164}", "\u{ffa0}", "\u{115f}\u{1160}", "\u{2800}", "\u{200b}", "\u{200e}\u{202e}", "\u{feff}",
-            "\u{a0}", "\u{3000}", "\u{2060}", "\u{ad}", "\u{34f}", "\u{180e}", "\u{e0020}", "\u{fe0f}", "\u{301}",
+            " ",
+            "\u{3164}",
+            "\u{ffa0}",
+            "\u{115f}\u{1160}",
+            "\u{2800}",
+            "\u{200b}",
+            "\u{200e}\u{202e}",
+            "\u{feff}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{2060}",
+            "\u{ad}",
+            "\u{34f}",
+            "\u{180e}",
+            "\u{e0020}",
+            "\u{fe0f}",
+            "\u{301}",
             "\u{e000}",
         ];
         for wrong in looks_empty {
