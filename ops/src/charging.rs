@@ -1,32 +1,52 @@
-//! The kill switches: charging of one subscription, and charging as a whole. Look-ups of what is in flight go on.
+//! `billing charging`: the kill switch over all charges. Look-ups of payments in flight go on.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use common::{
-    id::subscription_ref,
-    store::{
-        events::{self, Entry},
-        gate,
-        settings::{self, ChargingSwitch},
-        subscriptions,
-    },
+use clap::Subcommand;
+use common::store::{
+    gate,
+    settings::{self, ChargingSwitch},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
-use uuid::Uuid;
 
-use crate::{OpsError, error::given_reason, moment::seoul, table::plain};
+use crate::{
+    OpsError,
+    error::given_reason,
+    session::Session,
+    text::{plain, seoul},
+};
 
-/// How one subscription's switch stands now.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SubscriptionCharging {
-    /// `sub_…`
-    pub subscription: String,
-    pub paused_at: Option<DateTime<Utc>>,
-    /// False: it stood so before, and nothing was written.
-    pub changed: bool,
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// New charges may be made
+    #[command(after_help = "Example:\n  billing charging on --reason 'the bank is back'")]
+    On {
+        #[arg(long, default_value = "switched on by an operator")]
+        reason: String,
+    },
+    /// No new charge begins, anywhere; payments in flight are still looked up
+    #[command(after_help = "Example:\n  billing charging off --reason 'wrong prices'")]
+    Off {
+        #[arg(long, default_value = "switched off by an operator")]
+        reason: String,
+    },
+    /// Whether charges are made, who switched it last, and whether Toss is called
+    #[command(after_help = "Example:\n  billing charging status")]
+    Status,
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        let (enabled, reason) = match self {
+            Self::Status => return session.print(&status(&mut conn).await?),
+            Self::On { reason } => (true, reason),
+            Self::Off { reason } => (false, reason),
+        };
+        session.print(&switch(&mut conn, enabled, &reason, &session.actor, now).await?)
+    }
 }
 
 /// How the switch over all charges stands now, who turned it last, and whether Toss is being asked.
@@ -39,53 +59,6 @@ pub struct Charging {
     pub gateway_failures: i32,
     /// Nobody asks Toss before this; null: the breaker is closed.
     pub gateway_left_alone_until: Option<DateTime<Utc>>,
-}
-
-/// No new charge of this subscription begins from here on.
-pub async fn pause(
-    conn: &mut PgConnection,
-    id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
-) -> Result<SubscriptionCharging, OpsError> {
-    let entry = Entry { actor, what: "charging.paused", why: given_reason(reason)? };
-    turn(conn, id, Some(now), entry, now).await
-}
-
-/// What is due meanwhile is charged by its waiting job or the next scan.
-pub async fn resume(
-    conn: &mut PgConnection,
-    id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
-) -> Result<SubscriptionCharging, OpsError> {
-    let entry = Entry { actor, what: "charging.resumed", why: given_reason(reason)? };
-    turn(conn, id, None, entry, now).await
-}
-
-async fn turn(
-    conn: &mut PgConnection,
-    id: Uuid,
-    paused_at: Option<DateTime<Utc>>,
-    entry: Entry<'_>,
-    now: DateTime<Utc>,
-) -> Result<SubscriptionCharging, OpsError> {
-    let mut tx = conn.begin().await?;
-    let before = subscriptions::lock(&mut tx, id).await?.ok_or_else(|| crate::subscription::not_found(id))?;
-    let subscription = subscription_ref(id);
-    if before.charging_paused_at.is_some() == paused_at.is_some() {
-        return Ok(SubscriptionCharging {
-            subscription,
-            paused_at: before.charging_paused_at,
-            changed: false,
-        });
-    }
-    subscriptions::pause_charging(&mut tx, id, paused_at).await?;
-    events::append(&mut tx, &before, entry, now).await?;
-    tx.commit().await?;
-    Ok(SubscriptionCharging { subscription, paused_at, changed: true })
 }
 
 pub async fn status(conn: &mut PgConnection) -> Result<Charging, OpsError> {
@@ -110,18 +83,6 @@ pub async fn switch(
     let stand = status(&mut tx).await?;
     tx.commit().await?;
     Ok(stand)
-}
-
-impl fmt::Display for SubscriptionCharging {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let before = if self.changed { "" } else { " (it was before)" };
-        match self.paused_at {
-            Some(at) => {
-                writeln!(f, "charging of {} is paused since {}{before}", self.subscription, seoul(at))
-            }
-            None => writeln!(f, "charging of {} goes on{before}", self.subscription),
-        }
-    }
 }
 
 impl fmt::Display for Charging {

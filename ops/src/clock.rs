@@ -3,8 +3,9 @@
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use clap::Subcommand;
 use common::{
-    clock::ClockKind,
+    clock::{Clock, ClockKind, TestClock},
     store::{
         processes,
         settings::{self, ClockMove},
@@ -14,10 +15,57 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
-use crate::{
-    OpsError,
-    moment::{at, seoul},
-};
+use crate::{OpsError, arguments, session::Session, text::seoul};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The time of the system
+    #[command(after_help = "Example:\n  billing clock now")]
+    Now,
+    /// Move it forward; returns when every process has followed
+    #[command(after_help = "Examples:\n  billing clock advance 31d\n  billing clock advance 1d12h30m")]
+    Advance {
+        /// Days, hours, minutes: 31d, 2h, 15m or together
+        #[arg(value_parser = arguments::span)]
+        span: TimeDelta,
+    },
+    /// Move it forward to an instant, from where it runs on
+    #[command(after_help = "Example:\n  billing clock set 2027-01-31T09:00:00+09:00")]
+    Set {
+        /// RFC 3339
+        #[arg(value_parser = arguments::instant)]
+        to: DateTime<Utc>,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let mut conn = session.connect().await?;
+        let stand = match self {
+            Self::Now => now(&mut conn).await?,
+            Self::Advance { span } => {
+                session.refuse_live_keys()?;
+                advance(&mut conn, span).await?
+            }
+            Self::Set { to } => {
+                session.refuse_live_keys()?;
+                set(&mut conn, to).await?
+            }
+        };
+        session.print(&stand)
+    }
+}
+
+/// The time of the system: the machine's, moved by the test clock where the database has one.
+pub async fn system_now(conn: &mut PgConnection) -> Result<DateTime<Utc>, OpsError> {
+    Ok(at(settings::clock(conn).await?))
+}
+
+fn at(stand: ClockMove) -> DateTime<Utc> {
+    let clock = TestClock::default();
+    clock.follow(stand.offset_ms, stand.moves);
+    Clock::Test(clock).now()
+}
 
 /// Every process looks at the clock far more often than this.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -114,28 +162,6 @@ async fn describe(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStan
     Ok(ClockStand { now, seoul: seoul(now), offset_ms: stand.offset_ms, moves: stand.moves, followed_by })
 }
 
-/// Reads `31d`, `2h`, `15m` or several together, e.g. `1d12h`.
-pub fn parse_span(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || format!("{text:?} is no span of time: write 31d, 2h, 15m, or together as 1d12h30m");
-    let mut span = TimeDelta::zero();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (count, unit_on) = rest.split_at(unit_at);
-        let count: i64 = count.parse().map_err(|_| wrong())?;
-        let mut letters = unit_on.chars();
-        let part = match letters.next() {
-            Some('d') => TimeDelta::try_days(count),
-            Some('h') => TimeDelta::try_hours(count),
-            Some('m') => TimeDelta::try_minutes(count),
-            Some(_) | None => None,
-        };
-        span = part.and_then(|part| span.checked_add(&part)).ok_or_else(wrong)?;
-        rest = letters.as_str().trim_start();
-    }
-    if span.is_zero() { Err(wrong()) } else { Ok(span) }
-}
-
 impl fmt::Display for ClockStand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ahead = TimeDelta::milliseconds(self.offset_ms);
@@ -146,29 +172,6 @@ impl fmt::Display for ClockStand {
             writeln!(f, "no running process follows it (CLOCK=test)")
         } else {
             writeln!(f, "followed by {}", self.followed_by.join(", "))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_read_in_days_hours_and_minutes_and_together() {
-        let read = |text| parse_span(text).unwrap();
-        assert_eq!(read("31d"), TimeDelta::days(31));
-        assert_eq!(read("2h"), TimeDelta::hours(2));
-        assert_eq!(read("15m"), TimeDelta::minutes(15));
-        assert_eq!(read("1d12h30m"), TimeDelta::minutes(36 * 60 + 30));
-    }
-
-    #[test]
-    fn what_is_no_span_forward_is_refused() {
-        for text in
-            ["", "0d", "-1d", "31", "d", "5s", "1d2", "한d", "99999999999999d", "99999999999999999999d"]
-        {
-            assert!(parse_span(text).is_err(), "{text}");
         }
     }
 }

@@ -15,7 +15,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{OpsError, moment::seoul_or_dash, table::Table};
+use crate::{
+    OpsError,
+    text::{Table, seoul_or_dash},
+};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

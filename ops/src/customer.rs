@@ -1,8 +1,9 @@
-//! Erasing a customer who asks for it.
+//! `billing customer`: erases a customer who asks for it.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use clap::Subcommand;
 use common::{
     commands::erase_customer::{EraseError, Erased, erase_customer},
     store::erasures,
@@ -11,7 +12,34 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::OpsError;
+use crate::{OpsError, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Erase what is personal, have the billing keys deleted at Toss, keep the money rows; cannot be undone
+    #[command(after_help = "Examples:
+  billing customer erase hong@example.com --dry-run
+  billing customer erase 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 --as kim@example.com")]
+    Erase {
+        /// The user's id, or an e-mail address of theirs
+        #[arg(value_name = "USER-ID|EMAIL")]
+        who: String,
+        /// Only say what would be erased, or why it cannot be yet
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        match self {
+            Self::Erase { who, dry_run } => {
+                session.print(&erase(&mut conn, &who, dry_run, &session.actor, now).await?)
+            }
+        }
+    }
+}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

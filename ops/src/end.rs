@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
 use common::{
     commands::{
         end::{EndError, Ended, Wish, end_subscription},
@@ -17,7 +18,30 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{OpsError, error::given_reason, subscription::not_found};
+use crate::{
+    OpsError, arguments,
+    error::{given_reason, no_subscription},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  billing subscription end sub_0192f0c1a2b37c4d8e5f60718293a4b5 --reason '고객 요청'
+  billing subscription end sub_0192f0c1a2b37c4d8e5f60718293a4b5 --refund none --reason '약관 위반'")]
+pub struct EndRequest {
+    /// sub_… or a UUID
+    #[arg(value_parser = arguments::subscription_id)]
+    pub id: Uuid,
+    /// pro-rata or none
+    #[arg(long, default_value = "pro-rata", value_parser = refund_policy)]
+    pub refund: RefundPolicy,
+    /// The customer reads it in the e-mail about the refund; at most 200 characters
+    #[arg(long)]
+    pub reason: String,
+}
+
+fn refund_policy(text: &str) -> Result<RefundPolicy, String> {
+    text.replace('-', "_").parse().map_err(|_| "pro-rata or none".to_owned())
+}
 
 /// Toss: `cancelReason`.
 const MAX_REASON: usize = 200;
@@ -50,11 +74,11 @@ pub struct RefundOfRest {
 pub async fn end(
     conn: &mut PgConnection,
     brand: &Brand,
-    id: Uuid,
-    (policy, reason): (RefundPolicy, &str),
+    request: &EndRequest,
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<EndedSubscription, OpsError> {
+    let EndRequest { id, refund: policy, ref reason } = *request;
     let reason = given_reason(reason)?;
     if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         return Err(OpsError::Usage(format!("the reason is one line of at most {MAX_REASON} characters")));
@@ -68,7 +92,7 @@ pub async fn end(
 
 fn why(error: EndError, id: Uuid) -> OpsError {
     match error {
-        EndError::NotFound => not_found(id),
+        EndError::NotFound => no_subscription(id),
         EndError::Store(error)
         | EndError::Outbox(OutboxError::Store(error))
         | EndError::Refund(RefundError::Store(error)) => error.into(),

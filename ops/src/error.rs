@@ -5,24 +5,29 @@ use common::{
         announce_price::{AnnounceError, WithdrawError},
         spread_price::SpreadError,
     },
+    config::Mistakes,
+    id::subscription_ref,
     queue::QueueError,
     store::{StoreError, database_is_away},
 };
 use sqlx::migrate::MigrateError;
+use uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
-    /// What was asked makes no sense, whatever the database holds.
+    /// The request makes no sense, whatever the database holds.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
+    Configuration(Mistakes),
+    #[error("{0}")]
     NotFound(String),
-    /// It makes sense, but not as things stand.
+    /// The request makes sense, but not in the present state.
     #[error("{0}")]
     Refused(String),
-    /// Rows of an import are wrong: the whole report, which belongs on standard output.
-    #[error("{0}")]
-    Rows(String),
+    /// The command found faults: `report` belongs on standard output, `message` on standard error.
+    #[error("{message}")]
+    Reported { code: &'static str, report: String, message: String },
     #[error("the database at {place} does not answer: {why}")]
     Away { place: String, why: String },
     #[error(transparent)]
@@ -77,10 +82,10 @@ impl OpsError {
     /// 2: usage or configuration. 1: everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Configuration(_) => 2,
             Self::NotFound(_)
             | Self::Refused(_)
-            | Self::Rows(_)
+            | Self::Reported { .. }
             | Self::Away { .. }
             | Self::Store(_)
             | Self::Queue(_)
@@ -93,9 +98,10 @@ impl OpsError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Usage(_) => "usage",
+            Self::Configuration(_) => "configuration",
             Self::NotFound(_) | Self::Queue(QueueError::NotFound(_)) => "not_found",
             Self::Refused(_) | Self::Queue(QueueError::WrongState { .. }) => "refused",
-            Self::Rows(_) => "wrong_rows",
+            Self::Reported { code, .. } => code,
             Self::Away { .. } => "database_away",
             Self::Store(_) | Self::Queue(_) => match self.database_error() {
                 Some(error) if database_is_away(error) => "database_away",
@@ -132,6 +138,10 @@ impl OpsError {
 fn is_of_another_schema(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| ["42P01", "42703"].contains(&code.as_ref()))
+}
+
+pub(crate) fn no_subscription(id: Uuid) -> OpsError {
+    OpsError::NotFound(format!("there is no subscription {}", subscription_ref(id)))
 }
 
 /// A reason that a later reader can use.

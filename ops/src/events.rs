@@ -1,8 +1,9 @@
-//! What the merchant's application is told: the outbox, delivering again, and the switch.
+//! `billing events`: the outgoing events of the merchant's application, delivering them again, and the switch.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
 use common::{
     commands::deliver_events::{DeliverError, replay_batch},
     id::{event_ref, subscription_ref},
@@ -16,12 +17,115 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    OpsError,
+    OpsError, arguments,
     error::given_reason,
-    jobs::{self, JobView, Jobs, JobsWanted},
-    moment::{seoul, seoul_or_dash},
-    table::{Table, plain},
+    jobs::{self, JobList, JobView, JobsWanted},
+    session::Session,
+    text::{Table, plain, seoul, seoul_or_dash},
 };
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Events, newest first, and where they go
+    #[command(after_help = "Examples:
+  billing events list --state failed
+  billing events list --subscription sub_0192f0c1a2b37c4d8e5f60718293a4b5")]
+    List {
+        #[command(flatten)]
+        which: Which,
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+        limit: u16,
+    },
+    /// One event with its body and its deliveries
+    #[command(after_help = "Example:\n  billing events show evt_0192f0c1a2b37c4d8e5f60718293a4b5")]
+    Show {
+        #[arg(value_parser = arguments::event_id)]
+        id: Uuid,
+    },
+    /// Have events delivered again, under their old ids: some, a span of time, or all that failed
+    #[command(after_help = "Examples:
+  billing events replay evt_0192f0c1a2b37c4d8e5f60718293a4b5
+  billing events replay --state failed
+  billing events replay --since 2027-01-31T09:00:00+09:00 --until 2027-01-31T12:00:00+09:00")]
+    Replay {
+        #[arg(value_parser = arguments::event_id, value_name = "ID")]
+        ids: Vec<Uuid>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Deliver events again, after `off` or after the endpoint answered 410
+    #[command(after_help = "Example:\n  billing events on --reason 'the endpoint is back'")]
+    On {
+        #[arg(long, default_value = "switched on by an operator")]
+        reason: String,
+    },
+    /// Deliver no more events: those written from now on are kept undelivered
+    #[command(after_help = "Example:\n  billing events off --reason 'the endpoint moves'")]
+    Off {
+        #[arg(long, default_value = "switched off by an operator")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Which {
+    /// sub_… or a UUID
+    #[arg(long, value_name = "ID", value_parser = arguments::subscription_id)]
+    subscription: Option<Uuid>,
+    #[arg(long)]
+    state: Option<State>,
+    /// Written at or after this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT", value_parser = arguments::instant)]
+    since: Option<DateTime<Utc>>,
+    /// Written before this instant, RFC 3339
+    #[arg(long, value_name = "INSTANT", value_parser = arguments::instant)]
+    until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum State {
+    /// Waits for its next try or for an earlier event of its subscription
+    Pending,
+    Delivered,
+    /// Given up
+    Failed,
+    /// Nobody listened
+    Unheard,
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut connection, now) = session.connect_now().await?;
+        let (conn, actor) = (&mut connection, session.actor.as_str());
+        match self {
+            Self::List { which, limit } => {
+                session.print(&list(conn, &which.filter(Vec::new()), limit).await?)
+            }
+            Self::Show { id } => session.print(&show(conn, id).await?),
+            Self::Replay { ids, which } => session.print(&replay(conn, &which.filter(ids), now).await?),
+            Self::On { reason } => session.print(&switch(conn, true, &reason, actor, now).await?),
+            Self::Off { reason } => session.print(&switch(conn, false, &reason, actor, now).await?),
+        }
+    }
+}
+
+impl Which {
+    fn filter(self, ids: Vec<Uuid>) -> EventFilter {
+        let state = self.state.map(|state| match state {
+            State::Pending => "pending",
+            State::Delivered => "delivered",
+            State::Failed => "failed",
+            State::Unheard => "unheard",
+        });
+        EventFilter {
+            ids,
+            subscription_id: self.subscription,
+            state: state.map(str::to_owned),
+            since: self.since,
+            until: self.until,
+        }
+    }
+}
 
 /// Newest first.
 #[derive(Debug, Serialize)]
@@ -31,7 +135,7 @@ pub struct Events {
 }
 
 #[derive(Debug, Serialize)]
-pub struct EventStory {
+pub struct EventHistory {
     pub event: EventRow,
     pub jobs: Vec<JobView>,
 }
@@ -60,7 +164,7 @@ pub async fn list(conn: &mut PgConnection, filter: &EventFilter, limit: u16) -> 
     Ok(Events { listener: listener::read(conn).await?, events })
 }
 
-pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventStory, OpsError> {
+pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventHistory, OpsError> {
     let filter = EventFilter { ids: vec![id], ..EventFilter::default() };
     let event = event_history::list(conn, &filter, 1).await?.pop();
     let event = event.ok_or_else(|| OpsError::NotFound(format!("there is no event {}", event_ref(id))))?;
@@ -73,7 +177,7 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventStory, OpsEr
     let mut jobs = jobs::list(conn, &wanted).await?.0;
     jobs.retain(|job| job.subject.get("event").and_then(serde_json::Value::as_str) == Some(&event_ref(id)));
     jobs.reverse();
-    Ok(EventStory { event, jobs })
+    Ok(EventHistory { event, jobs })
 }
 
 /// Each settled event that the filter names is delivered again under its old id, oldest first, before later ones of its
@@ -161,7 +265,7 @@ fn write_listener(f: &mut fmt::Formatter<'_>, it: &Listener) -> fmt::Result {
     }
 }
 
-impl fmt::Display for EventStory {
+impl fmt::Display for EventHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let event = &self.event;
         writeln!(f, "event         {}", event_ref(event.id))?;
@@ -174,7 +278,7 @@ impl fmt::Display for EventStory {
         if let Some(error) = &event.last_error {
             writeln!(f, "last error    {}", plain(error))?;
         }
-        writeln!(f, "\n{}\n\nJOBS\n{}", plain(&event.body), Jobs::table(&self.jobs))
+        writeln!(f, "\n{}\n\nJOBS\n{}", plain(&event.body), JobList::table(&self.jobs))
     }
 }
 

@@ -1,12 +1,34 @@
-//! Which installation the database is bound to. A copy of it neither charges nor mails until an operator releases it.
+//! `billing instance`: which installation the database is bound to. A copy neither charges nor mails until an operator
+//! releases it.
 
 use std::fmt;
 
+use clap::Subcommand;
 use common::store::gate;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::{OpsError, table::plain};
+use crate::{OpsError, session::Session, text::plain};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The installation it is bound to
+    #[command(after_help = "Example:\n  billing instance show")]
+    Show,
+    /// Re-arm a copied or moved database: the next worker with an `INSTANCE_ID` takes it
+    #[command(after_help = "Example:\n  billing instance release")]
+    Release,
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let mut conn = session.connect().await?;
+        match self {
+            Self::Show => session.print(&show(&mut conn).await?),
+            Self::Release => session.print(&release(&mut conn).await?),
+        }
+    }
+}
 
 /// The installation that may charge and mail from this database.
 #[derive(Debug, Serialize)]

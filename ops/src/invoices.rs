@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use clap::Subcommand;
 use common::{
     domain::{
         calendar::seoul_date,
@@ -27,9 +28,41 @@ use uuid::Uuid;
 use crate::{
     OpsError,
     error::given_reason,
-    moment::seoul_or_dash,
-    table::{Table, plain},
+    session::Session,
+    text::{Table, plain, seoul_or_dash},
 };
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The invoices on hold, oldest period first
+    #[command(after_help = "Example:\n  billing invoices held")]
+    Held,
+    /// Charge a held invoice now
+    #[command(after_help = "Example:\n  billing invoices charge 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5")]
+    Charge { id: Uuid },
+    /// Close a held invoice as void
+    #[command(after_help = "Example:
+  billing invoices forgive 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 --reason 'our outage'")]
+    Forgive {
+        id: Uuid,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        let actor = session.actor.as_str();
+        match self {
+            Self::Held => session.print(&held(&mut conn).await?),
+            Self::Charge { id } => session.print(&charge(&mut conn, id, actor, now).await?),
+            Self::Forgive { id, reason } => {
+                session.print(&forgive(&mut conn, id, &reason, actor, now).await?)
+            }
+        }
+    }
+}
 
 /// Oldest period first.
 #[derive(Debug, Serialize)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
 use common::{
     id::{parse_subscription_ref, subscription_ref},
     queue::{self, JobFilter, JobRow, JobState},
@@ -13,57 +14,83 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    OpsError,
-    moment::{seoul, seoul_or_dash},
-    table::{Table, plain},
+    OpsError, arguments,
+    error::given_reason,
+    session::Session,
+    text::{Table, plain, seoul, seoul_or_dash},
 };
 
-/// All conditions that are given must hold. `limit` 0 means 50.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tries, newest first
+    #[command(after_help = "Examples:
+  billing jobs list --state failed
+  billing jobs list --attention
+  billing jobs list --kind charge-subscription --subscription sub_0192f0c1a2b37c4d8e5f60718293a4b5")]
+    List(JobsWanted),
+    /// All tries of a job with their errors, and what comes next
+    #[command(after_help = "Example:\n  billing jobs show 4711")]
+    Show { id: i64 },
+    /// Have a job tried now, whatever its waiting time or tries were
+    #[command(after_help = "Example:\n  billing jobs retry 4711 --as kim@example.com")]
+    Retry { id: i64 },
+    /// Take a waiting, parked or failed job off the table for good
+    #[command(after_help = "Example:\n  billing jobs discard 4711 --reason 'the customer has no mailbox'")]
+    Discard {
+        id: i64,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        let actor = session.actor.as_str();
+        match self {
+            Self::List(wanted) => session.print(&list(&mut conn, &wanted).await?),
+            Self::Show { id } => session.print(&show(&mut conn, id).await?),
+            Self::Retry { id } => session.print(&retry(&mut conn, id, actor, now).await?),
+            Self::Discard { id, reason } => {
+                session.print(&discard(&mut conn, id, &reason, actor, now).await?)
+            }
+        }
+    }
+}
+
+/// Which tries to list. All conditions that are given must hold; `limit` 0 means 50.
+#[derive(Debug, Clone, Default, Args)]
 pub struct JobsWanted {
+    /// available, running, done, failed, discarded or parked
+    #[arg(long, value_parser = arguments::job_state)]
     pub state: Option<JobState>,
+    /// E.g. charge-subscription, send-email
+    #[arg(long)]
     pub kind: Option<String>,
+    /// sub_… or a UUID
+    #[arg(long, value_name = "ID", value_parser = arguments::subscription_id)]
     pub subscription: Option<Uuid>,
-    /// Only what a person has to move on: parked, or failed with no next try.
+    /// Only jobs that wait for an operator: parked, or failed with no next try
+    #[arg(long)]
     pub attention: bool,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub limit: u16,
 }
 
 /// Tries, newest first.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Jobs(pub Vec<JobView>);
+pub struct JobList(pub Vec<JobView>);
 
 /// All tries of one job, first to last.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Chain(pub Vec<JobView>);
 
-/// One try; the columns of the table `jobs`, where their comments explain them. Subscriptions are called `sub_…`.
+/// One try; the table's own comments describe its columns. Subscriptions are written `sub_…`.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobView {
-    pub id: i64,
-    pub kind: String,
-    pub state: String,
-    pub subject: Value,
-    pub args: Value,
-    pub attempt: i32,
-    pub max_attempts: i32,
-    pub run_at: DateTime<Utc>,
-    pub root_id: i64,
-    pub retry_of: Option<i64>,
-    pub next_id: Option<i64>,
-    pub next_run_at: Option<DateTime<Utc>>,
-    pub last_error: Option<String>,
-    pub note: Option<String>,
-    pub crashes: i32,
-    pub snoozes: i32,
-    pub worker: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub started_at: Option<DateTime<Utc>>,
-    pub finished_at: Option<DateTime<Utc>>,
-}
+#[serde(transparent)]
+pub struct JobView(pub JobRow);
 
 /// `job` was asked to be tried again; `runs_as` is the try that will run, itself or a new one.
 #[derive(Debug, Serialize)]
@@ -81,32 +108,12 @@ pub struct Discarded {
 
 impl From<JobRow> for JobView {
     fn from(row: JobRow) -> Self {
-        Self {
-            id: row.id,
-            kind: row.kind,
-            state: row.state,
-            subject: with_subscription_ref(row.subject, "incomplete"),
-            args: with_subscription_ref(row.args, "subscriptionId"),
-            attempt: row.attempt,
-            max_attempts: row.max_attempts,
-            run_at: row.run_at,
-            root_id: row.root_id,
-            retry_of: row.retry_of,
-            next_id: row.next_id,
-            next_run_at: row.next_run_at,
-            last_error: row.last_error,
-            note: row.note,
-            crashes: row.crashes,
-            snoozes: row.snoozes,
-            worker: row.worker,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-        }
+        let subject = with_subscription_ref(row.subject, "incomplete");
+        Self(JobRow { subject, args: with_subscription_ref(row.args, "subscriptionId"), ..row })
     }
 }
 
-/// Under `field`, if it is there.
+/// Writes the subscription id under `field`, if there is one, as `sub_…`.
 fn with_subscription_ref(mut object: Value, field: &str) -> Value {
     if let Some(id) = object.get_mut(field)
         && let Some(known) = id.as_str().and_then(parse_subscription_ref)
@@ -116,7 +123,7 @@ fn with_subscription_ref(mut object: Value, field: &str) -> Value {
     object
 }
 
-pub async fn list(conn: &mut PgConnection, wanted: &JobsWanted) -> Result<Jobs, OpsError> {
+pub async fn list(conn: &mut PgConnection, wanted: &JobsWanted) -> Result<JobList, OpsError> {
     let filter = JobFilter {
         kind: wanted.kind.clone(),
         state: wanted.state,
@@ -125,7 +132,7 @@ pub async fn list(conn: &mut PgConnection, wanted: &JobsWanted) -> Result<Jobs, 
         before_id: None,
         limit: wanted.limit,
     };
-    Ok(Jobs(queue::list(conn, &filter).await?.into_iter().map(JobView::from).collect()))
+    Ok(JobList(queue::list(conn, &filter).await?.into_iter().map(JobView::from).collect()))
 }
 
 /// The whole chain of tries that `id` belongs to.
@@ -154,11 +161,19 @@ pub async fn discard(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<Discarded, OpsError> {
-    let reason = format!("{} ({actor})", crate::error::given_reason(reason)?);
+    let reason = format!("{} ({actor})", given_reason(reason)?);
     let mut tx = conn.begin().await?;
     queue::discard(&mut tx, id, now, &reason).await?;
     tx.commit().await?;
     Ok(Discarded { job: id, reason })
+}
+
+impl std::ops::Deref for JobView {
+    type Target = JobRow;
+
+    fn deref(&self) -> &JobRow {
+        &self.0
+    }
 }
 
 impl JobView {
@@ -184,7 +199,7 @@ impl JobView {
     }
 }
 
-impl Jobs {
+impl JobList {
     pub(crate) fn table(jobs: &[JobView]) -> Table {
         let mut table = Table::new(&["ID", "KIND", "STATE", "TRY", "RUN AT (SEOUL)", "FOR", "NEXT", "WHY"]);
         for job in jobs {
@@ -203,7 +218,7 @@ impl Jobs {
     }
 }
 
-impl fmt::Display for Jobs {
+impl fmt::Display for JobList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Self::table(&self.0))
     }

@@ -1,10 +1,11 @@
-//! What operators do, as functions: each takes a connection and answers something that prints as a table or as JSON.
+//! The operators' commands. Each is one file: its arguments, what it does, and its answer as text and as JSON.
 //!
-//! Functions that write begin and commit for themselves; given a connection inside a transaction, they leave the last
-//! word to its owner. `now` is the system's time ([`moment::now`]), which a test clock may have moved.
+//! Functions that write begin and commit for themselves; on a connection inside a transaction, the owner of the
+//! transaction commits. `now` is the time of the system ([`clock::system_now`]), which a test clock may have moved.
 
-pub mod actor;
+pub mod arguments;
 pub mod charging;
+mod cli;
 pub mod clock;
 pub mod consents;
 pub mod customer;
@@ -16,16 +17,18 @@ pub mod instance;
 pub mod invoices;
 pub mod jobs;
 pub mod migrate;
-pub mod moment;
 pub mod operator;
 pub mod plans;
 pub mod price_changes;
 pub mod reconcile;
 pub mod reprice;
 pub mod scan;
-pub mod settings;
+mod session;
 pub mod subscription;
-mod subscription_text;
-mod table;
+pub mod subscription_history;
+mod text;
 
+pub use cli::Cli;
 pub use error::OpsError;
+pub use session::Session;
+pub use text::visible_lines;

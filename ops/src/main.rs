@@ -1,44 +1,33 @@
 //! `billing`, the operators' command line.
 
-mod cli;
-mod run;
-
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use ops::{OpsError, actor::actor, settings::Settings};
-
-use crate::{cli::Cli, run::Session};
+use ops::{Cli, OpsError, Session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let Cli { json, actor, command } = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(shown) if !shown.use_stderr() || !asks_for_json() => shown.exit(),
+        Err(help) if !help.use_stderr() => help.exit(),
         Err(wrong) => {
-            let words = wrong.to_string();
-            return fail(true, "usage", words.trim_start_matches("error: "), 2);
+            let message = wrong.to_string();
+            return fail(asks_for_json(), "usage", message.trim_start_matches("error: "), 2);
         }
     };
-    let Cli { json, actor: named, command } = cli;
-    let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let settings = match Settings::read(env.collect()) {
-        Ok(settings) => settings,
-        Err(mistakes) => return fail(json, "configuration", &mistakes.to_string(), 2),
-    };
-    let actor = actor(named.as_deref(), |name| std::env::var(name).ok());
-    match (Session { settings, actor, json }).run(command).await {
+    let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let session = Session::new(vars.collect(), actor.as_deref(), json);
+    match command.run(&session).await {
         Ok(text) => print(json, &text),
-        Err(error @ OpsError::Rows(_)) => {
-            print(json, &error.to_string());
-            let told = "rows are wrong, and nothing was written: the report says which";
-            fail(json, error.code(), told, error.exit_code())
+        Err(OpsError::Reported { code, report, message }) => {
+            print(json, &report);
+            fail(json, code, &message, 1)
         }
         Err(error) => fail(json, error.code(), &error.line(), error.exit_code()),
     }
 }
 
-/// Known before the words are: wrong words have to be answered, too.
+/// Looks at the raw words: wrong words must be answered in JSON, too.
 fn asks_for_json() -> bool {
     std::env::args_os().any(|word| word == "--json")
 }
@@ -52,13 +41,15 @@ fn print(json: bool, text: &str) -> ExitCode {
     }
 }
 
-/// For people one line, for programs one object; always on standard error.
-fn fail(json: bool, code: &str, words: &str, exit: u8) -> ExitCode {
-    let words = words.trim_end();
-    if json {
-        eprintln!("{}", serde_json::json!({ "error": { "code": code, "message": words } }));
+/// Writes one line for people or one object for programs to standard error.
+fn fail(json: bool, code: &str, message: &str, exit: u8) -> ExitCode {
+    let message = message.trim_end();
+    let line = if json {
+        serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
     } else {
-        eprintln!("billing: {words}");
-    }
+        format!("billing: {}", ops::visible_lines(message))
+    };
+    // Standard error may be closed or full; the exit code still says that the command failed.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
     ExitCode::from(exit)
 }

@@ -4,14 +4,37 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use common::{id::new_id, store::operators};
+use clap::Subcommand;
+use common::{id::new_id, mail::is_address, store::operators};
 use rand::TryRng;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use crate::OpsError;
+use crate::{OpsError, session::Session};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an operator, or give a known one a new token; it is printed once
+    #[command(after_help = "Example:\n  billing operator add --email kim@example.com")]
+    Add {
+        #[arg(long)]
+        email: String,
+        /// Use this token instead of a random one: at least 32 characters
+        #[arg(long)]
+        token: Option<SecretString>,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        match self {
+            Self::Add { email, token } => session.print(&add(&mut conn, &email, token, now).await?),
+        }
+    }
+}
 
 const RANDOM_BYTES: usize = 32;
 /// A chosen token shorter than this could be guessed.
@@ -47,8 +70,7 @@ pub async fn add(
 
 fn checked_email(email: &str) -> Result<String, OpsError> {
     let email = email.trim().to_lowercase();
-    let is_address = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    if is_address && !email.contains(char::is_whitespace) {
+    if is_address(&email) {
         Ok(email)
     } else {
         Err(OpsError::Usage(format!("{email:?} is no e-mail address")))

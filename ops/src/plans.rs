@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
 use common::{
     domain::{
         calendar::{Cycle, seoul_date},
@@ -10,16 +11,87 @@ use common::{
         plan::Plan,
         price_change::{PriceChange, Standing},
     },
-    store::{plans, price_changes},
+    store::{plans, price_changes as stored_price_changes},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
-use crate::{OpsError, table::Table};
+use crate::{
+    OpsError, arguments, consents, price_changes,
+    reprice::{self, PriceRequest},
+    session::Session,
+    text::Table,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// All plans with their prices
+    #[command(after_help = "Example:\n  billing plans list --json")]
+    List,
+    /// Make a plan or change it; running subscriptions keep their price
+    #[command(after_help = "Examples:
+  billing plans set team --name 팀 --monthly 49900 --yearly 478800
+  billing plans set pro --monthly 21900")]
+    Set {
+        /// 1 to 50 of a-z, 0-9, _ and -
+        code: String,
+        #[command(flatten)]
+        change: PlanChange,
+    },
+    /// Announce a new price for running subscriptions, too: each follows at its first renewal on the date or later
+    ///
+    /// New subscribers pay it from now on. Who would pay more is asked 30 and 7 days before; without consent the
+    /// subscription ends with what is paid, and is not charged.
+    #[command(after_help = "Examples:
+  billing plans reprice personal --monthly 12900 --from 2027-02-01 --reason 'higher costs' --dry-run
+  billing plans reprice personal --monthly 12900 --yearly 118800 --from 2027-02-01 --reason 'higher costs'
+  billing plans reprice personal --monthly 12900 --was 7900 --from 2027-02-01 --reason 'prices of the old system end'")]
+    Reprice {
+        #[command(flatten)]
+        request: PriceRequest,
+        /// Announce nothing: say whom it would reach, and when
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// All price changes, newest first, and how far each has come
+    #[command(after_help = "Example:\n  billing plans price-changes")]
+    PriceChanges,
+    /// What each customer has answered to a price change
+    #[command(after_help = "Example:\n  billing plans consents 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 --json")]
+    Consents { id: Uuid },
+    /// Take a price change back before its date
+    #[command(after_help = "Example:
+  billing plans withdraw 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 --reason 'announced by mistake'")]
+    Withdraw {
+        id: Uuid,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut connection, now) = session.connect_now().await?;
+        let (conn, actor) = (&mut connection, session.actor.as_str());
+        match self {
+            Self::List => session.print(&list(conn).await?),
+            Self::Set { code, change } => session.print(&set(conn, &code, change, now).await?),
+            Self::Reprice { request, dry_run } => {
+                session.print(&reprice::reprice(conn, &request, dry_run, actor, now).await?)
+            }
+            Self::PriceChanges => session.print(&price_changes::list(conn, now).await?),
+            Self::Consents { id } => session.print(&consents::report(conn, id).await?),
+            Self::Withdraw { id, reason } => {
+                session.print(&price_changes::withdraw(conn, id, &reason, actor, now).await?)
+            }
+        }
+    }
+}
 
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Plans(pub Vec<PlanLine>);
+pub struct PlanList(pub Vec<PlanLine>);
 
 /// Prices in won, per month and per year.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -30,11 +102,16 @@ pub struct PlanLine {
     pub yearly: Won,
 }
 
-/// What is to become of a plan; what is not given stays as it is. A new plan needs everything.
-#[derive(Debug, Clone, Default)]
+/// The new name and prices of a plan. What is not given stays as it is; a new plan needs all of them.
+#[derive(Debug, Clone, Default, Args)]
 pub struct PlanChange {
+    #[arg(long)]
     pub name: Option<String>,
+    /// Won per month, at least 100
+    #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub monthly: Option<Won>,
+    /// Won per year, at least 100
+    #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub yearly: Option<Won>,
 }
 
@@ -51,8 +128,8 @@ impl From<Plan> for PlanLine {
     }
 }
 
-pub async fn list(conn: &mut PgConnection) -> Result<Plans, OpsError> {
-    Ok(Plans(plans::list(conn).await?.into_iter().map(PlanLine::from).collect()))
+pub async fn list(conn: &mut PgConnection) -> Result<PlanList, OpsError> {
+    Ok(PlanList(plans::list(conn).await?.into_iter().map(PlanLine::from).collect()))
 }
 
 /// Makes a plan or changes it. Running subscriptions keep the price that their customers agreed to.
@@ -94,13 +171,13 @@ async fn refuse_against_price_change(
     price: Won,
     now: DateTime<Utc>,
 ) -> Result<(), OpsError> {
-    let Some(open) = price_changes::open_of(conn, code, cycle).await? else { return Ok(()) };
+    let Some(open) = stored_price_changes::open_of(conn, code, cycle).await? else { return Ok(()) };
     let PriceChange { id, new, effective_from, .. } = &open;
     if open.standing(seoul_date(now)) == Standing::Announced {
         let what = format!("price change {id} to {new} from {effective_from} on is still to come");
         return Err(OpsError::Refused(format!("{what}: withdraw it first")));
     }
-    if price_changes::old_amounts(conn, &open).await?.contains(&price) {
+    if stored_price_changes::old_amounts(conn, &open).await?.contains(&price) {
         let what = format!("price change {id} moves everybody from {price} to {new}");
         return Err(OpsError::Refused(format!("{what}, new subscribers too: use `billing plans reprice`")));
     }
@@ -124,7 +201,7 @@ fn check(code: &str, change: &PlanChange) -> Result<(), OpsError> {
     Ok(())
 }
 
-impl fmt::Display for Plans {
+impl fmt::Display for PlanList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(&["CODE", "NAME", "MONTHLY", "YEARLY"]);
         for plan in &self.0 {

@@ -18,9 +18,8 @@ use uuid::Uuid;
 use crate::{
     OpsError,
     error::given_reason,
-    moment::seoul,
     reprice::spread,
-    table::{Table, plain},
+    text::{Table, plain, seoul},
 };
 
 /// Newest first.

@@ -1,10 +1,11 @@
-//! `billing reconcile`: has a worker compare Toss's books with ours, waits for it, and shows where they differ.
+//! `billing reconcile`: has a worker compare Toss's transactions with ours, waits for it, and shows where they differ.
 
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
 use common::{
-    domain::{calendar::seoul_date, money::Won},
+    domain::calendar::seoul_date,
     jobs::{self, ReconcilePayments},
     queue,
     store::discrepancies::{self, DiscrepancyRow, Run},
@@ -17,12 +18,47 @@ use uuid::Uuid;
 use crate::{
     OpsError,
     error::given_reason,
-    moment::seoul_or_dash,
-    table::{Table, plain},
+    session::Session,
+    text::{Table, plain, seoul_or_dash, won},
 };
 
-/// How long a worker usually needs, several times over.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  billing reconcile
+  billing reconcile --date 2027-01-31 --json
+  billing reconcile --open
+  billing reconcile --accept 01a204b5-3c45-70da-b6fa-ed7e91d0009e --reason 'sold in the shop, not here'")]
+pub struct Command {
+    /// Civil date in Seoul; default: yesterday, and today as far as it has come
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<NaiveDate>,
+    /// Compare nothing: list the open discrepancies of all days
+    #[arg(long, conflicts_with = "date")]
+    open: bool,
+    /// Compare nothing: leave an open discrepancy as it is, without further alarms, unless its amounts change
+    #[arg(long, value_name = "DISCREPANCY", conflicts_with_all = ["date", "open"], requires = "reason")]
+    accept: Option<Uuid>,
+    /// Why it may stay
+    #[arg(long, requires = "accept")]
+    reason: Option<String>,
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        match self {
+            Self { accept: Some(id), reason, .. } => {
+                let reason = reason.unwrap_or_default();
+                session.print(&accept(&mut conn, id, &reason, &session.actor, now).await?)
+            }
+            Self { open: true, .. } => session.print(&open(&mut conn).await?),
+            Self { date, .. } => session.print(&run(&mut conn, date, DEFAULT_WAIT, now).await?),
+        }
+    }
+}
+
+/// Several times as long as a worker usually needs.
+const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// More than anybody reads.
 const MAX_DISCREPANCIES: i64 = 10_000;
@@ -46,7 +82,7 @@ pub struct OpenDiscrepancies(pub Vec<DiscrepancyRow>);
 pub async fn run(
     conn: &mut PgConnection,
     date: Option<NaiveDate>,
-    patience: Duration,
+    wait: Duration,
     now: DateTime<Utc>,
 ) -> Result<Reconciled, OpsError> {
     let today = seoul_date(now);
@@ -65,7 +101,7 @@ pub async fn run(
         asked.push(jobs::enqueue(&mut tx, &job, now, now).await?.id());
     }
     tx.commit().await?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + wait;
     let mut reconciled = Reconciled { runs: Vec::new(), discrepancies: Vec::new() };
     for job in asked {
         let run = finished(conn, job, deadline).await?;
@@ -126,15 +162,15 @@ fn table(lines: &[DiscrepancyRow]) -> Table {
         "TRANSACTION",
         "RESOLVED (SEOUL)",
         "HOW",
-        "BREAK",
+        "DISCREPANCY",
     ]);
     for line in lines {
         table.row([
             line.date.to_string(),
             line.kind.clone(),
             line.order_id.clone().unwrap_or_default(),
-            won(line.our_amount),
-            won(line.their_amount),
+            line.our_amount.map_or_else(|| "-".to_owned(), won),
+            line.their_amount.map_or_else(|| "-".to_owned(), won),
             line.transaction_key.clone().unwrap_or_else(|| "-".to_owned()),
             seoul_or_dash(line.resolved_at),
             how(line),
@@ -150,11 +186,6 @@ fn how(line: &DiscrepancyRow) -> String {
         (None, Some(who), Some(why)) => format!("accepted by {who}: {}", plain(why)),
         (None, _, _) => "open".to_owned(),
     }
-}
-
-fn won(amount: Option<i64>) -> String {
-    let Some(amount) = amount else { return "-".to_owned() };
-    Won::new(amount).map_or_else(|_| format!("{amount}원"), |amount| amount.to_string())
 }
 
 impl fmt::Display for Reconciled {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
 use common::{
     commands::{
         announce_price::{Announcement, announce_price},
@@ -19,19 +20,29 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{OpsError, error::given_reason, table::Table};
+use crate::{OpsError, arguments, error::given_reason, text::Table};
 
 const BATCH: i64 = 5_000;
 
-/// What is wanted. At least one price.
-#[derive(Debug, Clone)]
-pub struct Wish {
+/// A new price of a plan. At least one of the two prices is given.
+#[derive(Debug, Clone, Args)]
+pub struct PriceRequest {
+    #[arg(value_name = "CODE")]
     pub plan: String,
+    /// The new price, won per month
+    #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub monthly: Option<Won>,
+    /// The new price, won per year
+    #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub yearly: Option<Won>,
-    /// Whom it concerns, by what they pay; none: who pays the plan's price.
+    /// For those who pay exactly this, not the plan's price; brings them to the plan's price
+    #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub was: Option<Won>,
+    /// Civil date in Seoul; at least 31 days ahead where anybody would pay more
+    #[arg(long, value_name = "YYYY-MM-DD")]
     pub from: NaiveDate,
+    /// For whoever reads it later
+    #[arg(long)]
     pub reason: String,
 }
 
@@ -75,14 +86,14 @@ pub struct Reached {
 /// Announces, commits, and gives everybody concerned the change. What a death leaves undone, the worker does.
 pub async fn reprice(
     conn: &mut PgConnection,
-    wish: &Wish,
+    request: &PriceRequest,
     dry_run: bool,
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<Repriced, OpsError> {
     let mut tx = conn.begin().await?;
     let (mut announced, mut prices) = (Vec::new(), Vec::new());
-    for wanted in wanted(wish, actor)? {
+    for wanted in wanted(request, actor)? {
         let price = announce_price(&mut tx, wanted, now).await?;
         prices.push(outlook(&mut tx, &price, dry_run, now).await?);
         announced.push(price);
@@ -98,10 +109,10 @@ pub async fn reprice(
     Ok(Repriced { dry_run, prices })
 }
 
-fn wanted<'a>(wish: &'a Wish, actor: &'a str) -> Result<Vec<Announcement<'a>>, OpsError> {
+fn wanted<'a>(request: &'a PriceRequest, actor: &'a str) -> Result<Vec<Announcement<'a>>, OpsError> {
     let usage = |text: &str| Err(OpsError::Usage(text.to_owned()));
-    let reason = given_reason(&wish.reason)?;
-    let prices = [(Cycle::Monthly, wish.monthly), (Cycle::Yearly, wish.yearly)];
+    let reason = given_reason(&request.reason)?;
+    let prices = [(Cycle::Monthly, request.monthly), (Cycle::Yearly, request.yearly)];
     let prices: Vec<_> = prices.into_iter().filter_map(|(cycle, price)| Some((cycle, price?))).collect();
     if prices.is_empty() {
         return usage("give the new price: --monthly, --yearly or both");
@@ -110,15 +121,15 @@ fn wanted<'a>(wish: &'a Wish, actor: &'a str) -> Result<Vec<Announcement<'a>>, O
         let least = Won::MIN_CHARGE.get();
         return usage(&format!("a price is at least {least} won: Toss refuses cards below"));
     }
-    if wish.was.is_some() && prices.len() > 1 {
+    if request.was.is_some() && prices.len() > 1 {
         return usage("--was is what they pay in one cycle: give --monthly or --yearly, not both");
     }
     let one = |(cycle, price)| Announcement {
-        plan: &wish.plan,
+        plan: &request.plan,
         cycle,
         price,
-        was: wish.was,
-        effective_from: wish.from,
+        was: request.was,
+        effective_from: request.from,
         actor,
         reason,
     };

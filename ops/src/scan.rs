@@ -3,10 +3,10 @@
 use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use clap::Args;
 use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
-        money::Won,
         plan_change::{AtRenewal, PlanChange, at_renewal, next_change},
         subscription::SubscriptionStatus,
     },
@@ -23,7 +23,33 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{OpsError, table::Table};
+use crate::{
+    OpsError,
+    session::Session,
+    text::{Table, won},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  billing scan\n  billing scan --date 2027-01-31 --dry-run")]
+pub struct Command {
+    /// Civil date in Seoul; default: today
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<NaiveDate>,
+    /// Only list what would be charged, with totals; any date
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut conn, now) = session.connect_now().await?;
+        if self.dry_run {
+            session.print(&dry_run(&mut conn, self.date, now).await?)
+        } else {
+            session.print(&run(&mut conn, self.date, now).await?)
+        }
+    }
+}
 
 /// The job of that day's scan; `is_new` is false where somebody had asked for it before.
 #[derive(Debug, Serialize)]
@@ -215,9 +241,4 @@ fn changes_from(line: &DueLine) -> String {
     let (Some(plan), Some(amount)) = (&line.old_plan, line.old_amount) else { return String::new() };
     let end = if line.would_end { "; NO CONSENT: ends" } else { "" };
     format!("{plan} {}{end}", won(i64::from(amount)))
-}
-
-/// A sum may be larger than any single amount.
-fn won(amount: i64) -> String {
-    Won::new(amount).map_or_else(|_| format!("{amount}원"), |amount| amount.to_string())
 }

@@ -1,135 +1,151 @@
-//! `billing subscription show`: the whole story of one subscription. Never its billing key.
+//! `billing subscription`: shows one subscription, stops and resumes its charges, ends it.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use clap::Subcommand;
 use common::{
-    domain::{
-        money::Won,
-        subscription::{Subscription, has_access},
-    },
-    id::{parse_subscription_ref, subscription_ref},
+    id::subscription_ref,
     store::{
-        events::{self, Event},
-        story::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+        events::{self, Entry},
         subscriptions,
     },
 };
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    OpsError,
-    jobs::{self, JobView, JobsWanted},
+    OpsError, arguments,
+    end::{EndRequest, end},
+    error::{given_reason, no_subscription},
+    session::Session,
+    subscription_history::show,
+    text::seoul,
 };
 
-/// More than a year of daily jobs.
-const JOBS_SHOWN: u16 = 500;
-
-/// Everything first to last.
-#[derive(Debug, Serialize)]
-pub struct Story {
-    pub subscription: SubscriptionView,
-    pub invoices: Vec<InvoiceLine>,
-    pub payments: Vec<PaymentLine>,
-    pub refunds: Vec<RefundLine>,
-    pub cards: Vec<CardLine>,
-    /// Of plan, cycle or price, pending and past, with the consents.
-    pub changes: Vec<ChangeLine>,
-    pub emails: Vec<EmailLine>,
-    pub jobs: Vec<JobView>,
-    pub events: Vec<Event>,
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Its invoices, payments, refunds, e-mails, jobs and audit log in one screen
+    #[command(after_help = "Example:\n  billing subscription show sub_0192f0c1a2b37c4d8e5f60718293a4b5")]
+    Show {
+        /// sub_… or a UUID
+        #[arg(value_parser = arguments::subscription_id)]
+        id: Uuid,
+    },
+    /// Stop charging it; payments in flight are still looked up
+    #[command(
+        after_help = "Example:\n  billing subscription pause sub_0192f0c1a2b37c4d8e5f60718293a4b5 --reason dispute"
+    )]
+    Pause {
+        /// sub_… or a UUID
+        #[arg(value_parser = arguments::subscription_id)]
+        id: Uuid,
+        #[arg(long, default_value = "paused by an operator")]
+        reason: String,
+    },
+    /// Charge it again
+    #[command(
+        after_help = "Example:\n  billing subscription resume-charging sub_0192f0c1a2b37c4d8e5f60718293a4b5"
+    )]
+    ResumeCharging {
+        /// sub_… or a UUID
+        #[arg(value_parser = arguments::subscription_id)]
+        id: Uuid,
+        #[arg(long, default_value = "resumed by an operator")]
+        reason: String,
+    },
+    /// End it at once: no access, no further charge; the share of the unused days goes back
+    ///
+    /// The day on which it ends counts as used, and a fraction of a won is kept. The same again changes nothing. The
+    /// customer is told in the name of `BRAND_NAME`, with links to `PUBLIC_URL`.
+    End(EndRequest),
 }
 
-/// Civil dates are Seoul's; `current_period_end` is the first day that is not paid for.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SubscriptionView {
-    /// `sub_…`
-    pub id: String,
-    pub user_id: Uuid,
-    pub plan: String,
-    pub billing_cycle: String,
-    pub amount: Won,
-    pub status: String,
-    pub has_access: bool,
-    pub customer_email: String,
-    pub customer_name: String,
-    /// "sealed, key id k1", or none.
-    pub billing_key: Option<String>,
-    pub card_number: Option<String>,
-    pub card_registered_at: Option<DateTime<Utc>>,
-    pub anchor_on: NaiveDate,
-    pub period_no: u32,
-    pub current_period_start: NaiveDate,
-    pub current_period_end: NaiveDate,
-    pub next_billing_date: DateTime<Utc>,
-    pub charging_paused_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
-    pub activated_at: Option<DateTime<Utc>>,
-    pub suspended_at: Option<DateTime<Utc>>,
-    pub canceled_at: Option<DateTime<Utc>>,
-    pub cancel_reason: Option<String>,
-    pub ended_at: Option<DateTime<Utc>>,
-}
-
-pub async fn show(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<Story, OpsError> {
-    let subscription = subscriptions::find(conn, id).await?.ok_or_else(|| not_found(id))?;
-    let wanted = JobsWanted { subscription: Some(id), limit: JOBS_SHOWN, ..JobsWanted::default() };
-    let mut jobs = jobs::list(conn, &wanted).await?.0;
-    jobs.reverse();
-    Ok(Story {
-        subscription: view(subscription, now),
-        invoices: story::invoices(conn, id).await?,
-        payments: story::payments(conn, id).await?,
-        refunds: story::refunds(conn, id).await?,
-        cards: story::cards(conn, id).await?,
-        changes: story::plan_changes(conn, id).await?,
-        emails: story::emails(conn, id).await?,
-        jobs,
-        events: events::of_subscription(conn, id).await?,
-    })
-}
-
-/// Reads `sub_<uuid without dashes>` or a plain UUID.
-pub fn parse_id(text: &str) -> Result<Uuid, String> {
-    parse_subscription_ref(text).ok_or_else(|| "write sub_ and 32 hexadecimal digits, or a UUID".to_owned())
-}
-
-pub(crate) fn not_found(id: Uuid) -> OpsError {
-    OpsError::NotFound(format!("there is no subscription {}", subscription_ref(id)))
-}
-
-fn view(it: Subscription, now: DateTime<Utc>) -> SubscriptionView {
-    SubscriptionView {
-        id: subscription_ref(it.id),
-        has_access: has_access(&it, now),
-        billing_key: it.sealed_billing_key.as_deref().map(sealed_under),
-        user_id: it.user_id,
-        plan: it.plan,
-        billing_cycle: it.cycle.to_string(),
-        amount: it.amount,
-        status: it.status.to_string(),
-        customer_email: it.customer_email,
-        customer_name: it.customer_name,
-        card_number: it.card_number,
-        card_registered_at: it.card_registered_at,
-        anchor_on: it.anchor_on,
-        period_no: it.period_no,
-        current_period_start: it.current_period_start,
-        current_period_end: it.current_period_end,
-        next_billing_date: it.next_billing_date,
-        charging_paused_at: it.charging_paused_at,
-        created_at: it.created_at,
-        activated_at: it.activated_at,
-        suspended_at: it.suspended_at,
-        canceled_at: it.canceled_at,
-        cancel_reason: it.cancel_reason,
-        ended_at: it.ended_at,
+impl Command {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let (mut connection, now) = session.connect_now().await?;
+        let (conn, actor) = (&mut connection, session.actor.as_str());
+        match self {
+            Self::Show { id } => session.print(&show(conn, id, now).await?),
+            Self::Pause { id, reason } => session.print(&pause(conn, id, &reason, actor, now).await?),
+            Self::ResumeCharging { id, reason } => {
+                session.print(&resume(conn, id, &reason, actor, now).await?)
+            }
+            Self::End(request) => {
+                let brand = session.brand()?;
+                session.print(&end(conn, &brand, &request, actor, now).await?)
+            }
+        }
     }
 }
 
-/// A sealed key begins with the id of the key that sealed it; anything else is not shown at all.
-fn sealed_under(sealed: &str) -> String {
-    let id = sealed.split_once(':').map_or("unknown", |(id, _)| id);
-    format!("sealed, key id {id}")
+/// How one subscription's switch stands now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionCharging {
+    /// `sub_…`
+    pub subscription: String,
+    pub paused_at: Option<DateTime<Utc>>,
+    /// False: it stood so before, and nothing was written.
+    pub changed: bool,
+}
+
+/// No new charge of this subscription begins from here on.
+pub async fn pause(
+    conn: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<SubscriptionCharging, OpsError> {
+    let entry = Entry { actor, what: "charging.paused", why: given_reason(reason)? };
+    turn(conn, id, Some(now), entry, now).await
+}
+
+/// What is due meanwhile is charged by its waiting job or the next scan.
+pub async fn resume(
+    conn: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<SubscriptionCharging, OpsError> {
+    let entry = Entry { actor, what: "charging.resumed", why: given_reason(reason)? };
+    turn(conn, id, None, entry, now).await
+}
+
+async fn turn(
+    conn: &mut PgConnection,
+    id: Uuid,
+    paused_at: Option<DateTime<Utc>>,
+    entry: Entry<'_>,
+    now: DateTime<Utc>,
+) -> Result<SubscriptionCharging, OpsError> {
+    let mut tx = conn.begin().await?;
+    let before = subscriptions::lock(&mut tx, id).await?.ok_or_else(|| no_subscription(id))?;
+    let subscription = subscription_ref(id);
+    if before.charging_paused_at.is_some() == paused_at.is_some() {
+        return Ok(SubscriptionCharging {
+            subscription,
+            paused_at: before.charging_paused_at,
+            changed: false,
+        });
+    }
+    subscriptions::pause_charging(&mut tx, id, paused_at).await?;
+    events::append(&mut tx, &before, entry, now).await?;
+    tx.commit().await?;
+    Ok(SubscriptionCharging { subscription, paused_at, changed: true })
+}
+
+impl fmt::Display for SubscriptionCharging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = if self.changed { "" } else { " (it was before)" };
+        match self.paused_at {
+            Some(at) => {
+                writeln!(f, "charging of {} is paused since {}{before}", self.subscription, seoul(at))
+            }
+            None => writeln!(f, "charging of {} goes on{before}", self.subscription),
+        }
+    }
 }

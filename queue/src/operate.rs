@@ -48,6 +48,7 @@ impl JobState {
 
 /// One try as people see it; all times by the application's clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the columns are described in the table's own comments")]
 pub struct JobRow {
     pub id: i64,

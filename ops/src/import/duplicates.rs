@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::{judge::Claim, report::Mistakes, rows::Place};
+use super::{
+    model::{Claim, Mistakes},
+    rows::Place,
+};
 
 pub(crate) fn find(claims: &[Claim], mistakes: &mut Mistakes) {
     twice(claims, "id", mistakes, |claim| claim.id);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use common::{seal::Sealer, store::imports};
 use sqlx::PgConnection;
 
-use super::{judge::New, record::Record, report::Mistakes};
+use super::model::{Mistakes, New, Record};
 use crate::OpsError;
 
 /// Asked of the database at once.

@@ -4,14 +4,14 @@ use common::store::{self, StoreError, legacy_database as source};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::rows::{Place, Row, Rows, column};
-use crate::{OpsError, settings};
+use crate::{OpsError, session};
 
 /// Reads `subscriptions` and `users` of the database at `url`, as of one instant.
 pub async fn read_database(url: &SecretString) -> Result<Rows, OpsError> {
     let options = store::address(url.expose_secret())
-        .ok_or_else(|| OpsError::Usage(format!("--from is wrong: {}", settings::EXAMPLE)))?;
+        .ok_or_else(|| OpsError::Usage(format!("--from is wrong: {}", session::DATABASE_URL_EXAMPLE)))?;
     let place = format!("{}/{}", options.get_host(), options.get_database().unwrap_or_default());
-    let mut conn = settings::connect(&options).await?;
+    let mut conn = session::connect(&options).await?;
     if source::is_ours(&mut conn).await? {
         let why = "is a database of this program, not one with the guide's schema";
         return Err(OpsError::Refused(format!("{place} {why}")));

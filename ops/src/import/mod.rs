@@ -6,61 +6,115 @@
 
 mod csv_file;
 mod duplicates;
-mod judge;
 mod known;
 mod legacy_database;
-mod moment_text;
+mod model;
 mod record;
 mod report;
 mod rows;
+mod spreadsheet;
+mod time_text;
+mod validate;
 mod write;
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
 use common::{
     domain::{calendar::seoul_date, import::Handover},
     seal::Sealer,
 };
+use secrecy::SecretString;
 use sqlx::PgConnection;
 
 pub use csv_file::read_csv;
 pub use legacy_database::read_database;
-pub use moment_text::NaiveTimes;
-pub use report::{Mistake, Report};
+pub use model::Mistake;
+pub use report::Report;
 pub use rows::Rows;
+pub use time_text::NaiveTimes;
 
-use crate::OpsError;
+use crate::{OpsError, session::Session};
 
-/// What the operator decides.
-#[derive(Debug, Clone, Copy)]
-pub struct Wish {
-    /// The last civil date in Seoul that the other system charges.
-    pub first_charge_after: NaiveDate,
-    pub naive_times: NaiveTimes,
-    /// Without it, nothing is written.
-    pub apply: bool,
+const EXAMPLES: &str = "Examples:
+  billing import subscriptions.csv --first-charge-after 2026-11-25
+  billing import subscriptions.csv --first-charge-after 2026-11-25 --apply
+  billing import --from postgres://reader@old.example.com/app --first-charge-after 2026-11-25
+
+Needs BILLING_KEY_ENCRYPTION_KEYS, the worker's. A password may be left to PGPASSWORD or ~/.pgpass.
+Without --apply nothing is written. While one row is wrong, nothing is written at all.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ImportRequest {
+    /// CSV in UTF-8 with the guide's columns, and the customer's e-mail address and name
+    #[arg(required_unless_present = "from")]
+    file: Option<PathBuf>,
+    /// A database with the guide's own schema instead of a file
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    from: Option<SecretString>,
+    #[command(flatten)]
+    terms: ImportTerms,
+    /// Only say what would be written, as by default
+    #[arg(long, conflicts_with = "apply")]
+    dry_run: bool,
 }
 
-/// Looks at every row, and brings them over if that is wished and none is wrong.
+/// What the operator decides.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ImportTerms {
+    /// The last day, in Seoul, that the other system charges: nothing up to it is charged here
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub first_charge_after: NaiveDate,
+    /// Write it; default: only say what would be written
+    #[arg(long)]
+    pub apply: bool,
+    /// What times without a zone mean
+    #[arg(long, value_enum, default_value_t = NaiveTimes::Utc)]
+    pub naive_times: NaiveTimes,
+}
+
+impl ImportRequest {
+    pub async fn run(self, session: &Session) -> Result<String, OpsError> {
+        let sealer = session.sealer()?;
+        let rows = match (&self.file, &self.from) {
+            (Some(file), _) => read_csv(file)?,
+            (None, Some(url)) => read_database(url).await?,
+            (None, None) => return Err(OpsError::Usage("name a file, or a database with --from".to_owned())),
+        };
+        let (mut conn, now) = session.connect_now().await?;
+        let report = run(&mut conn, rows, self.terms, &sealer, &session.actor, now).await?;
+        let text = session.print(&report)?;
+        if report.mistakes.is_empty() {
+            return Ok(text);
+        }
+        let message = "rows are wrong, and nothing was written: the report says which".to_owned();
+        Err(OpsError::Reported { code: "wrong_rows", report: text, message })
+    }
+}
+
+/// Validates every row, and writes them if that was asked for and none is wrong.
 pub async fn run(
     conn: &mut PgConnection,
     rows: Rows,
-    wish: Wish,
+    terms: ImportTerms,
     sealer: &Sealer,
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<Report, OpsError> {
     known::refuse_other_sealing_keys(conn, sealer).await?;
-    let handover = Handover { first_charge_after: wish.first_charge_after, today: seoul_date(now) };
-    let mut report = Report::about(&rows, wish);
-    let (records, mut mistakes) = record::parse(&rows, wish.naive_times);
+    let handover = Handover { first_charge_after: terms.first_charge_after, today: seoul_date(now) };
+    let mut report = Report::about(&rows, terms.first_charge_after);
+    let (records, mut mistakes) = record::parse(&rows, terms.naive_times);
     let known = known::sources(conn, &records).await?;
-    let judged = judge::judge(conn, records, &known, handover, &mut mistakes).await?;
-    duplicates::find(&judged.all, &mut mistakes);
-    known::find_conflicts(conn, &judged.new, sealer, &mut mistakes).await?;
-    report.count(&judged, handover);
+    let validated = validate::validate(conn, records, &known, handover, &mut mistakes).await?;
+    duplicates::find(&validated.all, &mut mistakes);
+    known::find_conflicts(conn, &validated.new, sealer, &mut mistakes).await?;
+    report.count(&validated, handover);
     report.mistakes = mistakes.in_order();
-    if wish.apply && report.mistakes.is_empty() {
-        report.imported = write::all(conn, &judged.new, &rows.source, sealer, actor, now).await?;
+    if terms.apply && report.mistakes.is_empty() {
+        report.imported = write::all(conn, &validated.new, &rows.source, sealer, actor, now).await?;
         report.applied = true;
     }
     Ok(report)

@@ -1,12 +1,7 @@
 //! A row understood: each value of its type, or a mistake with the name of its field.
 
-use chrono::{DateTime, NaiveDate, Utc};
 use common::{
-    domain::{
-        calendar::{Cycle, seoul_date},
-        import::SourceStatus,
-        money::Won,
-    },
+    domain::{calendar::seoul_date, import::SourceStatus, money::Won},
     id::parse_subscription_ref,
     mail::is_address,
 };
@@ -14,35 +9,14 @@ use secrecy::SecretString;
 use uuid::{Uuid, uuid};
 
 use super::{
-    moment_text::{NaiveTimes, moment},
-    report::Mistakes,
-    rows::{Place, Row, Rows},
+    model::{Mistakes, Record},
+    rows::{Row, Rows},
+    spreadsheet,
+    time_text::{NaiveTimes, parse_instant},
 };
 
 /// Ids of other systems that are no UUIDs become one, always the same, in this namespace.
 const NAMESPACE: Uuid = uuid!("5f0c2a3e-9f43-5d0a-8a5b-0c6a4b7d1e02");
-
-/// Not `Debug`: it holds a billing key.
-pub(crate) struct Record {
-    pub(crate) place: Place,
-    pub(crate) source_id: String,
-    pub(crate) id: Uuid,
-    pub(crate) user_id: Uuid,
-    pub(crate) plan: String,
-    pub(crate) cycle: Cycle,
-    pub(crate) billing_key: SecretString,
-    pub(crate) customer_key: String,
-    pub(crate) amount: Won,
-    pub(crate) status: SourceStatus,
-    pub(crate) next_on: NaiveDate,
-    pub(crate) created_at: Option<DateTime<Utc>>,
-    pub(crate) updated_at: Option<DateTime<Utc>>,
-    pub(crate) canceled_at: Option<DateTime<Utc>>,
-    pub(crate) cancel_reason: Option<String>,
-    pub(crate) customer_email: String,
-    pub(crate) customer_name: String,
-    pub(crate) anchor_day: Option<u32>,
-}
 
 /// Every row that could be understood, and what is wrong with the others.
 pub(crate) fn parse(rows: &Rows, naive: NaiveTimes) -> (Vec<Record>, Mistakes) {
@@ -73,8 +47,8 @@ fn record(row: &Row, naive: NaiveTimes, mistakes: &mut Mistakes) -> Option<Recor
     let status =
         fields.parsed("status", "must be active, past_due, suspended or canceled", |it| it.parse().ok());
     let is_instant = "must be a date like 2026-12-22, or a time like 2026-12-22T00:00:00+09:00";
-    let next_on = fields.parsed("next_billing_date", is_instant, |text| moment(text, naive));
-    let mut instant = |name| fields.optional(name, is_instant, |text| moment(text, naive));
+    let next_on = fields.parsed("next_billing_date", is_instant, |text| parse_instant(text, naive));
+    let mut instant = |name| fields.optional(name, is_instant, |text| parse_instant(text, naive));
     let (created_at, updated_at, canceled_at) =
         (instant("created_at"), instant("updated_at"), instant("canceled_at"));
     let cancel_reason = fields.optional("cancel_reason", "must be at most 500 characters", |text| {
@@ -150,6 +124,10 @@ impl Fields<'_> {
         else {
             return Some(None);
         };
+        if let Some(damage) = spreadsheet::damage(name, text) {
+            self.mistakes.add(&self.row.place, name, damage);
+            return None;
+        }
         let parsed = parse(text);
         if parsed.is_none() {
             self.mistakes.add(&self.row.place, name, rule);

@@ -1,4 +1,4 @@
-//! What an import found, did or would do, for a person and as JSON. No key, name or address is in it.
+//! The report of an import, as text and as JSON. No key, name or address is in it.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,40 +7,13 @@ use common::domain::{import::Handover, money::Won, subscription::SubscriptionSta
 use serde::Serialize;
 
 use super::{
-    Wish,
-    judge::Judged,
-    rows::{Place, Rows, column},
+    model::{Mistake, Validated},
+    rows::{Rows, column},
 };
-use crate::table::plain;
+use crate::text::plain;
 
 /// Lines of one kind that the text shows; JSON has all of them.
 const SHOWN: usize = 20;
-
-/// What is wrong with a row. Values are not repeated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mistake {
-    /// `line 17`, or `subscription <id>`.
-    pub place: String,
-    /// The column; empty where the whole row is meant.
-    pub field: &'static str,
-    pub problem: String,
-}
-
-/// Mistakes found so far.
-#[derive(Default)]
-pub(crate) struct Mistakes(Vec<(Place, Mistake)>);
-
-impl Mistakes {
-    pub(crate) fn add(&mut self, place: &Place, field: &'static str, problem: &str) {
-        let mistake = Mistake { place: place.to_string(), field, problem: plain(problem) };
-        self.0.push((place.clone(), mistake));
-    }
-
-    pub(crate) fn in_order(mut self) -> Vec<Mistake> {
-        self.0.sort_by(|a, b| a.0.cmp(&b.0));
-        self.0.into_iter().map(|(_, mistake)| mistake).collect()
-    }
-}
 
 /// A subscription whose date counts as charged in the other system.
 #[derive(Debug, Serialize)]
@@ -93,11 +66,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn about(rows: &Rows, wish: Wish) -> Self {
+    pub(crate) fn about(rows: &Rows, first_charge_after: NaiveDate) -> Self {
         let ignored = rows.columns.iter().filter(|name| column(name).is_none());
         Self {
             source: rows.source.clone(),
-            first_charge_after: wish.first_charge_after,
+            first_charge_after,
             applied: false,
             rows: rows.all.len().saturating_add(rows.broken.len()),
             new: 0,
@@ -113,13 +86,13 @@ impl Report {
         }
     }
 
-    pub(crate) fn count(&mut self, judged: &Judged, handover: Handover) {
-        self.new = judged.new.len();
-        self.known = judged.known;
-        let left_out = judged.left_out.iter();
+    pub(crate) fn count(&mut self, validated: &Validated, handover: Handover) {
+        self.new = validated.new.len();
+        self.known = validated.known;
+        let left_out = validated.left_out.iter();
         self.left_out = left_out.map(|(place, why)| LeftOut { place: place.to_string(), why }).collect();
-        self.below_price = judged.new.iter().filter(|one| one.is_below_price).count();
-        for one in judged.new.iter().filter(|one| one.placement.status == SubscriptionStatus::Active) {
+        self.below_price = validated.new.iter().filter(|one| one.is_below_price).count();
+        for one in validated.new.iter().filter(|one| one.placement.status == SubscriptionStatus::Active) {
             let (on, amount) = (one.placement.paid.end, one.record.amount);
             self.first_charges.entry(on).or_default().add(amount);
             if on <= handover.today {

@@ -30,7 +30,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
-            Self::Id(id) => write!(f, "subscription {}", crate::table::plain(id)),
+            Self::Id(id) => write!(f, "subscription {}", crate::text::plain(id)),
         }
     }
 }

@@ -8,7 +8,7 @@ use common::{
 };
 use sqlx::{Connection, PgConnection};
 
-use super::judge::New;
+use super::model::New;
 use crate::OpsError;
 
 const BATCH: usize = 500;

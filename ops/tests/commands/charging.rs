@@ -1,7 +1,7 @@
 //! The kill switches: what they stop, what they write, and that turning one twice writes nothing.
 
 use common::store::{events, scan, settings};
-use ops::{OpsError, charging};
+use ops::{OpsError, charging, subscription};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -17,12 +17,12 @@ async fn a_paused_subscription_is_left_out_of_the_scan_until_charging_goes_on(po
     let id = active_subscription(&mut conn).await.id;
     assert_eq!(due(&mut conn).await, 1);
 
-    assert!(charging::pause(&mut conn, id, "dispute", "operator:kim", start()).await.unwrap().changed);
+    assert!(subscription::pause(&mut conn, id, "dispute", "operator:kim", start()).await.unwrap().changed);
     assert_eq!(due(&mut conn).await, 0);
-    let again = charging::pause(&mut conn, id, "dispute", "operator:kim", long_after()).await.unwrap();
+    let again = subscription::pause(&mut conn, id, "dispute", "operator:kim", long_after()).await.unwrap();
     assert_eq!((again.changed, again.paused_at), (false, Some(start())));
 
-    let resumed = charging::resume(&mut conn, id, "settled", "operator:lee", long_after()).await.unwrap();
+    let resumed = subscription::resume(&mut conn, id, "settled", "operator:lee", long_after()).await.unwrap();
     assert_eq!((resumed.changed, resumed.paused_at), (true, None));
     assert_eq!(due(&mut conn).await, 1);
 
@@ -50,6 +50,7 @@ async fn the_switch_over_all_charges_keeps_who_turned_it_and_why(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_subscription_that_is_not_there_cannot_be_paused(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let missing = charging::pause(&mut conn, Uuid::nil(), "x", "operator:kim", start()).await.unwrap_err();
+    let missing =
+        subscription::pause(&mut conn, Uuid::nil(), "x", "operator:kim", start()).await.unwrap_err();
     assert!(matches!(missing, OpsError::NotFound(_)), "{missing}");
 }

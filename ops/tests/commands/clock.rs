@@ -15,20 +15,20 @@ use common::{
     presence::{Presence, PresenceError},
     store::settings,
 };
-use ops::{OpsError, clock, moment};
+use ops::{OpsError, clock};
 use sqlx::PgPool;
 
 #[sqlx::test(migrations = "../migrations")]
 async fn an_advance_moves_the_time_of_every_command_and_adds_up(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let before = moment::now(&mut conn).await.unwrap();
+    let before = clock::system_now(&mut conn).await.unwrap();
     clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
     let stand = clock::advance(&mut conn, TimeDelta::hours(2)).await.unwrap();
     assert_eq!(
         (stand.moves, stand.offset_ms),
         (2, (TimeDelta::days(31) + TimeDelta::hours(2)).num_milliseconds())
     );
-    let moved = moment::now(&mut conn).await.unwrap() - before;
+    let moved = clock::system_now(&mut conn).await.unwrap() - before;
     assert!(moved >= TimeDelta::days(31) + TimeDelta::hours(2), "{moved}");
     assert!(clock::now(&mut conn).await.unwrap().to_string().contains("31 d 2 h 0 min ahead"));
 }
@@ -36,7 +36,7 @@ async fn an_advance_moves_the_time_of_every_command_and_adds_up(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn it_is_set_to_an_instant_to_come_and_never_to_one_that_has_passed(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let to = moment::now(&mut conn).await.unwrap() + TimeDelta::days(400);
+    let to = clock::system_now(&mut conn).await.unwrap() + TimeDelta::days(400);
     let stand = clock::set(&mut conn, to).await.unwrap();
     assert!(
         stand.now >= to - TimeDelta::milliseconds(1) && stand.now < to + TimeDelta::minutes(1),
@@ -104,7 +104,7 @@ async fn the_clock_stays_while_a_process_runs_on_the_systems(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let worker = Presence::new(pool.clone(), Clock::System, "billing-worker", new_key());
     worker.enter().await.unwrap();
-    let to = moment::now(&mut conn).await.unwrap() + TimeDelta::days(40);
+    let to = clock::system_now(&mut conn).await.unwrap() + TimeDelta::days(40);
     let advanced = clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap_err();
     for error in [advanced, clock::set(&mut conn, to).await.unwrap_err()] {
         assert!(

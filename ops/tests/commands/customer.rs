@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use common::store::subscriptions;
-use ops::{OpsError, customer, moment};
+use ops::{OpsError, clock, customer};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ async fn a_dry_run_says_what_would_go_and_writes_nothing(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn one_who_still_subscribes_is_refused_and_two_of_one_address_are_told_apart(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let now = moment::now(&mut conn).await.unwrap();
+    let now = clock::system_now(&mut conn).await.unwrap();
     let first = active_subscription(&mut conn).await;
     let refused = customer::erase(&mut conn, EMAIL, false, "kim", now).await.unwrap_err();
     assert!(refused.to_string().contains("billing subscription end"), "{refused}");

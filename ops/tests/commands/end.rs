@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use common::{domain::ending::RefundPolicy, mail::Brand};
-use ops::{OpsError, end};
+use ops::{
+    OpsError,
+    end::{self, EndRequest},
+};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -11,11 +14,12 @@ use crate::seed::{active_subscription, start};
 async fn ended(
     conn: &mut PgConnection,
     id: Uuid,
-    policy: RefundPolicy,
+    refund: RefundPolicy,
     reason: &str,
 ) -> Result<end::EndedSubscription, OpsError> {
     let brand = Brand { name: "집체크".into(), public_url: "https://zip.example".parse().unwrap() };
-    end::end(conn, &brand, id, (policy, reason), "operator:kim", start() + TimeDelta::days(15)).await
+    let request = EndRequest { id, refund, reason: reason.to_owned() };
+    end::end(conn, &brand, &request, "operator:kim", start() + TimeDelta::days(15)).await
 }
 
 #[sqlx::test(migrations = "../migrations")]

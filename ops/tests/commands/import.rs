@@ -217,6 +217,38 @@ async fn all_mistakes_of_all_rows_are_told_at_once_and_nothing_is_written(pool: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn what_a_spreadsheet_damaged_is_refused_in_each_column(pool: PgPool) {
+    let columns: Vec<&str> = HEADINGS.split(',').collect();
+    for value in ["#NAME?", "#REF!", "Err:502", "=\"\"x\"\"", "'0123"] {
+        let damaged = |at: usize| {
+            let row = row(1, "canceled", "2099-12-25");
+            let mut fields: Vec<String> = row.split(',').map(str::to_owned).collect();
+            fields[at] = format!("\"{value}\"");
+            fields.join(",")
+        };
+        let rows: Vec<String> = (0..columns.len()).map(damaged).collect();
+        let report = import(&pool, &csv(&rows), &["--apply"]).await;
+        assert_eq!(report.code, Some(1), "{value}");
+        let mistakes = report.json()["mistakes"].as_array().unwrap().clone();
+        for line in 2..columns.len() + 2 {
+            let of_line: Vec<_> =
+                mistakes.iter().filter(|it| it["place"] == format!("line {line}").as_str()).collect();
+            let problem =
+                of_line.iter().find_map(|it| it["problem"].as_str().filter(|it| it.contains("spreadsheet")));
+            assert!(problem.is_some(), "{value} in {}: {of_line:?}", columns[line - 2]);
+        }
+    }
+    let numbers = [("9900", "\"9,900\""), ("secret-key-1=", "1.2E+05"), ("2099-12-25", "72684")];
+    for (right, wrong) in numbers {
+        let report =
+            import(&pool, &csv(&[row(1, "canceled", "2099-12-25").replace(right, wrong)]), &["--apply"])
+                .await;
+        assert_eq!(report.code, Some(1), "{wrong}");
+    }
+    assert_eq!(count(&pool, "subscriptions").await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_user_or_a_card_that_is_charged_here_already_is_a_mistake(pool: PgPool) {
     let here = active_subscription(&mut pool.acquire().await.unwrap()).await;
     let sealed = Sealer::parse(KEYS).unwrap().seal(&"secret-key-2=".into(), here.id).unwrap();

@@ -2,8 +2,11 @@
 
 use std::process::{Command, Output};
 
+use common::{id::subscription_ref, store::subscriptions};
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
+
+use crate::seed::{active_subscription, start};
 
 pub(crate) async fn billing(database: Option<&str>, env: &[(&str, &str)], words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_billing"));
@@ -74,6 +77,25 @@ async fn the_clock_does_not_move_beside_a_live_key(pool: PgPool) {
     let now = billing(Some(&url(&pool)), &live, &["clock", "now", "--json"]).await;
     let stand: Value = serde_json::from_slice(&now.stdout).unwrap();
     assert_eq!(stand["moves"], 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn direction_marks_are_shown_as_a_replacement(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let id = active_subscription(&mut conn).await.id;
+    subscriptions::cancel(&mut conn, id, "a\u{202e}b", start()).await.unwrap();
+    let reason = "why\u{2066}not";
+    for words in [
+        &["subscription", "show", &subscription_ref(id)][..],
+        &["charging", "off", "--reason", reason],
+        &["subscription", "pause", &subscription_ref(id), "--reason", reason, "--as", "k\u{200f}im"],
+        &["subscription", "show", &subscription_ref(id)],
+        &["jobs", "show", "1\u{202e}"],
+    ] {
+        let output = billing(Some(&url(&pool)), &[], words).await;
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!text.contains(['\u{202e}', '\u{2066}', '\u{200f}']), "{words:?}: {text}");
+    }
 }
 
 /// Standard output stays empty; standard error is one object.

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use common::domain::{calendar::Cycle, money::Won};
 use ops::{
     OpsError, consents, plans, price_changes,
-    reprice::{self, Reached, Repriced, Wish},
-    scan, subscription,
+    reprice::{self, PriceRequest, Reached, Repriced},
+    scan, subscription_history,
 };
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
@@ -19,8 +19,8 @@ fn won(amount: i64) -> Won {
     Won::new(amount).unwrap()
 }
 
-fn to(price: i64, from: &str) -> Wish {
-    Wish {
+fn to(price: i64, from: &str) -> PriceRequest {
+    PriceRequest {
         plan: "personal".into(),
         monthly: Some(won(price)),
         yearly: None,
@@ -30,11 +30,11 @@ fn to(price: i64, from: &str) -> Wish {
     }
 }
 
-async fn run(conn: &mut PgConnection, wish: &Wish, now: DateTime<Utc>) -> Result<Repriced, OpsError> {
+async fn run(conn: &mut PgConnection, wish: &PriceRequest, now: DateTime<Utc>) -> Result<Repriced, OpsError> {
     reprice::reprice(conn, wish, false, "operator:kim", now).await
 }
 
-async fn refusal(conn: &mut PgConnection, wish: &Wish) -> (u8, String) {
+async fn refusal(conn: &mut PgConnection, wish: &PriceRequest) -> (u8, String) {
     let error = run(conn, wish, start()).await.unwrap_err();
     (error.exit_code(), error.to_string())
 }
@@ -78,10 +78,10 @@ async fn a_dry_run_says_whom_it_would_reach_when_and_writes_nothing(pool: PgPool
 async fn both_cycles_are_announced_at_once_or_not_at_all(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     active_subscription(&mut conn).await;
-    let wish = Wish { yearly: Some(won(94_800)), ..to(12_900, "2027-02-01") };
+    let wish = PriceRequest { yearly: Some(won(94_800)), ..to(12_900, "2027-02-01") };
     assert_eq!(refusal(&mut conn, &wish).await, (2, "it costs 94,800원 already".into()));
     assert_eq!(price(&mut conn).await, 9_900);
-    let done = run(&mut conn, &Wish { yearly: Some(won(118_800)), ..wish }, start()).await.unwrap();
+    let done = run(&mut conn, &PriceRequest { yearly: Some(won(118_800)), ..wish }, start()).await.unwrap();
     let seen: Vec<_> = done.prices.iter().map(|it| (it.billing_cycle.as_str(), it.subscriptions)).collect();
     assert_eq!(seen, [("monthly", 1), ("yearly", 0)]);
     let date = "2027-02-22".parse().unwrap();
@@ -98,17 +98,17 @@ async fn every_mistake_is_named(pool: PgPool) {
     let past = refusal(&mut conn, &to(7_900, "2026-11-21")).await;
     assert_eq!(past, (2, "2026-11-21 is over: the first date is 2026-11-22".into()));
     assert_eq!(refusal(&mut conn, &to(9_900, "2027-02-01")).await, (2, "it costs 9,900원 already".into()));
-    let unknown = Wish { plan: "team".into(), ..to(12_900, "2027-02-01") };
+    let unknown = PriceRequest { plan: "team".into(), ..to(12_900, "2027-02-01") };
     assert_eq!(refusal(&mut conn, &unknown).await, (1, "there is no plan team".into()));
-    let none = Wish { monthly: None, ..to(12_900, "2027-02-01") };
+    let none = PriceRequest { monthly: None, ..to(12_900, "2027-02-01") };
     assert!(refusal(&mut conn, &none).await.1.contains("--monthly, --yearly or both"));
-    let silent = Wish { reason: " ".into(), ..to(12_900, "2027-02-01") };
+    let silent = PriceRequest { reason: " ".into(), ..to(12_900, "2027-02-01") };
     assert!(refusal(&mut conn, &silent).await.1.contains("reason"));
     let small = refusal(&mut conn, &to(99, "2027-02-01")).await;
     assert!(small.0 == 2 && small.1.contains("at least 100 won"), "{small:?}");
-    let both = Wish { yearly: Some(won(118_800)), was: Some(won(7_900)), ..to(12_900, "2027-02-01") };
+    let both = PriceRequest { yearly: Some(won(118_800)), was: Some(won(7_900)), ..to(12_900, "2027-02-01") };
     assert!(refusal(&mut conn, &both).await.1.contains("--was"));
-    let off = Wish { was: Some(won(7_900)), ..to(12_900, "2027-02-01") };
+    let off = PriceRequest { was: Some(won(7_900)), ..to(12_900, "2027-02-01") };
     let off = refusal(&mut conn, &off).await;
     assert!(off.0 == 1 && off.1.contains("the plan costs 9,900원"), "{off:?}");
 
@@ -142,16 +142,16 @@ async fn who_pays_something_else_is_left_alone_unless_named(pool: PgPool) {
     let done = run(&mut conn, &to(12_900, "2027-02-01"), start()).await.unwrap();
     assert_eq!(done.prices[0].subscriptions, 0);
     let later = at("2027-02-02T00:00:00Z");
-    let named = Wish { was: Some(won(7_900)), ..to(12_900, "2027-03-06") };
+    let named = PriceRequest { was: Some(won(7_900)), ..to(12_900, "2027-03-06") };
     let done = run(&mut conn, &named, later).await.unwrap();
     assert_eq!((done.prices[0].subscriptions, done.prices[0].new_subscribers_pay_it), (1, false));
-    let id = subscription::show(&mut conn, id, later).await.unwrap().changes[0].price_change_id;
+    let id = subscription_history::show(&mut conn, id, later).await.unwrap().changes[0].price_change_id;
     price_changes::withdraw(&mut conn, id.unwrap(), "a mistake", "operator:kim", later).await.unwrap();
     assert_eq!(price(&mut conn).await, 12_900, "the plan's price is not its");
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_list_the_report_the_story_and_the_scan_show_it(pool: PgPool) {
+async fn the_list_the_report_the_history_and_the_scan_show_it(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let it = active_subscription(&mut conn).await;
     let id = run(&mut conn, &to(12_900, "2027-01-01"), start()).await.unwrap().prices[0].id.unwrap();
@@ -160,10 +160,10 @@ async fn the_list_the_report_the_story_and_the_scan_show_it(pool: PgPool) {
     assert!(listed.to_string().contains("higher costs"), "{listed}");
     let report = consents::report(&mut conn, id).await.unwrap();
     assert!(report.to_string().ends_with("\n1 subscriptions, 1 not yet asked\n"), "{report}");
-    let story = subscription::show(&mut conn, it.id, start()).await.unwrap();
-    assert_eq!((story.changes[0].status.as_str(), story.changes[0].to_amount), ("pending", 12_900));
+    let history = subscription_history::show(&mut conn, it.id, start()).await.unwrap();
+    assert_eq!((history.changes[0].status.as_str(), history.changes[0].to_amount), ("pending", 12_900));
     for told in [&id.to_string(), "CHANGES\nASKED", "12900", "CONSENTS\nnone\n"] {
-        assert!(story.to_string().contains(told), "{told}\n{story}");
+        assert!(history.to_string().contains(told), "{told}\n{history}");
     }
     sqlx::query("update subscriptions set next_billing_date = '2027-01-21T15:00:00Z'")
         .execute(&mut *conn)
@@ -186,8 +186,8 @@ async fn the_list_the_report_the_story_and_the_scan_show_it(pool: PgPool) {
     let due = scan::dry_run(&mut conn, Some("2027-01-22".parse().unwrap()), start()).await.unwrap();
     assert_eq!((due.would_end, due.total), (0, 12_900));
     assert_eq!(consents::report(&mut conn, id).await.unwrap().totals["consented"], 1);
-    let story = subscription::show(&mut conn, it.id, start()).await.unwrap();
-    assert!(story.to_string().contains("동의합니다"), "{story}");
+    let history = subscription_history::show(&mut conn, it.id, start()).await.unwrap();
+    assert!(history.to_string().contains("동의합니다"), "{history}");
 }
 
 #[sqlx::test(migrations = "../migrations")]

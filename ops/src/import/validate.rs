@@ -1,11 +1,11 @@
-//! What becomes of each row: the domain's verdict, the plan's price, and whether an earlier run has brought it.
+//! Validates each row: where its periods stand, the plan's price, and whether an earlier run has brought it.
 
 use std::collections::{BTreeMap, HashSet};
 
 use common::{
     domain::{
         calendar::seoul_date,
-        import::{Handover, Placement, Source, SourceStatus, Verdict, agreed_amount, judge as verdict},
+        import::{Handover, Source, SourceStatus, Verdict, agreed_amount, judge},
         plan::Plan,
     },
     store::plans,
@@ -13,43 +13,22 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{record::Record, report::Mistakes, rows::Place};
+use super::{
+    model::{Claim, Mistakes, New, Record, Validated},
+    rows::Place,
+};
 use crate::OpsError;
-
-/// One to be brought.
-pub(crate) struct New {
-    pub(crate) record: Record,
-    pub(crate) placement: Placement,
-    pub(crate) is_below_price: bool,
-}
-
-/// Where a row that is here, or is to be, stands, and what no other may share with it. Keys are hashed.
-pub(crate) struct Claim {
-    pub(crate) place: Place,
-    pub(crate) id: Uuid,
-    pub(crate) user_id: Uuid,
-    pub(crate) billing_key: [u8; 32],
-}
-
-#[derive(Default)]
-pub(crate) struct Judged {
-    pub(crate) new: Vec<New>,
-    pub(crate) known: usize,
-    /// Rows that stay behind, and why.
-    pub(crate) left_out: Vec<(Place, &'static str)>,
-    pub(crate) all: Vec<Claim>,
-}
 
 const ENDED: &str = "canceled, and what was paid for is over";
 const SUPERSEDED: &str = "canceled, and the user has another subscription in the source";
 
-pub(crate) async fn judge(
+pub(crate) async fn validate(
     conn: &mut PgConnection,
     records: Vec<Record>,
     known: &HashSet<String>,
     handover: Handover,
     mistakes: &mut Mistakes,
-) -> Result<Judged, OpsError> {
+) -> Result<Validated, OpsError> {
     let plans: BTreeMap<String, Plan> =
         plans::list(conn).await?.into_iter().map(|plan| (plan.code.clone(), plan)).collect();
     let living: HashSet<Uuid> = records
@@ -57,30 +36,30 @@ pub(crate) async fn judge(
         .filter(|record| record.status != SourceStatus::Canceled)
         .map(|record| record.user_id)
         .collect();
-    let mut judged = Judged::default();
+    let mut validated = Validated::default();
     for record in records {
         let is_known = known.contains(&record.source_id);
         let is_canceled = record.status == SourceStatus::Canceled;
         if !is_known && is_canceled && living.contains(&record.user_id) {
-            judged.left_out.push((record.place, SUPERSEDED));
+            validated.left_out.push((record.place, SUPERSEDED));
             continue;
         }
         let claim = claim(&record);
         if is_known {
-            judged.known = judged.known.saturating_add(1);
-            judged.all.push(claim);
+            validated.known = validated.known.saturating_add(1);
+            validated.all.push(claim);
             continue;
         }
-        match one(record, &plans, handover, mistakes) {
+        match validate_new(record, &plans, handover, mistakes) {
             Some(Ok(new)) => {
-                judged.all.push(claim);
-                judged.new.push(new);
+                validated.all.push(claim);
+                validated.new.push(new);
             }
-            Some(Err(ended)) => judged.left_out.push((ended, ENDED)),
-            None => judged.all.push(claim),
+            Some(Err(ended)) => validated.left_out.push((ended, ENDED)),
+            None => validated.all.push(claim),
         }
     }
-    Ok(judged)
+    Ok(validated)
 }
 
 fn claim(record: &Record) -> Claim {
@@ -91,7 +70,7 @@ fn claim(record: &Record) -> Claim {
 }
 
 /// To be brought, or (the error) to be left out; None where something is wrong with it, which is noted.
-fn one(
+fn validate_new(
     record: Record,
     plans: &BTreeMap<String, Plan>,
     handover: Handover,
@@ -104,7 +83,7 @@ fn one(
         created_on: record.created_at.map(seoul_date),
         anchor_day: record.anchor_day,
     };
-    let placement = match verdict(source, handover) {
+    let placement = match judge(source, handover) {
         Ok(Verdict::Bring(placement)) => Some(placement),
         Ok(Verdict::LeaveOut) => return Some(Err(record.place)),
         Err(refusal) => {
