@@ -9,7 +9,7 @@ use common::{
     seal::Sealer,
 };
 use e2e::{bank::Bank, subscribers::SEALING_KEYS};
-use ops::import::{NaiveTimes, Report, Wish, read_csv};
+use ops::import::{ImportTerms, NaiveTimes, Report, read_csv};
 use sandbox::LedgerQuery;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
@@ -46,7 +46,7 @@ async fn import(world: &World, rows: &str, first_charge_after: &str) -> Report {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("{HEADINGS}{rows}")).unwrap();
     let first_charge_after = first_charge_after.parse().unwrap();
-    let wish = Wish { first_charge_after, naive_times: NaiveTimes::Utc, apply: true };
+    let wish = ImportTerms { first_charge_after, naive_times: NaiveTimes::Utc, apply: true };
     let sealer = Sealer::parse(SEALING_KEYS).unwrap();
     let (mut conn, rows) = (world.pool.acquire().await.unwrap(), read_csv(file.path()).unwrap());
     ops::import::run(&mut conn, rows, wish, &sealer, "operator:test", world.now()).await.unwrap()

@@ -119,12 +119,12 @@ async fn while_charging_is_stopped_nothing_is_charged_and_nothing_is_sent_again(
 async fn a_paused_subscription_is_not_charged_and_its_neighbour_is(pool: PgPool) {
     let (mut world, paused) = due(pool).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    ops::charging::pause(&mut conn, paused, "asked us to wait", OPERATOR, world.now()).await.unwrap();
+    ops::subscription::pause(&mut conn, paused, "asked us to wait", OPERATOR, world.now()).await.unwrap();
     world.sandbox.clear_faults();
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
     world.live_until("2027-01-23").await;
     assert_eq!((world.charges_asked(paused).await, world.net(other).await), (0, 2 * 9_900));
-    ops::charging::resume(&mut conn, paused, "goes on", OPERATOR, world.now()).await.unwrap();
+    ops::subscription::resume(&mut conn, paused, "goes on", OPERATOR, world.now()).await.unwrap();
     world.live(2).await;
     assert_eq!(world.charges_asked(paused).await, 1);
     assert_eq!(world.net(paused).await, 2 * 9_900);

@@ -214,7 +214,7 @@ async fn another_price_takes_along_whom_the_one_before_has_not_reached(pool: PgP
     let yearly = world.subscriber(Cycle::Yearly).await;
     let by_year = |price: i64, from: &str| {
         let it = monthly(price, from);
-        ops::reprice::Wish { yearly: it.monthly, monthly: None, ..it }
+        ops::reprice::PriceRequest { yearly: it.monthly, monthly: None, ..it }
     };
     let first = reprice(&world, by_year(118_800, "2027-01-01")).await.unwrap();
     let second = reprice(&world, by_year(130_800, "2027-06-01")).await;

@@ -16,8 +16,8 @@ fn won(amount: i64) -> Won {
     Won::new(amount).unwrap()
 }
 
-pub(crate) fn monthly(price: i64, from: &str) -> reprice::Wish {
-    reprice::Wish {
+pub(crate) fn monthly(price: i64, from: &str) -> reprice::PriceRequest {
+    reprice::PriceRequest {
         plan: "personal".to_owned(),
         monthly: Some(won(price)),
         yearly: None,
@@ -28,7 +28,7 @@ pub(crate) fn monthly(price: i64, from: &str) -> reprice::Wish {
 }
 
 /// `billing plans reprice` of the personal plan.
-pub(crate) async fn reprice(world: &World, wish: reprice::Wish) -> Result<Uuid, OpsError> {
+pub(crate) async fn reprice(world: &World, wish: reprice::PriceRequest) -> Result<Uuid, OpsError> {
     let mut conn = world.pool.acquire().await.unwrap();
     let done = reprice::reprice(&mut conn, &wish, false, OPERATOR, world.now()).await?;
     Ok(done.prices[0].id.unwrap())

@@ -2,7 +2,7 @@
 
 use chrono::{Months, NaiveDate, TimeDelta};
 use common::domain::calendar::{Cycle, seoul_date};
-use ops::import::{NaiveTimes, Report, Wish, read_csv, run};
+use ops::import::{ImportTerms, NaiveTimes, Report, read_csv, run};
 use sandbox::CardRegistration;
 use toss::{IdempotencyKey, IssueOutcome, IssueRequest};
 use uuid::Uuid;
@@ -141,8 +141,11 @@ async fn import(env: &Env, file: &File) -> anyhow::Result<Report> {
     let disk = tempfile::NamedTempFile::new()?;
     std::fs::write(disk.path(), &file.rows)?;
     let rows = read_csv(disk.path())?;
-    let wish =
-        Wish { first_charge_after: file.first_charge_after, naive_times: NaiveTimes::Seoul, apply: true };
+    let wish = ImportTerms {
+        first_charge_after: file.first_charge_after,
+        naive_times: NaiveTimes::Seoul,
+        apply: true,
+    };
     let mut conn = env.pool.acquire().await?;
     Ok(run(&mut conn, rows, wish, &env.sealer, OPERATOR, env.clock.now()).await?)
 }

@@ -30,7 +30,7 @@ impl Life<'_> {
         let id = self.customers[number].subscription_id;
         let now = self.bench.now();
         let mut conn = self.bench.desk().acquire().await.unwrap();
-        ops::charging::pause(&mut conn, id, "a whim", OPERATOR, now).await.unwrap();
+        ops::subscription::pause(&mut conn, id, "a whim", OPERATOR, now).await.unwrap();
         self.story.tell(format!("charging of s{number} is paused"));
     }
 
@@ -38,7 +38,7 @@ impl Life<'_> {
         let now = self.bench.now();
         let mut conn = self.bench.desk().acquire().await.unwrap();
         for customer in &self.customers {
-            ops::charging::resume(&mut conn, customer.subscription_id, "enough", OPERATOR, now)
+            ops::subscription::resume(&mut conn, customer.subscription_id, "enough", OPERATOR, now)
                 .await
                 .unwrap();
         }
