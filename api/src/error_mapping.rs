@@ -2,9 +2,9 @@
 
 use common::{
     commands::{
-        cancel::CancelError, change_plan::ChangeError, confirm::ConfirmError, consent::ConsentError,
-        end::EndError, receive_webhook::ReceiveError, refund::RefundError, register_card::RegisterError,
-        resume::ResumeError, subscribe::SubscribeError,
+        cancel::CancelError, change_customer::ChangeCustomerError, change_plan::ChangeError,
+        confirm::ConfirmError, consent::ConsentError, end::EndError, receive_webhook::ReceiveError,
+        refund::RefundError, register_card::RegisterError, resume::ResumeError, subscribe::SubscribeError,
     },
     domain::{
         plan_change::{ChangeRefused, ConsentRefused},
@@ -171,6 +171,15 @@ impl From<ConsentError> for ApiError {
             ConsentError::Refused(ConsentRefused::OtherAmount) => Self::invalid("amount", OTHER_CHANGE),
             ConsentError::Refused(ConsentRefused::OtherDate) => Self::invalid("effectiveDate", OTHER_CHANGE),
             ConsentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeCustomerError> for ApiError {
+    fn from(error: ChangeCustomerError) -> Self {
+        match error {
+            ChangeCustomerError::NotFound => Problem::NotFound.into(),
+            ChangeCustomerError::Store(error) => error.into(),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{error::ProblemDocument, routes};
         routes::list_plans::list_plans,
         routes::confirm_payment::confirm_payment,
         routes::confirm_payment::confirmation_status,
+        routes::change_customer::change_customer,
         routes::cancel_subscription::cancel_subscription,
         routes::subscribe::subscribe,
         routes::end_subscription::end_subscription,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    routing::{get, patch, post},
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     request::MAX_BODY_BYTES,
     routes::{
         cancel_subscription::cancel_subscription,
+        change_customer::change_customer,
         change_plan::{change_plan, undo_plan_change},
         confirm_payment::{confirm_payment, confirmation_status},
         docs::{show_docs, show_docs_file, show_docs_index},
@@ -42,6 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/payments/{id}/refund", post(refund_payment))
         .route("/api/payments/billing/auto", post(start_scan))
         .route("/api/cron/billing", get(start_scan_by_get).head(refuse_head))
+        .route("/api/customers/me", patch(change_customer))
         .route("/api/subscriptions", get(list_subscriptions).post(subscribe))
         .route("/api/subscriptions/cancel", post(cancel_subscription))
         .route("/api/subscriptions/{id}", get(show_subscription))

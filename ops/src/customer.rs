@@ -1,11 +1,15 @@
-//! `billing customer`: erases a customer who asks for it.
+//! `billing customer`: changes a customer's address, erases a customer who asks for it.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
-    commands::erase_customer::{EraseError, Erased, erase_customer},
+    commands::{
+        change_customer::{ChangeCustomerError, ChangeCustomerRequest, change_customer},
+        erase_customer::{EraseError, Erased, erase_customer},
+    },
+    domain::validated::EmailAddress,
     store::erasures,
 };
 use serde::Serialize;
@@ -28,6 +32,16 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Change the address that every later letter goes to
+    #[command(after_help = "Example:
+  billing customer set-email 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 new@example.com --as kim@example.com")]
+    SetEmail {
+        /// The user's id
+        #[arg(value_name = "USER-ID")]
+        user_id: Uuid,
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
 }
 
 impl Command {
@@ -36,6 +50,9 @@ impl Command {
         match self {
             Self::Erase { who, dry_run } => {
                 session.print(&erase(&mut conn, &who, dry_run, &session.actor, now).await?)
+            }
+            Self::SetEmail { user_id, email } => {
+                session.print(&set_email(&mut conn, user_id, &email, &session.actor, now).await?)
             }
         }
     }
@@ -58,6 +75,42 @@ impl From<EraseError> for OpsError {
             EraseError::Queue(error) => Self::Queue(error),
         }
     }
+}
+
+/// A customer's address and name, as they are now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerRow {
+    pub user_id: Uuid,
+    pub email: Option<String>,
+    pub name: Option<String>,
+}
+
+impl fmt::Display for CustomerRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        writeln!(f, "customer {}: {}, {}", self.user_id, shown(&self.email), shown(&self.name))
+    }
+}
+
+/// Changes the address that every later letter goes to, with an audit entry on each of the customer's subscriptions.
+pub async fn set_email(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    email: &str,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<CustomerRow, OpsError> {
+    let email = EmailAddress::try_from(email.to_owned())
+        .map_err(|rule| OpsError::Usage(format!("{email:?} {}", rule.en)))?;
+    let request = ChangeCustomerRequest { user_id, email: Some(email.as_str()), name: None, actor };
+    let mut tx = conn.begin().await?;
+    let changed = change_customer(&mut tx, request, now).await.map_err(|error| match error {
+        ChangeCustomerError::NotFound => OpsError::NotFound(format!("no customer {user_id}")),
+        ChangeCustomerError::Store(error) => OpsError::Store(error),
+    })?;
+    tx.commit().await?;
+    Ok(CustomerRow { user_id, email: changed.email, name: changed.name })
 }
 
 /// Erases the customer of this user id or e-mail address. Running it again erases what has come since.

@@ -1,6 +1,7 @@
 //! What the worker says about itself: alive, able to work, and its figures.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
+use common::store::readiness;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 
@@ -18,10 +19,10 @@ pub(crate) fn router(pool: PgPool, metrics: PrometheusHandle) -> Router {
         .with_state(About { pool, metrics })
 }
 
-async fn ready(State(about): State<About>) -> (StatusCode, &'static str) {
-    match common::store::ping(&about.pool).await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
+async fn ready(State(about): State<About>) -> (StatusCode, String) {
+    match readiness(&about.pool).await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 

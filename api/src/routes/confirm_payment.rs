@@ -114,7 +114,9 @@ pub(crate) async fn confirm_payment(
 /// Records subscription, invoice, payment and job, or finds what an equal request recorded.
 async fn record(app: &App, confirmation: &Confirmation) -> Result<Payment, ConfirmError> {
     let lost_race = |error: &ConfirmError| match error {
-        ConfirmError::Store(error) => error.constraint() == Some("payments_order_id_key"),
+        ConfirmError::Store(error) => {
+            matches!(error.constraint(), Some("payments_order_id_key" | "subscriptions_one_living_per_user"))
+        }
         _ => false,
     };
     let now = app.clock.now();

@@ -1,6 +1,7 @@
 //! One file per endpoint: its request type, its answer, and what it does.
 
 pub(crate) mod cancel_subscription;
+pub(crate) mod change_customer;
 pub(crate) mod change_plan;
 pub(crate) mod confirm_payment;
 pub(crate) mod docs;

@@ -8,7 +8,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use common::store::ping;
+use common::store::readiness;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,10 +29,10 @@ pub(crate) async fn healthz() -> Json<Health> {
 /// Able to serve.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
-    responses((status = 200, description = "Able to serve", body = Health), (status = 503, description = "The database is away"))
+    responses((status = 200, description = "Able to serve", body = Health), (status = 503, description = "The database is away, cannot write, or has a schema that is too old"))
 )]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
-    ping(&app.pool).await?;
+    readiness(&app.pool).await.map_err(ApiError::unavailable)?;
     Ok(Json(Health { status: "ok" }))
 }
 

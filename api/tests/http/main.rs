@@ -11,6 +11,8 @@ mod cors;
 #[cfg(test)]
 mod cron;
 #[cfg(test)]
+mod customers;
+#[cfg(test)]
 mod database_away;
 #[cfg(test)]
 mod ends;
@@ -24,6 +26,8 @@ mod plan_changes;
 mod problems;
 #[cfg(test)]
 mod published_keys;
+#[cfg(test)]
+mod purchases;
 #[cfg(test)]
 mod refunds;
 #[cfg(test)]

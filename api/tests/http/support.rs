@@ -11,10 +11,11 @@ use axum::{
 use common::{
     clock::{Clock, TestClock},
     mail::Brand,
+    store,
 };
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -60,6 +61,8 @@ impl Api {
     }
 
     pub(crate) fn with(pool: PgPool, settings: Settings) -> Self {
+        let options = store::with_session(pool.connect_options().as_ref().clone());
+        let pool = PgPoolOptions::new().max_connections(10).connect_lazy_with(options);
         let clock = TestClock::default();
         let app = App::new(pool.clone(), Clock::Test(clock.clone()), settings).unwrap();
         let router = router(Arc::clone(&app));

@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::StoreError;
+use super::{StoreError, sqlstate};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -53,6 +53,8 @@ pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error>
     Ok(PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
+        // A session from before a failover or a changed table is closed, not used again.
+        .before_acquire(|_, meta| Box::pin(async move { Ok(!sqlstate::is_unfit(meta.age)) }))
         .connect_lazy_with(with_session(options)))
 }
 
@@ -140,6 +142,7 @@ pub async fn readiness(pool: &PgPool) -> Result<(), NotReady> {
     .await
     .map_err(StoreError::from)?;
     if state.is_read_only {
+        sqlstate::mark_sessions_unfit();
         return Err(NotReady::ReadOnly);
     }
     if state.lock_timeout == "0" {
@@ -161,5 +164,41 @@ mod tests {
         let options = with_session(own).get_options().unwrap().to_owned();
         assert!(options.contains("lock_timeout=1s") && !options.contains("lock_timeout=5s"), "{options}");
         assert!(options.contains("statement_timeout=30s"), "{options}");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_session_sets_what_it_relies_on(pool: PgPool) {
+        let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+        let sql = format!(r#"alter database "{name}" set default_transaction_isolation = 'serializable'"#);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        let options = with_session(pool.connect_options().as_ref().clone());
+        let own = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let level: String = sqlx::query_scalar("select current_setting('transaction_isolation')")
+            .fetch_one(&own)
+            .await
+            .unwrap();
+        assert_eq!(level, "read committed");
+        assert!(readiness(&own).await.is_ok());
+        own.close().await;
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_read_only_database_is_not_ready(pool: PgPool) {
+        let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+        let sql = format!(r#"alter database "{name}" set default_transaction_read_only = on"#);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        let options = with_session(pool.connect_options().as_ref().clone());
+        let fresh = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        assert!(matches!(readiness(&fresh).await, Err(NotReady::ReadOnly)));
+        fresh.close().await;
+    }
+
+    #[sqlx::test(migrations = false)]
+    async fn an_empty_database_is_not_ready_and_names_what_is_missing(pool: PgPool) {
+        let options = with_session(pool.connect_options().as_ref().clone());
+        let fresh = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let missing = readiness(&fresh).await.unwrap_err();
+        assert!(matches!(missing, NotReady::SchemaBehind { version: 1, .. }), "{missing}");
+        fresh.close().await;
     }
 }

@@ -35,13 +35,14 @@ pub mod registrations;
 pub mod review;
 pub mod scan;
 pub mod settings;
+mod sqlstate;
 pub mod story;
 pub mod subscriptions;
 pub mod sweep;
 pub mod users;
 pub mod webhooks;
 
-use sqlx::{PgConnection, PgPool, postgres::PgQueryResult};
+use sqlx::{PgConnection, postgres::PgQueryResult};
 
 pub use connection::{NotReady, address, migrate, pending_migrations, pool, readiness, with_session};
 
@@ -76,7 +77,8 @@ impl StoreError {
     }
 }
 
-/// Whether an error means that the database is away rather than that the statement was wrong.
+/// Whether an error means that the database cannot do this now, rather than that the statement is wrong. The same statement
+/// may succeed a moment later, on another connection.
 pub fn database_is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -84,10 +86,7 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // 57P: shutting down or starting up; 08: connection exception; 53: too many connections, disk full.
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| ["57P", "08", "53"].iter().any(|class| code.starts_with(class)))
-        }
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_not_now(&code)),
         _ => false,
     }
 }
@@ -95,12 +94,6 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
 /// Tells whoever waits for this order that its payment has settled. Heard on commit.
 pub async fn announce_settled(conn: &mut PgConnection, order_id: &str) -> Result<(), StoreError> {
     sqlx::query!("select pg_notify($1, $2)", SETTLED_CHANNEL, order_id).execute(conn).await?;
-    Ok(())
-}
-
-/// Answers when the database does.
-pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query!("select 1 as one").fetch_one(pool).await?;
     Ok(())
 }
 

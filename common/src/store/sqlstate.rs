@@ -1,0 +1,68 @@
+//! Which errors of PostgreSQL mean "not now", and which sessions are not used again after one.
+//!
+//! Sources: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Milliseconds of process time at which sessions were last found unfit; 0: never.
+static UNFIT_AT: AtomicU64 = AtomicU64::new(0);
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The closed list. Every other code is a bug of ours, or a constraint that refused the write.
+pub(super) fn means_not_now(code: &str) -> bool {
+    if matches!(code, "25006" | "0A000" | "26000") {
+        mark_sessions_unfit();
+    }
+    match code {
+        // A standby or a read-only database after a failover: a new session may reach the new primary.
+        "25006"
+        // "cached plan must not change result type", and a statement that another session of a pooler had prepared.
+        | "0A000" | "26000"
+        // The limits of this session: statement_timeout or a cancel, lock_timeout, idle_in_transaction_session_timeout.
+        | "57014" | "55P03" | "25P03" | "25P04"
+        // Serialization failure, statement completion unknown, deadlock.
+        | "40001" | "40003" | "40P01"
+        // Object in use: maintenance holds a table for the moment.
+        | "55006" => true,
+        // 08: connection. 53: out of connections, memory or disk. 57P: shutting down or starting up. 58: the system below.
+        code => ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+/// Sessions that exist now are closed instead of used again.
+pub(super) fn mark_sessions_unfit() {
+    UNFIT_AT.store(now().max(1), Ordering::Release);
+}
+
+/// Whether a session of this age was opened before sessions were found unfit.
+pub(super) fn is_unfit(age: Duration) -> bool {
+    let unfit_at = UNFIT_AT.load(Ordering::Acquire);
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    unfit_at > 0 && now().saturating_sub(age) <= unfit_at
+}
+
+fn now() -> u64 {
+    u64::try_from(STARTED.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_cannot_do_now_is_no_bug() {
+        for code in ["08006", "25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "0A000"]
+        {
+            assert!(means_not_now(code), "{code}");
+        }
+        for code in ["23505", "23514", "42P01", "42703", "22P02", "25P02", "P0001"] {
+            assert!(!means_not_now(code), "{code}");
+        }
+    }
+}
