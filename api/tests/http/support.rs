@@ -62,6 +62,7 @@ impl Api {
 
     pub(crate) fn with(pool: PgPool, settings: Settings) -> Self {
         let options = store::with_session(pool.connect_options().as_ref().clone());
+        drop(pool);
         let pool = PgPoolOptions::new().max_connections(10).connect_lazy_with(options);
         let clock = TestClock::default();
         let app = App::new(pool.clone(), Clock::Test(clock.clone()), settings).unwrap();

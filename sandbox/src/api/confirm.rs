@@ -21,6 +21,18 @@ struct Request {
     amount: Option<i64>,
 }
 
+/// The amount and the order that the window was opened with.
+fn check_order(payment: &Payment, order_id: &str, amount: i64) -> Result<(), Refusal> {
+    if payment.opening.order_id != order_id || payment.opening.amount != amount {
+        // Which code Toss uses is not documented; mocks agree on this one.
+        return Err(Refusal::of("INVALID_REQUEST"));
+    }
+    if amount < MINIMUM_AMOUNT {
+        return Err(Refusal::of("BELOW_MINIMUM_AMOUNT"));
+    }
+    Ok(())
+}
+
 pub(super) fn confirm(
     state: &mut SandboxState,
     call: &Call,
@@ -34,13 +46,7 @@ pub(super) fn confirm(
     let payment = state.payments.get(&payment_key).ok_or_else(|| Refusal::of("NOT_FOUND_PAYMENT"))?;
     check_key(state, call.secret.kind, payment)?;
     check_state(payment.status)?;
-    if payment.opening.order_id != order_id || payment.opening.amount != amount {
-        // Which code Toss uses is not documented; mocks agree on this one.
-        return Err(Refusal::of("INVALID_REQUEST"));
-    }
-    if amount < MINIMUM_AMOUNT {
-        return Err(Refusal::of("BELOW_MINIMUM_AMOUNT"));
-    }
+    check_order(payment, &order_id, amount)?;
     if state.payments.order_is_taken(&order_id) {
         return Err(Refusal::of("DUPLICATED_ORDER_ID"));
     }

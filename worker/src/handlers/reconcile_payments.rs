@@ -95,15 +95,7 @@ async fn conclude(
         discrepancies_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
     };
     discrepancies::insert_run(&mut tx, &run).await?;
-    let told = format!(
-        "{}: {} captures, {} refunds at Toss; {} discrepancies open, {} new, {} ended",
-        run.date,
-        run.captures,
-        run.refunds,
-        run.discrepancies_open,
-        run.discrepancies_new,
-        run.discrepancies_ended
-    );
+    let told = summary(&run);
     tracing::info!(
         job.id = lease.id(),
         discrepancies.open = run.discrepancies_open,
@@ -111,6 +103,15 @@ async fn conclude(
         "reconciled"
     );
     Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told)), now).await?))
+}
+
+/// The comparison in one line, for the job's row.
+fn summary(run: &Run) -> String {
+    let Run { date, captures, refunds, discrepancies_open, discrepancies_new, discrepancies_ended, .. } = run;
+    format!(
+        "{date}: {captures} captures, {refunds} refunds at Toss; \
+         {discrepancies_open} discrepancies open, {discrepancies_new} new, {discrepancies_ended} ended"
+    )
 }
 
 /// What we say happened is read before Toss is asked, what we know of Toss's rows after: whatever happens meanwhile is
