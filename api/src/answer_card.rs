@@ -18,7 +18,7 @@ pub(crate) async fn answer(app: &App, card: Registration) -> Result<Response, Ap
         RegistrationStatus::Pending
         | RegistrationStatus::Unknown
         | RegistrationStatus::Issued
-        | RegistrationStatus::Proving => processing_at(format!("/api/subscriptions/{id}/payment-method")),
+        | RegistrationStatus::Verifying => processing_at(format!("/api/subscriptions/{id}/payment-method")),
         RegistrationStatus::Applied => confirmed(app, card.subscription_id).await,
         RegistrationStatus::Refused => Err(refused(card, id)),
         RegistrationStatus::Dropped => Err(ApiError::PaymentCanceled { code: None }),

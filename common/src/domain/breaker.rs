@@ -18,19 +18,19 @@ pub struct Breaker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    Free,
+pub enum BreakerState {
+    Closed,
     /// The pause is over: one job may ask, the others wait until it has its answer.
-    OneProbe,
-    ClosedUntil(DateTime<Utc>),
+    HalfOpen,
+    Open(DateTime<Utc>),
 }
 
 impl Breaker {
-    pub fn passage(self, now: DateTime<Utc>) -> Passage {
+    pub fn state(self, now: DateTime<Utc>) -> BreakerState {
         match self.open_until {
-            None => Passage::Free,
-            Some(until) if now < until => Passage::ClosedUntil(until),
-            Some(_) => Passage::OneProbe,
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open(until),
+            Some(_) => BreakerState::HalfOpen,
         }
     }
 
@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn nine_failures_are_bad_luck_and_the_tenth_opens_for_half_a_minute() {
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        assert_eq!(after(9).passage(now), Passage::Free);
+        assert_eq!(after(9).state(now), BreakerState::Closed);
         let until = now + TimeDelta::seconds(30);
-        assert_eq!(after(10).passage(now), Passage::ClosedUntil(until));
-        assert_eq!(after(10).passage(until), Passage::OneProbe);
+        assert_eq!(after(10).state(now), BreakerState::Open(until));
+        assert_eq!(after(10).state(until), BreakerState::HalfOpen);
     }
 
     #[test]

@@ -17,13 +17,13 @@ pub struct Instance {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
+pub struct GatewayStatus {
     pub breaker: Breaker,
     /// The installation this database is bound to, once one has begun to charge from it.
     pub bound_to: Option<Instance>,
 }
 
-pub async fn read(conn: &mut PgConnection) -> Result<Gate, StoreError> {
+pub async fn read(conn: &mut PgConnection) -> Result<GatewayStatus, StoreError> {
     let row = sqlx::query!(
         r#"
         select breaker.failures, breaker.open_until,
@@ -34,7 +34,7 @@ pub async fn read(conn: &mut PgConnection) -> Result<Gate, StoreError> {
     )
     .fetch_one(conn)
     .await?;
-    Ok(Gate {
+    Ok(GatewayStatus {
         breaker: Breaker { failures: row.failures, open_until: row.open_until },
         bound_to: row.id.zip(row.merchant).map(|(id, merchant)| Instance { id, merchant }),
     })
