@@ -75,14 +75,9 @@ async fn conclude(
     for id in booked {
         discrepancies::resolve(&mut tx, *id, "made in Toss's dashboard; booked as a refund", now).await?;
     }
-    let gone = discrepancies::resolve_unseen(
-        &mut tx,
-        job.date,
-        seen_at,
-        "a later comparison finds it no longer",
-        now,
-    )
-    .await?;
+    let why = "a later comparison finds it no longer";
+    let gone = discrepancies::resolve_unseen(&mut tx, job.date, seen_at, why, now).await?;
+    let open = discrepancies::count_open(&mut tx, job.date).await?;
     let run = Run {
         id: new_id(now),
         date: job.date,
@@ -93,13 +88,23 @@ async fn conclude(
         refunds: counted(books.of_the_day(Movement::Refund).count()),
         payments: counted(books.captured.len()),
         our_refunds: counted(books.refunded.len()),
-        discrepancies_open: i32::try_from(discrepancies::count_open(&mut tx, job.date).await?)
-            .unwrap_or(i32::MAX),
+        discrepancies_open: i32::try_from(open).unwrap_or(i32::MAX),
         discrepancies_new: counted(seen.iter().filter(|seen| seen.row.is_new).count()),
         discrepancies_ended: counted(booked.len()).saturating_add(i32::try_from(gone).unwrap_or(i32::MAX)),
     };
     discrepancies::insert_run(&mut tx, &run).await?;
-    let told = format!(
+    let note = summary(&run);
+    tracing::info!(
+        job.id = lease.id(),
+        discrepancies.open = run.discrepancies_open,
+        discrepancies.new = run.discrepancies_new,
+        "reconciled"
+    );
+    Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(note)), now).await?))
+}
+
+fn summary(run: &Run) -> String {
+    format!(
         "{}: {} captures, {} refunds at Toss; {} discrepancies open, {} new, {} ended",
         run.date,
         run.captures,
@@ -107,14 +112,7 @@ async fn conclude(
         run.discrepancies_open,
         run.discrepancies_new,
         run.discrepancies_ended
-    );
-    tracing::info!(
-        job.id = lease.id(),
-        discrepancies.open = run.discrepancies_open,
-        discrepancies.new = run.discrepancies_new,
-        "reconciled"
-    );
-    Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told)), now).await?))
+    )
 }
 
 /// What we say happened is read before Toss is asked, what we know of Toss's rows after: whatever happens meanwhile is
