@@ -90,13 +90,18 @@ pub async fn gateway_works(conn: &mut PgConnection) -> Result<(), StoreError> {
 pub async fn gateway_failed(
     conn: &mut PgConnection,
     why: &str,
+    is_probe: bool,
     now: DateTime<Utc>,
 ) -> Result<Breaker, StoreError> {
     let row =
         sqlx::query!("select failures, open_until from gateway_breaker where gateway = 'toss' for update")
             .fetch_one(&mut *conn)
             .await?;
-    let after = Breaker { failures: row.failures, open_until: row.open_until }.after_failure(now);
+    let before = Breaker { failures: row.failures, open_until: row.open_until };
+    let after = before.after_failure(is_probe, now);
+    if after == before {
+        return Ok(after);
+    }
     sqlx::query!(
         "update gateway_breaker set failures = $1, open_until = $2, last_failure = $3 where gateway = 'toss'",
         after.failures,

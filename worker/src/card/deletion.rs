@@ -9,7 +9,11 @@ use common::{
 };
 use toss::{BillingKey, DeleteOutcome};
 
-use crate::{crash, env::Env, gateway::health};
+use crate::{
+    crash,
+    env::Env,
+    gateway::health::{self, Permit, Purpose},
+};
 
 /// Asks once; the key is forgotten when the gateway has none of it any more.
 pub(crate) async fn delete_billing_key(
@@ -31,7 +35,7 @@ pub(crate) async fn delete_billing_key(
     if !in_use.is_empty() {
         return forget(env, lease, job, "the key is in use again: it is not deleted", now).await;
     }
-    if let Some(finish) = health::check_gateway(env).await? {
+    if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
         return Ok(Ran::Finish(finish));
     }
     let answer = env.toss.delete_billing_key(&BillingKey::new(key)).await;

@@ -17,7 +17,13 @@ use common::{
 use secrecy::SecretString;
 use toss::{Decline, IdempotencyKey, IssueOutcome, IssueRequest};
 
-use crate::{crash, env::Env, error::SettleError, gateway::health, notifications};
+use crate::{
+    crash,
+    env::Env,
+    error::SettleError,
+    gateway::health::{self, Permit, Purpose},
+    notifications,
+};
 
 /// Ours, where the answer is lost for good.
 const LOST: (&str, &str) =
@@ -59,9 +65,9 @@ async fn hear(env: &Env, lease: &Lease, found: &Registration, answer: IssueOutco
             // Before anything else: the gateway will not say it again for ever.
             tx.commit().await?;
             crash::point("after_registration_key");
-            return match health::check_gateway(env).await? {
-                Some(finish) => Ok(Ran::Finish(finish)),
-                None => super::apply(env, lease, found).await,
+            return match health::check_gateway(env, Purpose::Other).await? {
+                Permit::Later(finish) => Ok(Ran::Finish(finish)),
+                Permit::Go(caller) => super::apply(env, lease, found, caller).await,
             };
         }
         IssueOutcome::Refused(refusal) => {

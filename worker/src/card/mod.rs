@@ -31,10 +31,10 @@ use uuid::Uuid;
 
 use self::amount_due::{amount_due, at_todays_terms, unfinished};
 use crate::{
-    charge::{self, context::ChargeContext},
+    charge::{self, Sending, context::ChargeContext},
     env::Env,
     error::SettleError,
-    gateway::health,
+    gateway::health::{self, Caller, Permit, Purpose},
     notifications,
 };
 
@@ -64,22 +64,25 @@ pub(crate) async fn issue_billing_key(
         }
         RegistrationStatus::Verifying => go_on_verifying(env, lease, &found).await,
         RegistrationStatus::Pending | RegistrationStatus::Unknown => {
-            if let Some(finish) = health::check_gateway(env).await? {
+            if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
                 return Ok(Ran::Finish(finish));
             }
             issue::issue(env, lease, &found).await
         }
-        RegistrationStatus::Issued => {
-            if let Some(finish) = health::check_gateway(env).await? {
-                return Ok(Ran::Finish(finish));
-            }
-            apply(env, lease, &found).await
-        }
+        RegistrationStatus::Issued => match health::check_gateway(env, Purpose::Other).await? {
+            Permit::Later(finish) => Ok(Ran::Finish(finish)),
+            Permit::Go(caller) => apply(env, lease, &found, caller).await,
+        },
     }
 }
 
 /// Under the subscription's lock: replaces the old card at once where nothing is open, else proves the new one first.
-pub(crate) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Result<Ran, JobError> {
+pub(crate) async fn apply(
+    env: &Env,
+    lease: &Lease,
+    found: &Registration,
+    caller: Caller,
+) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let subscription = subscriptions::lock(&mut tx, found.subscription_id).await?;
@@ -117,7 +120,7 @@ pub(crate) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Res
     let attempt = context.next_payment(PaymentKind::NewCard, now);
     payments::insert(&mut tx, &attempt).await?;
     registrations::verify(&mut tx, card.id, attempt.id).await?;
-    charge::send(env, lease, tx, &context.subscription, &attempt, false).await
+    charge::send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
 }
 
 /// Nothing is due yet: one that was brought over suspended, say, goes on until its date.
@@ -156,7 +159,7 @@ async fn go_on_verifying(env: &Env, lease: &Lease, found: &Registration) -> Resu
     let attempt = payments::find(&mut tx, payment_id).await?.ok_or(SettleError::Vanished)?;
     if attempt.is_unfinished() {
         drop(tx);
-        return charge::advance(env, lease, found.subscription_id, attempt.invoice_id).await;
+        return charge::advance(env, lease, Purpose::Other, found.subscription_id, attempt.invoice_id).await;
     }
     // A cancel withdrew the attempt before it was sent.
     give_up(&mut tx, &card, RegistrationStatus::Dropped, None, now).await?;

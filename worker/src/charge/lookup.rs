@@ -18,8 +18,8 @@ use common::{
 };
 use sqlx::{Postgres, Transaction};
 
-use super::{context::ChargeContext, gateway, outcome, settle_declined};
-use crate::env::Env;
+use super::{Sending, context::ChargeContext, gateway, outcome, settle_declined};
+use crate::{env::Env, gateway::health::Caller};
 
 type Tx = Transaction<'static, Postgres>;
 
@@ -32,12 +32,23 @@ pub(super) async fn look_up(
     lease: &Lease,
     subscription: &Subscription,
     attempt: &Payment,
+    caller: Caller,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
     let heard = gateway::look_up_outcome(env, subscription, attempt).await;
     if heard != Outcome::NoSuchOrder {
-        return outcome::record(env, lease, attempt, heard).await;
+        return outcome::record(env, lease, attempt, caller, heard).await;
     }
+    act_on_not_found(env, lease, attempt, caller).await
+}
+
+/// Toss knows no such order: the payment is asked about again, sent again or given up.
+async fn act_on_not_found(
+    env: &Env,
+    lease: &Lease,
+    attempt: &Payment,
+    caller: Caller,
+) -> Result<Ran, JobError> {
     // For what may be sent: the turn that this job came with went into the question.
     env.rate_limiter.acquire(&env.pool).await?;
     let now = env.clock.now();
@@ -52,18 +63,26 @@ pub(super) async fn look_up(
     // Another worker has sent it since we read it: its answer may still come.
     if !attempt.is_same_sending(current) {
         drop(tx);
-        return outcome::record(env, lease, attempt, Outcome::NoSuchOrder).await;
+        return outcome::record(env, lease, attempt, caller, Outcome::NoSuchOrder).await;
     }
     let asked = current.with_not_found(now);
     match context.after_not_found(&asked, now) {
         NotFoundAction::AskAgain => {
             drop(tx);
-            outcome::record(env, lease, attempt, Outcome::NoSuchOrder).await
+            outcome::record(env, lease, attempt, caller, Outcome::NoSuchOrder).await
         }
         NotFoundAction::SendAgain => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
             payments::mark_sent(&mut tx, attempt.id, now).await?;
-            super::send(env, lease, tx, &context.subscription, &asked.as_sent(now), true).await
+            super::send(
+                env,
+                lease,
+                tx,
+                &context.subscription,
+                &asked.as_sent(now),
+                Sending { again: true, caller },
+            )
+            .await
         }
         NotFoundAction::GiveUp(lost) => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;

@@ -44,7 +44,12 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use self::{context::ChargeContext, lookup::look_up};
-use crate::{card, crash, env::Env, gateway::health, notifications::plan_name};
+use crate::{
+    card, crash,
+    env::Env,
+    gateway::health::{self, Caller, Permit, Purpose},
+    notifications::plan_name,
+};
 
 type Tx = Transaction<'static, Postgres>;
 
@@ -57,7 +62,7 @@ pub(crate) async fn confirm_payment(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    advance(&env, &lease, job.subscription_id, job.invoice_id).await
+    advance(&env, &lease, Purpose::Confirmation, job.subscription_id, job.invoice_id).await
 }
 
 /// Charges, looks up or gives up one invoice, as its state requires.
@@ -66,7 +71,7 @@ pub(crate) async fn charge_subscription(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    advance(&env, &lease, job.subscription_id, job.invoice_id).await
+    advance(&env, &lease, Purpose::Other, job.subscription_id, job.invoice_id).await
 }
 
 /// Moves one invoice on by at most one call for money.
@@ -75,12 +80,14 @@ pub(crate) async fn charge_subscription(
 pub(crate) async fn advance(
     env: &Env,
     lease: &Lease,
+    purpose: Purpose,
     subscription_id: Uuid,
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
-    if let Some(finish) = health::check_gateway(env).await? {
-        return Ok(Ran::Finish(finish));
-    }
+    let caller = match health::check_gateway(env, purpose).await? {
+        Permit::Go(caller) => caller,
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+    };
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
@@ -90,16 +97,16 @@ pub(crate) async fn advance(
         Decision::Charge => {
             let attempt = context.next_payment(PaymentKind::Renewal, now);
             payments::insert(&mut tx, &attempt).await?;
-            send(env, lease, tx, &context.subscription, &attempt, false).await
+            send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
         }
         Decision::Send(id) => {
             let sent = named(&context, id)?.as_sent(now);
             payments::mark_sent(&mut tx, id, now).await?;
-            send(env, lease, tx, &context.subscription, &sent, false).await
+            send(env, lease, tx, &context.subscription, &sent, Sending { again: false, caller }).await
         }
         Decision::LookUp(id) => {
             drop(tx);
-            look_up(env, lease, &context.subscription, named(&context, id)?).await
+            look_up(env, lease, &context.subscription, named(&context, id)?, caller).await
         }
         Decision::Skip(reason) => settle_declined::skip_step(env, lease, tx, &context, reason).await,
         Decision::Void => void(env, lease, tx, &context, now).await,
@@ -119,6 +126,14 @@ fn named(context: &ChargeContext, id: Uuid) -> Result<&Payment, JobError> {
     context.attempt(id).ok_or_else(|| JobError::new("the decision names an attempt that is not there"))
 }
 
+/// How a request leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    /// The same order and key were sent before, and Toss did not know the order.
+    pub(crate) again: bool,
+    pub(crate) caller: Caller,
+}
+
 /// Commits the intent, calls, records. From the commit on, nothing may drop this future.
 pub(crate) async fn send(
     env: &Env,
@@ -126,16 +141,16 @@ pub(crate) async fn send(
     mut tx: Tx,
     subscription: &Subscription,
     attempt: &Payment,
-    again: bool,
+    sending: Sending,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
     let plan = plan_name(&mut tx, &subscription.plan).await?;
     let charged = card::charged_with(&mut tx, subscription, attempt).await?;
     tx.commit().await?;
     crash::point("after_intent");
-    let outcome = gateway::charge(env, &charged, attempt, &plan, again).await;
+    let outcome = gateway::charge(env, &charged, attempt, &plan, sending.again).await;
     crash::point("after_call");
-    outcome::record(env, lease, attempt, outcome).await
+    outcome::record(env, lease, attempt, sending.caller, outcome).await
 }
 
 /// Voids the invoice of a subscription that ended before it was charged.

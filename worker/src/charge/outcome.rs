@@ -21,7 +21,7 @@ use crate::{
     crash,
     env::{Env, raise_alarm},
     error::SettleError,
-    gateway::health,
+    gateway::health::{self, Caller},
 };
 
 /// Records the outcome of an attempt, however long the database is away meanwhile: the answer is held in hand.
@@ -29,6 +29,7 @@ pub(crate) async fn record(
     env: &Env,
     lease: &Lease,
     attempt: &Payment,
+    caller: Caller,
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
     let patience = ExponentialBuilder::default()
@@ -36,7 +37,7 @@ pub(crate) async fn record(
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(60)
         .with_jitter();
-    let heard = || health::record_gateway_health(env, &outcome);
+    let heard = || health::record_gateway_health(env, caller, &outcome);
     if let Err(error) = heard.retry(patience).when(StoreError::is_unavailable).await {
         tracing::warn!(%error, "what the answer says about the gateway was not kept");
     }

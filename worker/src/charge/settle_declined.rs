@@ -20,7 +20,13 @@ use common::{
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::context::ChargeContext;
-use crate::{card, env::Env, error::SettleError, gateway::health, notifications};
+use crate::{
+    card,
+    env::{Env, raise_alarm},
+    error::SettleError,
+    gateway::health,
+    notifications,
+};
 
 /// A step of the ladder that has just gone without money, however it went.
 struct Step<'a> {
@@ -51,6 +57,7 @@ pub(crate) async fn settle(
     let gone = attempts_used(&context.attempts, context.skips).saturating_add(1);
     let Decline { kind, code, message, trace_id } = refusal;
     tracing::info!(payment.id = %attempt.id, toss.code = code, toss.trace_id = trace_id, step = gone, "declined");
+    warn_if_wrong_client_key(code);
     let step = Step {
         kind: attempt.kind,
         told: format!("declined ({gone} of {}): {code} {message}", policy.steps()),
@@ -62,6 +69,14 @@ pub(crate) async fn settle(
     health::stop_if_absurd(conn, now).await?;
     store::announce_settled(conn, &attempt.order_id).await?;
     Ok(finish)
+}
+
+/// One such answer is one buyer's window. Many are a wrong pair of keys on the checkout page or here.
+fn warn_if_wrong_client_key(code: &str) {
+    if code == "INVALID_API_KEY" {
+        raise_alarm("wrong_client_key");
+        tracing::error!("a payment was made with a client key that does not belong to the widget secret key");
+    }
 }
 
 /// The bank is not asked: the last decline was final for this card, or there is no card.

@@ -18,8 +18,33 @@ const BOUND_ELSEWHERE_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// From this many first tries on, a share of declines can be judged.
 const TRIES_TO_JUDGE: i64 = 30;
 
-/// Why the job has to come back later, if it has to. If not, its turn to ask has come.
-pub(crate) async fn check_gateway(env: &Env) -> Result<Option<Finish>, JobError> {
+/// Whether a job may call Toss now.
+#[derive(Debug)]
+pub(crate) enum Permit {
+    Go(Caller),
+    /// The job comes back later, for this reason.
+    Later(Finish),
+}
+
+/// What a call that got through means for the breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Ordinary,
+    /// The one call that goes through after a pause: its failure lengthens the pause.
+    Probe,
+}
+
+/// Whose call asks for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A buyer waits, and the authentication dies after ten minutes. A confirmation goes through an open breaker:
+    /// its own snooze of 20 s after a failure spaces the calls, and a success closes the breaker for everybody.
+    Confirmation,
+    Other,
+}
+
+/// Reads the breaker and the binding, takes the probe where one is due, and waits for a turn of the rate limiter.
+pub(crate) async fn check_gateway(env: &Env, purpose: Purpose) -> Result<Permit, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
     let mut status = gate::read(&mut conn).await?;
@@ -27,27 +52,31 @@ pub(crate) async fn check_gateway(env: &Env) -> Result<Option<Finish>, JobError>
         status.bound_to = gate::bind(&mut conn, instance).await?;
     }
     if let Some(finish) = bound_elsewhere(env, &status, now) {
-        return Ok(Some(finish));
+        return Ok(Permit::Later(finish));
     }
-    let wait = match status.breaker.state(now) {
-        BreakerState::Closed => None,
-        BreakerState::Open(until) => Some(until),
-        BreakerState::HalfOpen => {
+    let caller = match (status.breaker.state(now), purpose) {
+        (BreakerState::Closed, _) | (BreakerState::Open(_), Purpose::Confirmation) => Caller::Ordinary,
+        (BreakerState::Open(until), Purpose::Other) => return Ok(Permit::Later(gateway_away(until, now))),
+        (BreakerState::HalfOpen, _) => {
             let again_at = now + PROBE_TAKES;
-            let ours = gate::take_probe(&mut conn, now, again_at).await?;
-            (!ours).then_some(again_at)
+            match (gate::take_probe(&mut conn, now, again_at).await?, purpose) {
+                (true, _) => Caller::Probe,
+                (false, Purpose::Confirmation) => Caller::Ordinary,
+                (false, Purpose::Other) => return Ok(Permit::Later(gateway_away(again_at, now))),
+            }
         }
     };
     drop(conn);
-    let Some(until) = wait else {
-        env.rate_limiter.acquire(&env.pool).await?;
-        return Ok(None);
-    };
-    Ok(Some(Finish::Snooze {
+    env.rate_limiter.acquire(&env.pool).await?;
+    Ok(Permit::Go(caller))
+}
+
+/// Spreads the retries over five seconds so that they do not arrive together.
+fn gateway_away(until: DateTime<Utc>, now: DateTime<Utc>) -> Finish {
+    Finish::Snooze {
         reason: "Toss does not work at present: nothing is asked, no try is spent".into(),
-        // Not all at once when it opens: over five seconds, by the fraction of the second in which each came.
         run_at: until + TimeDelta::microseconds(i64::from(now.timestamp_subsec_micros()) * 5),
-    }))
+    }
 }
 
 /// While Toss does not work there is no use in making charge jobs, nor in comparing notes with it. Takes no probe, which is
@@ -79,7 +108,11 @@ pub(crate) fn bound_elsewhere(env: &Env, status: &gate::GatewayStatus, now: Date
 }
 
 /// Remembers what an answer, or the lack of one, says about the gateway.
-pub(crate) async fn record_gateway_health(env: &Env, outcome: &Outcome) -> Result<(), StoreError> {
+pub(crate) async fn record_gateway_health(
+    env: &Env,
+    caller: Caller,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
     let now = env.clock.now();
     match breaker::gateway_works(outcome) {
         None => {}
@@ -89,7 +122,7 @@ pub(crate) async fn record_gateway_health(env: &Env, outcome: &Outcome) -> Resul
         }
         Some(false) => {
             let mut tx = env.pool.begin().await?;
-            let after = gate::gateway_failed(&mut tx, &why(outcome), now).await?;
+            let after = gate::gateway_failed(&mut tx, &why(outcome), caller == Caller::Probe, now).await?;
             tx.commit().await?;
             if let Some(until) = after.open_until {
                 tracing::warn!(failures = after.failures, %until, "Toss does not work: the breaker is open");

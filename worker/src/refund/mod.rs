@@ -29,7 +29,10 @@ use crate::{
     crash,
     env::{Env, raise_alarm},
     error::SettleError,
-    gateway::{health, reads::account_of},
+    gateway::{
+        health::{self, Permit, Purpose},
+        reads::account_of,
+    },
     notifications,
 };
 
@@ -43,7 +46,7 @@ pub(crate) async fn refund_payment(
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
     let (env, lease, refund_id) = (&*env, &lease, job.refund_id);
-    if let Some(finish) = health::check_gateway(env).await? {
+    if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
         return Ok(Ran::Finish(finish));
     }
     let now = env.clock.now();
