@@ -69,7 +69,7 @@ pub(crate) async fn answer_registration(app: &App, card: Registration) -> Result
         RegistrationStatus::Pending
         | RegistrationStatus::Unknown
         | RegistrationStatus::Issued
-        | RegistrationStatus::Proving => processing(format!("/api/subscriptions/{id}/payment-method")),
+        | RegistrationStatus::Verifying => processing(format!("/api/subscriptions/{id}/payment-method")),
         RegistrationStatus::Applied => confirmed(app, card.subscription_id).await,
         RegistrationStatus::Refused => Err(refused(card, id)),
         RegistrationStatus::Dropped => Err(ApiError::payment_canceled(None)),

@@ -164,6 +164,18 @@ impl Reason {
     }
 }
 
+impl Decline {
+    /// A refusal of the secret key says nothing about a call before it, which another key may have made.
+    fn of_resend(self) -> Result<Self, Why> {
+        if self.code != "INVALID_API_KEY" {
+            return Ok(self);
+        }
+        let Self { code, message, hard: _, http_status, trace_id } = self;
+        let kind = WhyKind::NotHeard(ReasonKind::CredentialsRefused);
+        Err(Why { kind, code: Some(code), message, http_status: Some(http_status), trace_id })
+    }
+}
+
 impl Why {
     /// Something that must not happen has happened: wake a person.
     pub fn is_alarm(&self) -> bool {
@@ -212,7 +224,8 @@ impl ChargeOutcome {
         match self {
             Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotSent),
-            settled @ (Self::Paid(_) | Self::Declined(_)) => settled,
+            Self::Declined(decline) => decline.of_resend().map_or_else(Self::Unknown, Self::Declined),
+            settled @ Self::Paid(_) => settled,
         }
     }
 }
@@ -226,7 +239,8 @@ impl IssueOutcome {
             Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             // The key's own answer, which it would repeat until it expires: no billing key will come of it.
             Self::Unknown(why) if why.kind == WhyKind::UnlistedCode => Self::Refused(why.into_refusal()),
-            settled @ (Self::Issued(_) | Self::Refused(_) | Self::Unknown(_)) => settled,
+            Self::Refused(decline) => decline.of_resend().map_or_else(Self::Unknown, Self::Refused),
+            settled @ (Self::Issued(_) | Self::Unknown(_)) => settled,
         }
     }
 }

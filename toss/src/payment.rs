@@ -1,4 +1,4 @@
-//! The payment object of Toss, as far as anybody here needs it.
+//! The payment object of Toss, as far as this client needs it.
 
 use chrono::{DateTime, FixedOffset};
 use secrecy::SecretString;

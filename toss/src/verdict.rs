@@ -131,9 +131,12 @@ fn charge(code: &str) -> Option<Verdict> {
 /// the customer. Nothing was captured, and this payment key never will be.
 fn confirm(code: &str) -> Option<Verdict> {
     match code {
-        "NOT_FOUND_PAYMENT" | "NOT_FOUND_PAYMENT_SESSION" | "INVALID_REQUEST" | "INVALID_AUTHORIZE_AUTH" => {
-            HARD
-        }
+        // A window that was opened with another client key makes a payment key that no secret key of ours confirms.
+        "NOT_FOUND_PAYMENT"
+        | "NOT_FOUND_PAYMENT_SESSION"
+        | "INVALID_REQUEST"
+        | "INVALID_AUTHORIZE_AUTH"
+        | "INVALID_API_KEY" => HARD,
         "INVALID_PASSWORD" | "NOT_ALLOWED_POINT_USE" => SOFT,
         plan if is_installment_plan(plan) => SOFT,
         _ => None,
@@ -147,6 +150,7 @@ fn issue(code: &str) -> Option<Verdict> {
         | "INVALID_BILLING_AUTH"
         | "INVALID_BILL_KEY_REQUEST"
         | "INVALID_REQUEST"
+        | "INVALID_API_KEY"
         | "INVALID_CUSTOMER_KEY"
         | "NOT_MATCHES_CUSTOMER_KEY"
         | "INVALID_CARD_PASSWORD"

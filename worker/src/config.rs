@@ -20,8 +20,8 @@ use url::Url;
 
 use crate::{
     endpoint::{self, BadEndpoint, Endpoint, Secrets},
+    gateway::rate_limiter::RateLimiter,
     mailer::{Mailer, Route},
-    pace::Pace,
     scheduler::Schedule,
 };
 
@@ -29,7 +29,7 @@ pub struct Config {
     pub base: Base,
     pub addr: SocketAddr,
     pub toss: Toss,
-    pub pace: Pace,
+    pub rate_limiter: RateLimiter,
     pub sealer: Sealer,
     pub brand: Brand,
     pub mailer: Mailer,
@@ -88,12 +88,12 @@ impl Config {
         else {
             return Err(Mistakes(vec!["the configuration is incomplete".into()]));
         };
-        let pace = Pace::new(rps.map_or(10, NonZeroU32::get));
+        let rate_limiter = RateLimiter::new(rps.map_or(10, NonZeroU32::get));
         Ok(Self {
             base,
             addr,
             toss,
-            pace,
+            rate_limiter,
             sealer,
             brand,
             mailer,

@@ -7,7 +7,7 @@ use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer, s
 use sqlx::PgPool;
 use toss::Toss;
 
-use crate::{endpoint::Endpoint, mailer::Mailer, pace::Pace};
+use crate::{endpoint::Endpoint, gateway::rate_limiter::RateLimiter, mailer::Mailer};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Parts {
     pub pool: PgPool,
     pub clock: Clock,
     pub toss: Toss,
-    pub pace: Pace,
+    pub rate_limiter: RateLimiter,
     pub sealer: Sealer,
     pub brand: Brand,
     pub dunning: Policy,
@@ -42,4 +42,9 @@ impl std::ops::Deref for Env {
     fn deref(&self) -> &Parts {
         &self.0
     }
+}
+
+/// Raises an alarm of this kind for the operators. The message and the ids belong into the log line beside the call.
+pub(crate) fn raise_alarm(kind: &'static str) {
+    metrics::counter!("billing_alarms_total", "kind" => kind).increment(1);
 }

@@ -1,17 +1,24 @@
-//! The worker: runs the jobs, asks the gateway, records its answers, sends the e-mails. Any number may run side by side.
+//! The worker: runs the jobs, calls Toss, records its answers, sends the e-mails. Any number may run side by side.
 
+mod card;
+mod charge;
 pub mod config;
 pub mod crash;
+mod daily;
+mod email;
 pub mod endpoint;
 pub mod env;
-pub mod handlers;
+mod error;
+mod events;
+pub mod gateway;
 mod http;
+pub mod jobs;
 pub mod mailer;
-mod money;
-pub mod pace;
+pub mod maintenance;
+mod notifications;
+mod reconcile;
+mod refund;
 pub mod run;
 pub mod scheduler;
-pub mod step;
 pub mod sweep;
-pub mod tidy;
-mod wiring;
+mod webhook;

@@ -17,9 +17,9 @@ use tokio_cron_scheduler::JobScheduler;
 use crate::{
     config::Config,
     env::{Env, Parts},
-    http,
+    http, jobs, maintenance,
     scheduler::{self, Schedule},
-    sweep, tidy, wiring,
+    sweep,
 };
 
 /// Longer than the longest call to Toss, so that a charge in hand is finished.
@@ -50,10 +50,10 @@ pub async fn run(
         () = &mut signal => return Ok(()),
     }
     let name = format!("worker-{}", new_key().simple());
-    let queue = wiring::start(&env, name, poll_interval(&env.clock))?;
+    let queue = jobs::start(&env, name, poll_interval(&env.clock))?;
     let mut following = follow_clock(&env, presence.clone(), &queue, &schedule).await;
     let ticking = scheduler::start(&env, &schedule).await?;
-    let looking = tokio::spawn(keep_looking(env.clone(), schedule, metrics));
+    let looking = tokio::spawn(maintenance_loop(env.clone(), schedule, metrics));
     tracing::info!("ready");
     let mut wrong_clock = None;
     let stop = async {
@@ -62,7 +62,7 @@ pub async fn run(
             reason = &mut following => wrong_clock = Some(reason),
         }
     };
-    let stopped = queue.run(wiring::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
+    let stopped = queue.run(jobs::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
     end(ticking, [looking, tokio::spawn(async move { drop(serving.await) })], (presence, following)).await;
     ended_well(&stopped?, wrong_clock.transpose()?)
 }
@@ -86,7 +86,7 @@ fn environment(config: Config) -> anyhow::Result<Env> {
         pool: store::pool(&config.base.database_url, connections).context("DATABASE_URL")?,
         clock: Clock::of(config.base.clock),
         toss: config.toss,
-        pace: config.pace,
+        rate_limiter: config.rate_limiter,
         sealer: config.sealer,
         brand: config.brand,
         dunning: config.dunning,
@@ -148,7 +148,7 @@ async fn look(env: &Env, schedule: &Schedule) {
     }
 }
 
-async fn keep_looking(env: Env, schedule: Schedule, metrics: PrometheusHandle) {
+async fn maintenance_loop(env: Env, schedule: Schedule, metrics: PrometheusHandle) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut looks = 0_u32;
@@ -162,9 +162,9 @@ async fn keep_looking(env: Env, schedule: Schedule, metrics: PrometheusHandle) {
         looks = looks.wrapping_add(1);
         // Once an hour.
         if looks.is_multiple_of(240)
-            && let Err(error) = tidy::tidy(&env).await
+            && let Err(error) = maintenance::delete_expired(&env).await
         {
-            tracing::warn!(%error, "could not tidy up; tried again in an hour");
+            tracing::warn!(%error, "expired rows could not be deleted; tried again in an hour");
         }
     }
 }

@@ -16,7 +16,11 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use crate::{env::Env, handlers::spread_prices, money};
+use crate::{
+    charge,
+    daily::price_changes::spread_prices,
+    env::{Env, raise_alarm},
+};
 
 /// What has not moved for this long, and has no job, has lost it.
 const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
@@ -31,7 +35,7 @@ pub async fn sweep(env: &Env) -> Result<usize, JobError> {
     let mut made = money_jobs(&mut tx, now).await?;
     made = made.saturating_add(other_jobs(&mut tx, now).await?);
     give_up_webhooks(&mut tx, now).await?;
-    money::review_overdue(&mut tx, now).await?;
+    charge::outcome::review_overdue(&mut tx, now).await?;
     tx.commit().await?;
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
@@ -93,7 +97,7 @@ async fn give_up_webhooks(conn: &mut PgConnection, now: DateTime<Utc>) -> Result
         let body = without_billing_keys(&webhook.body);
         let note = "no job could make anything of it for three days";
         webhooks::settle(conn, webhook.id, WebhookEnd::Failed, note, &body, now).await?;
-        money::raise_alarm("webhook_given_up");
+        raise_alarm("webhook_given_up");
         tracing::error!(webhook.id = %webhook.id, "{note}");
     }
     Ok(())

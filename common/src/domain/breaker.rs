@@ -18,25 +18,32 @@ pub struct Breaker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    Free,
+pub enum BreakerState {
+    Closed,
     /// The pause is over: one job may ask, the others wait until it has its answer.
-    OneProbe,
-    ClosedUntil(DateTime<Utc>),
+    HalfOpen,
+    Open(DateTime<Utc>),
 }
 
 impl Breaker {
-    pub fn passage(self, now: DateTime<Utc>) -> Passage {
+    pub fn state(self, now: DateTime<Utc>) -> BreakerState {
         match self.open_until {
-            None => Passage::Free,
-            Some(until) if now < until => Passage::ClosedUntil(until),
-            Some(_) => Passage::OneProbe,
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open(until),
+            Some(_) => BreakerState::HalfOpen,
         }
     }
 
-    /// The breaker after one more technical failure: each further one doubles the pause, up to ten minutes.
+    /// The breaker after one more technical failure.
+    ///
+    /// While the breaker is closed, failures are counted, and the tenth opens it. Once it is open, only the probe's
+    /// failure lengthens the pause, doubling it up to ten minutes: calls that were in flight when the breaker opened
+    /// fail together and tell nothing new.
     #[must_use]
-    pub fn after_failure(self, now: DateTime<Utc>) -> Self {
+    pub fn after_failure(self, is_probe: bool, now: DateTime<Utc>) -> Self {
+        if self.open_until.is_some() && !is_probe {
+            return self;
+        }
         let failures = self.failures.saturating_add(1);
         let beyond = failures.saturating_sub(FAILURES_TO_OPEN);
         let open_until = if beyond < 0 {
@@ -66,24 +73,35 @@ mod tests {
 
     fn after(failures: i32) -> Breaker {
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        (0..failures).fold(Breaker::default(), |breaker, _| breaker.after_failure(now))
+        (0..failures).fold(Breaker::default(), |breaker, _| breaker.after_failure(false, now))
     }
 
     #[test]
-    fn nine_failures_are_bad_luck_and_the_tenth_opens_for_half_a_minute() {
+    fn nine_failures_are_bad_luck_and_the_tenth_opens_for_30_s() {
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        assert_eq!(after(9).passage(now), Passage::Free);
+        assert_eq!(after(9).state(now), BreakerState::Closed);
         let until = now + TimeDelta::seconds(30);
-        assert_eq!(after(10).passage(now), Passage::ClosedUntil(until));
-        assert_eq!(after(10).passage(until), Passage::OneProbe);
+        assert_eq!(after(10).state(now), BreakerState::Open(until));
+        assert_eq!(after(10).state(until), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn calls_in_flight_that_fail_together_do_not_lengthen_the_pause() {
+        for failures in [11, 15, 40] {
+            assert_eq!(after(failures), after(10), "{failures}");
+        }
     }
 
     #[test]
     fn every_failed_probe_doubles_the_pause_up_to_ten_minutes() {
-        let pause = |failures| after(failures).open_until.unwrap() - DateTime::<Utc>::UNIX_EPOCH;
-        assert_eq!(pause(11), TimeDelta::minutes(1));
-        assert_eq!(pause(13), TimeDelta::minutes(4));
-        assert_eq!(pause(20), TimeDelta::minutes(10));
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let pause = |probes| {
+            let breaker = (0..probes).fold(after(10), |breaker, _| breaker.after_failure(true, now));
+            breaker.open_until.unwrap() - now
+        };
+        assert_eq!(pause(1), TimeDelta::minutes(1));
+        assert_eq!(pause(3), TimeDelta::minutes(4));
+        assert_eq!(pause(10), TimeDelta::minutes(10));
         assert_eq!(pause(2_000), TimeDelta::minutes(10));
     }
 }

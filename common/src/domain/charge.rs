@@ -136,7 +136,7 @@ fn last_hard_decline(attempts: &[Payment]) -> Option<DateTime<Utc>> {
 
 /// Steps of the ladder that have gone without money: declines on record and steps passed. There is no counter.
 /// A decline of a new card, offered between two steps, is none: it brings no suspension nearer.
-pub fn steps_gone(attempts: &[Payment], skips: usize) -> usize {
+pub fn attempts_used(attempts: &[Payment], skips: usize) -> usize {
     let declines = attempts
         .iter()
         .filter(|attempt| attempt.kind != PaymentKind::NewCard)
@@ -147,7 +147,7 @@ pub fn steps_gone(attempts: &[Payment], skips: usize) -> usize {
 
 /// What follows when the gateway has said that it knows no such order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterMiss {
+pub enum NotFoundAction {
     /// It may still be on its way, or may not be sent now.
     AskAgain,
     /// The same order and key once more.
@@ -169,20 +169,20 @@ pub enum Lost {
 }
 
 /// `asked` is the attempt with this answer counted in.
-pub fn after_miss(facts: Facts<'_>, asked: &Payment) -> AfterMiss {
+pub fn after_not_found(facts: Facts<'_>, asked: &Payment) -> NotFoundAction {
     let now = facts.now;
-    let never_arrived = asked.never_arrived(now);
+    let never_received = asked.never_received(now);
     let is_late = asked.is_for_review(now) || (asked.kind == PaymentKind::Renewal && is_over(facts));
     match facts.subscription.status {
-        SubscriptionStatus::Canceled if never_arrived => AfterMiss::GiveUp(Lost::Void),
-        SubscriptionStatus::Canceled => AfterMiss::AskAgain,
-        status if is_late && never_arrived => AfterMiss::GiveUp(lost(asked.kind, status)),
+        SubscriptionStatus::Canceled if never_received => NotFoundAction::GiveUp(Lost::Void),
+        SubscriptionStatus::Canceled => NotFoundAction::AskAgain,
+        status if is_late && never_received => NotFoundAction::GiveUp(lost(asked.kind, status)),
         SubscriptionStatus::Incomplete
         | SubscriptionStatus::Active
         | SubscriptionStatus::PastDue
         | SubscriptionStatus::Suspended => {
             let may_be_sent = !is_late && !is_paused(facts) && asked.may_resend(now);
-            if may_be_sent { AfterMiss::SendAgain } else { AfterMiss::AskAgain }
+            if may_be_sent { NotFoundAction::SendAgain } else { NotFoundAction::AskAgain }
         }
     }
 }
@@ -232,14 +232,14 @@ pub enum AfterDecline {
     HoldAgain,
 }
 
-/// `steps_gone` counts the step that has just gone without money. `is_older`: the invoice's period came before the
+/// `attempts_used` counts the step that has just gone without money. `is_older`: the invoice's period came before the
 /// one that is paid for.
 pub fn after_decline(
     kind: PaymentKind,
     status: SubscriptionStatus,
     is_older: bool,
     policy: &Policy,
-    steps_gone: usize,
+    attempts_used: usize,
     now: DateTime<Utc>,
     charge_time: NaiveTime,
 ) -> Result<AfterDecline, OutOfCalendar> {
@@ -252,7 +252,7 @@ pub fn after_decline(
         }
         (PaymentKind::Renewal | PaymentKind::NewCard, S::Suspended) => AfterDecline::StaySuspended,
         (PaymentKind::Renewal | PaymentKind::NewCard, S::Active | S::PastDue) => {
-            match policy.after(steps_gone, now, charge_time)? {
+            match policy.after(attempts_used, now, charge_time)? {
                 NextStep::RetryAt(at) => AfterDecline::RetryAt(at),
                 NextStep::Suspend => AfterDecline::Suspend,
             }

@@ -200,7 +200,7 @@ fn the_ladder_counts_declines_and_skips_but_neither_withdrawn_nor_unknown_attemp
     let withdrawn = attempt(PaymentStatus::Failed, None);
     let unknown = attempt(PaymentStatus::Unknown, Some(due_day()));
     let attempts = [declined(DeclineKind::Soft), withdrawn, unknown];
-    assert_eq!(steps_gone(&attempts, 1), 2);
+    assert_eq!(attempts_used(&attempts, 1), 2);
 }
 
 #[test]

@@ -26,17 +26,17 @@ impl Policy {
         self.retry_days.len().saturating_add(1)
     }
 
-    /// What follows the step that has just gone without money. `steps_gone` counts it in.
+    /// What follows the step that has just gone without money. `attempts_used` counts it in.
     ///
     /// The next try comes on its civil date in Seoul at the hour of the daily run (`charge_time`), but never later in
     /// the day than the failed one, so that "three days later" is never more than 72 hours away.
     pub fn after(
         &self,
-        steps_gone: usize,
+        attempts_used: usize,
         now: DateTime<Utc>,
         charge_time: NaiveTime,
     ) -> Result<NextStep, OutOfCalendar> {
-        let Some(days) = steps_gone.checked_sub(1).and_then(|index| self.retry_days.get(index)) else {
+        let Some(days) = attempts_used.checked_sub(1).and_then(|index| self.retry_days.get(index)) else {
             return Ok(NextStep::Suspend);
         };
         let date = days_after(seoul_date(now), *days)?;

@@ -9,6 +9,7 @@ use super::{
     calendar::{OutOfCalendar, Period},
     money::Won,
 };
+use crate::id::new_id;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -35,6 +36,44 @@ pub struct Invoice {
     pub held_since: Option<DateTime<Utc>>,
     /// When an operator let it be charged although its period is over.
     pub released_at: Option<DateTime<Utc>>,
+}
+
+impl Invoice {
+    /// An open invoice for one period, due on its first day.
+    pub fn for_period(
+        subscription_id: Uuid,
+        amount: Won,
+        period: Period,
+        held_since: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: new_id(now),
+            subscription_id,
+            period,
+            due_on: period.start,
+            amount,
+            status: InvoiceStatus::Open,
+            first_failed_at: None,
+            next_attempt_at: None,
+            held_since,
+            released_at: None,
+        }
+    }
+
+    /// The invoices of the periods that are due: the current one to charge, older ones on hold for an operator.
+    pub fn for_periods(
+        subscription_id: Uuid,
+        amount: Won,
+        due: &DuePeriods,
+        now: DateTime<Utc>,
+    ) -> Vec<Self> {
+        let older = due.older.iter().map(|period| (*period, Some(now)));
+        older
+            .chain([(due.current, None)])
+            .map(|(period, held_since)| Self::for_period(subscription_id, amount, period, held_since, now))
+            .collect()
+    }
 }
 
 /// The periods that have begun and are not paid for.

@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{calendar::seoul_midnight, subscription::tests::subscription};
 
 /// What follows from "no such order", the fourth one, so long after the only sending.
-fn missed(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> AfterMiss {
+fn action(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> NotFoundAction {
     let (subscription, invoice) = (subscription(status), invoice(InvoiceStatus::Open));
     let asked = Payment { kind, not_found_count: 4, ..attempt(PaymentStatus::Unknown, Some(due_day())) };
     let now = due_day() + after;
@@ -22,7 +22,7 @@ fn missed(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: T
         charging_enabled: enabled,
         now,
     };
-    after_miss(facts, &asked)
+    after_not_found(facts, &asked)
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
     let (soon, late) = (TimeDelta::minutes(11), TimeDelta::hours(25));
     for kind in [K::First, K::Renewal, K::NewCard] {
         for status in [S::Incomplete, S::Active, S::PastDue, S::Suspended] {
-            assert_eq!(missed(kind, status, true, soon), AfterMiss::SendAgain, "{kind} {status}");
-            assert_eq!(missed(kind, status, false, soon), AfterMiss::AskAgain, "{kind} {status}");
+            assert_eq!(action(kind, status, true, soon), NotFoundAction::SendAgain, "{kind} {status}");
+            assert_eq!(action(kind, status, false, soon), NotFoundAction::AskAgain, "{kind} {status}");
             let given_up = match (kind, status) {
                 (K::First, S::Incomplete) => Lost::NeverBegins,
                 (K::Renewal, S::Active | S::PastDue | S::Suspended) => Lost::Hold,
@@ -41,14 +41,14 @@ fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
             };
             for enabled in [true, false] {
                 assert_eq!(
-                    missed(kind, status, enabled, late),
-                    AfterMiss::GiveUp(given_up),
+                    action(kind, status, enabled, late),
+                    NotFoundAction::GiveUp(given_up),
                     "{kind} {status}"
                 );
             }
         }
-        assert_eq!(missed(kind, S::Canceled, true, soon), AfterMiss::AskAgain);
-        assert_eq!(missed(kind, S::Canceled, true, late), AfterMiss::GiveUp(Lost::Void));
+        assert_eq!(action(kind, S::Canceled, true, soon), NotFoundAction::AskAgain);
+        assert_eq!(action(kind, S::Canceled, true, late), NotFoundAction::GiveUp(Lost::Void));
     }
 }
 
@@ -56,8 +56,8 @@ fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
 fn a_period_that_is_over_is_not_charged_by_sending_again() {
     let over = TimeDelta::days(31);
     assert_eq!(
-        missed(PaymentKind::Renewal, SubscriptionStatus::Active, true, over),
-        AfterMiss::GiveUp(Lost::Hold)
+        action(PaymentKind::Renewal, SubscriptionStatus::Active, true, over),
+        NotFoundAction::GiveUp(Lost::Hold)
     );
     // Nor where it was sent minutes before its end, and nobody has been called yet.
     let (subscription, invoice) = (subscription(SubscriptionStatus::Active), invoice(InvoiceStatus::Open));
@@ -68,10 +68,10 @@ fn a_period_that_is_over_is_not_charged_by_sending_again() {
     let at = |now| {
         let (subscription, invoice) = (&subscription, &invoice);
         let facts = Facts { subscription, invoice, attempts, skips: 0, charging_enabled: true, now };
-        after_miss(facts, &asked)
+        after_not_found(facts, &asked)
     };
-    assert_eq!(at(sent + TimeDelta::minutes(11)), AfterMiss::AskAgain);
-    assert_eq!(at(sent + TimeDelta::hours(7)), AfterMiss::GiveUp(Lost::Hold));
+    assert_eq!(at(sent + TimeDelta::minutes(11)), NotFoundAction::AskAgain);
+    assert_eq!(at(sent + TimeDelta::hours(7)), NotFoundAction::GiveUp(Lost::Hold));
 }
 
 /// Toss keeps an idempotency key for 15 days: after that the same order could be charged anew.
@@ -103,9 +103,9 @@ fn an_answer_is_told_from_one_to_an_earlier_sending() {
 fn three_answers_are_too_few_to_give_up_by_and_none_counts_while_the_call_may_run() {
     let late = due_day() + TimeDelta::hours(25);
     let sent = attempt(PaymentStatus::Unknown, Some(due_day()));
-    let thrice = (0..3).fold(sent.clone(), |asked, _| asked.missed(late));
-    assert!(!thrice.never_arrived(late));
-    assert!(thrice.missed(late).never_arrived(late));
-    let soon = |minutes| sent.missed(due_day() + TimeDelta::minutes(minutes)).not_found_count;
+    let thrice = (0..3).fold(sent.clone(), |asked, _| asked.with_not_found(late));
+    assert!(!thrice.never_received(late));
+    assert!(thrice.with_not_found(late).never_received(late));
+    let soon = |minutes| sent.with_not_found(due_day() + TimeDelta::minutes(minutes)).not_found_count;
     assert_eq!((soon(9), soon(10)), (0, 1));
 }

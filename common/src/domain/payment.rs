@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::money::Won;
+use super::{invoice::Invoice, money::Won, subscription::Subscription};
+use crate::id::{new_id, new_key};
 
 /// Toss keeps an idempotency key for 15 days; one day of margin (docs.tosspayments.com/reference/using-api/authorization).
 pub const KEY_LIFETIME: TimeDelta = TimeDelta::days(14);
@@ -85,6 +86,42 @@ pub struct Payment {
 }
 
 impl Payment {
+    /// The next payment that collects an invoice by billing key. It is not sent yet.
+    pub fn charge_of(
+        subscription: &Subscription,
+        invoice: &Invoice,
+        kind: PaymentKind,
+        earlier: usize,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let attempt_no = i32::try_from(earlier).unwrap_or(i32::MAX).saturating_add(1);
+        Self {
+            id: new_id(now),
+            user_id: subscription.user_id,
+            subscription_id: subscription.id,
+            invoice_id: invoice.id,
+            kind,
+            attempt_no,
+            order_id: renewal_order_id(subscription.id, invoice.period.no, attempt_no),
+            payment_key: None,
+            idempotency_key: new_key(),
+            amount: invoice.amount,
+            status: PaymentStatus::Pending,
+            decline_kind: None,
+            toss_code: None,
+            toss_message: None,
+            receipt_url: None,
+            paid_at: None,
+            created_at: now,
+            settled_at: None,
+            sent_at: None,
+            first_sent_at: None,
+            unknown_since: None,
+            review_since: None,
+            not_found_count: 0,
+        }
+    }
+
     pub fn is_unfinished(&self) -> bool {
         match self.status {
             PaymentStatus::Pending | PaymentStatus::Unknown => true,
@@ -120,14 +157,14 @@ impl Payment {
     }
 
     /// Whether "no such order" means anything: not while the call may still be running.
-    pub fn a_miss_counts(&self, now: DateTime<Utc>) -> bool {
+    pub fn not_found_counts(&self, now: DateTime<Utc>) -> bool {
         self.sent_at.is_none_or(|sent| now - sent >= self.may_run_for())
     }
 
     /// With one more answer "no such order", where it counts.
     #[must_use]
-    pub fn missed(&self, now: DateTime<Utc>) -> Self {
-        let not_found_count = self.not_found_count.saturating_add(i32::from(self.a_miss_counts(now)));
+    pub fn with_not_found(&self, now: DateTime<Utc>) -> Self {
+        let not_found_count = self.not_found_count.saturating_add(i32::from(self.not_found_counts(now)));
         Self { not_found_count, ..self.clone() }
     }
 
@@ -140,7 +177,7 @@ impl Payment {
     }
 
     /// Whether it is certain that the sending never arrived (the answer "no such order" counted in `not_found_count`).
-    pub fn never_arrived(&self, now: DateTime<Utc>) -> bool {
+    pub fn never_received(&self, now: DateTime<Utc>) -> bool {
         self.not_found_count >= MISSES_BEFORE_GIVING_UP
             && self.sent_at.is_none_or(|sent| now - sent >= NEVER_ARRIVED_AFTER)
     }
@@ -154,7 +191,7 @@ impl Payment {
     /// has it and the gateway has not begun to say that it knows no such order.
     pub fn next_lookup(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let waited = self.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
-        let is_about_to_end = self.not_found_count > 0 && !self.never_arrived(now);
+        let is_about_to_end = self.not_found_count > 0 && !self.never_received(now);
         let pause = if self.is_for_review(now) && !is_about_to_end {
             TimeDelta::days(1)
         } else if waited < TimeDelta::minutes(1) {

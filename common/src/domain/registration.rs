@@ -15,7 +15,8 @@ pub enum RegistrationStatus {
     /// The billing key is sealed and kept.
     Issued,
     /// What is open is being charged with it.
-    Proving,
+    #[strum(serialize = "proving")]
+    Verifying,
     Applied,
     Refused,
     /// The subscription was canceled meanwhile.
@@ -48,7 +49,7 @@ impl Registration {
             RegistrationStatus::Pending
             | RegistrationStatus::Unknown
             | RegistrationStatus::Issued
-            | RegistrationStatus::Proving => true,
+            | RegistrationStatus::Verifying => true,
             RegistrationStatus::Applied | RegistrationStatus::Refused | RegistrationStatus::Dropped => false,
         }
     }
@@ -58,7 +59,7 @@ impl Registration {
         match self.status {
             RegistrationStatus::Pending | RegistrationStatus::Unknown => true,
             RegistrationStatus::Issued
-            | RegistrationStatus::Proving
+            | RegistrationStatus::Verifying
             | RegistrationStatus::Applied
             | RegistrationStatus::Refused
             | RegistrationStatus::Dropped => false,

@@ -49,22 +49,6 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn unique_key(&self) -> Option<String>;
 }
 
-/// Every kind the worker handles.
-pub const KINDS: [&str; 12] = [
-    ConfirmPayment::KIND,
-    ScanDueSubscriptions::KIND,
-    ChargeSubscription::KIND,
-    RefundPayment::KIND,
-    IssueBillingKey::KIND,
-    DeleteBillingKey::KIND,
-    EndIncompleteSubscription::KIND,
-    SendRenewalNotices::KIND,
-    SendEmail::KIND,
-    HandleWebhook::KIND,
-    ReconcilePayments::KIND,
-    DeliverEvent::KIND,
-];
-
 /// The row that `job` becomes.
 pub fn row<J: Job>(job: &J, run_at: DateTime<Utc>) -> Result<NewJob, QueueError> {
     let args =

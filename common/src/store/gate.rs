@@ -17,13 +17,13 @@ pub struct Instance {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
+pub struct GatewayStatus {
     pub breaker: Breaker,
     /// The installation this database is bound to, once one has begun to charge from it.
     pub bound_to: Option<Instance>,
 }
 
-pub async fn read(conn: &mut PgConnection) -> Result<Gate, StoreError> {
+pub async fn read(conn: &mut PgConnection) -> Result<GatewayStatus, StoreError> {
     let row = sqlx::query!(
         r#"
         select breaker.failures, breaker.open_until,
@@ -34,7 +34,7 @@ pub async fn read(conn: &mut PgConnection) -> Result<Gate, StoreError> {
     )
     .fetch_one(conn)
     .await?;
-    Ok(Gate {
+    Ok(GatewayStatus {
         breaker: Breaker { failures: row.failures, open_until: row.open_until },
         bound_to: row.id.zip(row.merchant).map(|(id, merchant)| Instance { id, merchant }),
     })
@@ -90,13 +90,18 @@ pub async fn gateway_works(conn: &mut PgConnection) -> Result<(), StoreError> {
 pub async fn gateway_failed(
     conn: &mut PgConnection,
     why: &str,
+    is_probe: bool,
     now: DateTime<Utc>,
 ) -> Result<Breaker, StoreError> {
     let row =
         sqlx::query!("select failures, open_until from gateway_breaker where gateway = 'toss' for update")
             .fetch_one(&mut *conn)
             .await?;
-    let after = Breaker { failures: row.failures, open_until: row.open_until }.after_failure(now);
+    let before = Breaker { failures: row.failures, open_until: row.open_until };
+    let after = before.after_failure(is_probe, now);
+    if after == before {
+        return Ok(after);
+    }
     sqlx::query!(
         "update gateway_breaker set failures = $1, open_until = $2, last_failure = $3 where gateway = 'toss'",
         after.failures,

@@ -223,7 +223,7 @@ pub async fn not_sent(
 }
 
 /// What is open is charged with it, by this attempt.
-pub async fn prove(conn: &mut PgConnection, id: Uuid, payment_id: Uuid) -> Result<(), StoreError> {
+pub async fn verify(conn: &mut PgConnection, id: Uuid, payment_id: Uuid) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update card_registrations set status = 'proving', payment_id = $2 where id = $1 and status = 'issued'",
         id,

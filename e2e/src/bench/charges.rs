@@ -24,9 +24,8 @@ use toss::{Toss, TossConfig};
 use url::Url;
 use worker::{
     env::{Env, Parts},
+    gateway::rate_limiter::RateLimiter,
     mailer::{Mailer, Route},
-    pace::Pace,
-    step,
 };
 
 use super::{
@@ -63,7 +62,7 @@ pub(super) async fn fan_out(pool: &PgPool, folder: &Path, limits: &Limits) -> an
     jobs::enqueue(&mut *pool.acquire().await?, &ScanDueSubscriptions { date }, now, now).await?;
     let env = environment(pool, folder)?;
     let begun = Instant::now();
-    let ended = step::run_one(&env, "bench").await?;
+    let ended = worker::jobs::run_one(&env, "bench").await?;
     let took = begun.elapsed();
     ensure!(ended == Some(Finished::Done), "the scan ended as {ended:?}");
     let made: i64 = sqlx::query_scalar("select count(*) from jobs where kind = 'charge-subscription'")
@@ -81,7 +80,7 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
         pool: pool.clone(),
         clock: Clock::System,
         toss: Toss::new(config)?,
-        pace: Pace::new(10_000),
+        rate_limiter: RateLimiter::new(10_000),
         sealer: Sealer::parse(SEALING_KEYS)?,
         brand: Brand { name: "집체크".to_owned(), public_url: "http://127.0.0.1".parse()? },
         dunning: Policy { retry_days: vec![3, 3] },

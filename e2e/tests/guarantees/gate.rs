@@ -13,7 +13,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use worker::sweep;
 
-use crate::{lost_answers::renewal_with, world::World};
+use crate::{
+    lost_answers::renewal_with,
+    world::{GOOD, World},
+};
 
 async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();
@@ -210,4 +213,46 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_pa
     ops::jobs::retry(&mut conn, job, "operator:kim@example.com", world.now()).await.unwrap();
     world.settle().await;
     assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn calls_that_fail_together_open_the_breaker_for_30_s(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let now = world.now();
+    let mut conn = world.pool.acquire().await.unwrap();
+    for _ in 0..16 {
+        gate::gateway_failed(&mut conn, "connection reset", false, now).await.unwrap();
+    }
+    let breaker = gate::read(&mut conn).await.unwrap().breaker;
+    assert_eq!(breaker.open_until, Some(now + TimeDelta::seconds(30)));
+}
+
+/// The buyer's authentication dies after ten minutes, so a confirmation does not wait for the breaker.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_confirmation_goes_through_an_open_breaker(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let open = "update gateway_breaker set failures = 15, open_until = $1";
+    sqlx::query(open).bind(world.now() + TimeDelta::minutes(10)).execute(&world.pool).await.unwrap();
+    world.subscriber(Cycle::Monthly).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    assert_eq!(gate::read(&mut conn).await.unwrap().breaker.open_until, None, "its success closes it");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn payment_keys_of_a_wrong_window_stop_nobody_else(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let healthy = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    let wrong = Effect::Error { code: "INVALID_API_KEY".to_owned(), status: None, message: None };
+    world.sandbox.fault(Fault::next(Operation::Confirm, wrong).times(1_000_000)).unwrap();
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    let mut refused = Vec::new();
+    for n in 0..14 {
+        refused.push(world.order(&format!("WRONG_{n:04}"), GOOD, "personal", Cycle::Monthly).await);
+    }
+    world.settle().await;
+    assert_eq!(world.net(healthy).await, 2 * 9_900);
+    for id in refused {
+        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    }
 }

@@ -13,7 +13,6 @@ use ops::import::{ImportTerms, NaiveTimes, Report, read_csv};
 use sandbox::LedgerQuery;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
-use worker::step;
 
 use crate::{
     card_window::new_card,
@@ -122,7 +121,7 @@ async fn scan(world: &World) {
     let lease = std::time::Duration::from_mins(2);
     let claimed =
         queue::claim(&world.pool, &[ScanDueSubscriptions::KIND], 1, lease, "by hand", now).await.unwrap();
-    step::run_claimed(&world.env, claimed.into_iter().next().unwrap()).await.unwrap();
+    worker::jobs::run_claimed(&world.env, claimed.into_iter().next().unwrap()).await.unwrap();
 }
 
 /// Cards that the bank does not know are not charged: once billed, their subscriptions are out of the way.

@@ -127,7 +127,7 @@ async fn a_lost_answer_to_the_proving_charge_is_looked_up_and_the_money_taken_on
     let old = world.story(id).await.subscription.sealed_billing_key;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
     let card = new_card(&world, id, OTHER).await;
-    assert_eq!(card.status, RegistrationStatus::Proving);
+    assert_eq!(card.status, RegistrationStatus::Verifying);
     assert_eq!(world.story(id).await.subscription.sealed_billing_key, old);
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
@@ -184,7 +184,7 @@ async fn a_registration_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
     let id = past_due(&mut world).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::Status429)).unwrap();
     let card = new_card(&world, id, OTHER).await;
-    assert_eq!(card.status, RegistrationStatus::Proving);
+    assert_eq!(card.status, RegistrationStatus::Verifying);
     sqlx::query("delete from jobs where kind = 'issue-billing-key'").execute(&world.pool).await.unwrap();
     world.advance(TimeDelta::minutes(3));
     world.settle().await;

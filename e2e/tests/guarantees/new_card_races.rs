@@ -53,7 +53,7 @@ async fn a_cancel_before_the_proving_charge_was_sent_withdraws_it_and_deletes_th
     let away = Effect::Error { code: "MAINTAINED_METHOD".to_owned(), status: Some(400), message: None };
     world.sandbox.fault(Fault::next(Operation::Charge, away)).unwrap();
     let card = new_card(&world, id, OTHER).await;
-    assert_eq!(card.status, RegistrationStatus::Proving);
+    assert_eq!(card.status, RegistrationStatus::Verifying);
     world.cancel(id).await;
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);

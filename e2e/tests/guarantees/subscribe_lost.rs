@@ -48,7 +48,7 @@ async fn a_lost_answer_to_the_first_charge_is_looked_up_and_the_money_taken_once
     for (n, effect) in lost.into_iter().enumerate() {
         world.sandbox.fault(Fault::next(Operation::Charge, effect)).unwrap();
         let card = subscribed(&world, &format!("customer {n}"), GOOD).await;
-        assert_eq!(card.status, RegistrationStatus::Proving, "fault {n}");
+        assert_eq!(card.status, RegistrationStatus::Verifying, "fault {n}");
         assert_eq!(world.story(card.subscription_id).await.statuses(), ["unknown"], "fault {n}");
         minutes(&mut world, 15).await;
         assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied, "fault {n}");

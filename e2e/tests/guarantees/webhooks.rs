@@ -284,7 +284,7 @@ async fn an_event_of_no_interest_is_forgotten_after_a_month_and_no_other(pool: P
     let left = "select array_agg(transmission_id order by transmission_id) from webhook_events_in";
     for (days, kept) in [(29, vec!["of interest", "of none"]), (2, vec!["of interest"])] {
         world.live(days).await;
-        worker::tidy::tidy(&world.env).await.unwrap();
+        worker::maintenance::delete_expired(&world.env).await.unwrap();
         let left: Vec<String> = sqlx::query_scalar(left).fetch_one(&world.pool).await.unwrap();
         assert_eq!(left, kept, "{days} more days");
     }

@@ -27,10 +27,11 @@ use uuid::Uuid;
 use worker::{
     endpoint::Endpoint,
     env::{Env, Parts},
+    gateway::rate_limiter::RateLimiter,
+    jobs,
     mailer::{Mailer, Route},
-    pace::Pace,
     scheduler::{self, Schedule},
-    step, sweep,
+    sweep,
 };
 
 use crate::mailbox::{Letter, read_letters};
@@ -127,7 +128,7 @@ impl World {
     pub(crate) async fn run_due_jobs(&self) {
         for _ in 0..10_000 {
             self.now();
-            if step::run_one(&self.env, "by hand").await.unwrap().is_none() {
+            if jobs::run_one(&self.env, "by hand").await.unwrap().is_none() {
                 return;
             }
         }
@@ -264,7 +265,7 @@ fn environment(
         pool: pool.clone(),
         clock: Clock::Standing(clock.clone()),
         toss,
-        pace: Pace::new(10_000),
+        rate_limiter: RateLimiter::new(10_000),
         sealer: Sealer::parse(SEALING_KEYS).unwrap(),
         brand: Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() },
         dunning: Policy { retry_days: vec![3, 3] },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use worker::step;
+use worker::jobs;
 
 use crate::{
     bench::{APIS, Bench},
@@ -99,8 +99,7 @@ impl Life<'_> {
     async fn claim(&mut self, seat: usize) {
         let host = &self.bench.hosts[self.seats[seat].host];
         let now = self.bench.now();
-        let claimed =
-            queue::claim(&host.env.pool, &common::jobs::KINDS, 1, LEASE, &host.name, now).await.unwrap();
+        let claimed = queue::claim(&host.env.pool, jobs::KINDS, 1, LEASE, &host.name, now).await.unwrap();
         let Some(claimed) = claimed.into_iter().next() else {
             // Nor is there anything for anybody else.
             self.seats.iter_mut().for_each(|seat| seat.rests = true);
@@ -109,7 +108,7 @@ impl Life<'_> {
         let what = format!("{} {}", claimed.kind, watch::about(self, &claimed.subject));
         self.story.tell(format!("{} takes job {}: {what}", host.name, claimed.id));
         let (env, job) = (host.env.clone(), Some((claimed.id, claimed.kind.clone())));
-        let task = async move { format!("{:?}", step::run_claimed(&env, claimed).await) };
+        let task = async move { format!("{:?}", jobs::run_claimed(&env, claimed).await) };
         let process = Process::begin(host, Box::pin(task));
         self.seats[seat].at = Some(At { process, what, job, locked: false });
     }

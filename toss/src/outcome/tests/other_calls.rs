@@ -122,6 +122,23 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
 }
 
 #[test]
+fn a_wrong_client_key_is_refused_to_the_customer() {
+    let confirm = ConfirmRequest { payment_key: "p".to_owned(), order_id: "ORDER_1".to_owned(), amount: 100 };
+    let confirmed = || crate::outcome::confirm(refused(400, "INVALID_API_KEY"), &confirm);
+    assert!(refusal(confirmed()).hard);
+    assert!(matches!(why(confirmed().of_resend()).kind, WhyKind::NotHeard(ReasonKind::CredentialsRefused)));
+    let issued = || crate::outcome::issue(refused(400, "INVALID_API_KEY"), "customer");
+    assert!(matches!(issued(), IssueOutcome::Refused(decline) if decline.hard));
+    assert!(matches!(issued().of_resend(), IssueOutcome::Unknown(_)));
+    // Our own key, refused as such, is nobody's input.
+    assert!(matches!(
+        crate::outcome::confirm(refused(401, "UNAUTHORIZED_KEY"), &confirm),
+        ChargeOutcome::NotSent(_)
+    ));
+    assert!(matches!(charged(refused(400, "INVALID_API_KEY")), ChargeOutcome::NotSent(_)));
+}
+
+#[test]
 fn no_call_overrides_what_means_the_same_everywhere() {
     for call in [Call::Charge, Call::Confirm, Call::Issue, Call::Cancel, Call::Delete, Call::Read] {
         for code in UNAVAILABLE {

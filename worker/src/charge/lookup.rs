@@ -1,0 +1,129 @@
+//! Asks what became of an attempt before anything else moves money for it; what never arrived is sent again, or given up.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        charge::{Lost, NotFoundAction},
+        invoice::InvoiceStatus,
+        outcome::{Outcome, UnknownOutcome},
+        payment::Payment,
+        subscription::Subscription,
+    },
+    queue::{Finish, JobError, Lease, Ran},
+    store::{
+        self,
+        events::{self, Entry},
+        invoices, payments,
+    },
+};
+use sqlx::{Postgres, Transaction};
+
+use super::{Sending, context::ChargeContext, gateway, outcome, settle_declined};
+use crate::{env::Env, gateway::health::Caller};
+
+type Tx = Transaction<'static, Postgres>;
+
+const MISSED: &str = "the gateway knows no such order";
+const LOST: &str = "the gateway knows no such order: it never arrived";
+
+/// Sends the same order and key again only when that is safe.
+pub(super) async fn look_up(
+    env: &Env,
+    lease: &Lease,
+    subscription: &Subscription,
+    attempt: &Payment,
+    caller: Caller,
+) -> Result<Ran, JobError> {
+    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
+    let heard = gateway::look_up_outcome(env, subscription, attempt).await;
+    if heard != Outcome::NoSuchOrder {
+        return outcome::record(env, lease, attempt, caller, heard).await;
+    }
+    act_on_not_found(env, lease, attempt, caller).await
+}
+
+/// Toss knows no such order: the payment is asked about again, sent again or given up.
+async fn act_on_not_found(
+    env: &Env,
+    lease: &Lease,
+    attempt: &Payment,
+    caller: Caller,
+) -> Result<Ran, JobError> {
+    // For what may be sent: the turn that this job came with went into the question.
+    env.rate_limiter.acquire(&env.pool).await?;
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let Some(context) = ChargeContext::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await?
+    else {
+        return Err(JobError::new("the subscription or its invoice vanished"));
+    };
+    let Some(current) = context.attempt(attempt.id).filter(|it| it.is_unfinished()) else {
+        return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
+    };
+    // Another worker has sent it since we read it: its answer may still come.
+    if !attempt.is_same_sending(current) {
+        drop(tx);
+        return outcome::record(env, lease, attempt, caller, Outcome::NoSuchOrder).await;
+    }
+    let asked = current.with_not_found(now);
+    match context.after_not_found(&asked, now) {
+        NotFoundAction::AskAgain => {
+            drop(tx);
+            outcome::record(env, lease, attempt, caller, Outcome::NoSuchOrder).await
+        }
+        NotFoundAction::SendAgain => {
+            payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
+            payments::mark_sent(&mut tx, attempt.id, now).await?;
+            super::send(
+                env,
+                lease,
+                tx,
+                &context.subscription,
+                &asked.as_sent(now),
+                Sending { again: true, caller },
+            )
+            .await
+        }
+        NotFoundAction::GiveUp(lost) => {
+            payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
+            give_up(env, lease, tx, &context, (lost, &asked), now).await
+        }
+    }
+}
+
+/// Should the gateway find the money all the same, comparing the books shows it.
+async fn give_up(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    context: &ChargeContext,
+    (lost, asked): (Lost, &Payment),
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    let told = match lost {
+        Lost::Hold => {
+            let entry = Entry { actor: "worker", what: "invoice.held", why: LOST };
+            events::append(&mut tx, &context.subscription, entry, now).await?;
+            return super::hold(env, lease, tx, context, LOST, now).await;
+        }
+        Lost::Void => {
+            payments::withdraw(&mut tx, asked.id, "canceled, and the gateway knows no such order", now)
+                .await?;
+            if context.invoice.status == InvoiceStatus::Open {
+                invoices::close(&mut tx, context.invoice.id, InvoiceStatus::Void, now).await?;
+            }
+            "the charge never arrived; the subscription was canceled meanwhile"
+        }
+        Lost::NeverBegins => {
+            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
+            settle_declined::cancel_incomplete(&mut tx, context, LOST, LOST, now).await?;
+            LOST
+        }
+        Lost::Withdraw => {
+            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
+            LOST
+        }
+    };
+    store::announce_settled(&mut tx, &asked.order_id).await?;
+    Ok(Ran::Committed(lease.commit(tx, Finish::Done(Some(told.into())), env.clock.now()).await?))
+}

@@ -1,0 +1,207 @@
+//! The charge path: one invoice moves on by at most one call for money.
+//!
+//! 1. The job is claimed under a lease ([`crate::jobs`]).
+//! 2. The breaker and the rate limiter let the call through ([`crate::gateway`]).
+//! 3. A transaction locks the subscription, then its invoice, and reads the facts ([`context`]).
+//! 4. The domain decides: charge, send, look up, skip, void, hold, or wait (`common::domain::charge::decide`).
+//! 5. The payment is recorded as sent and the intent is committed.
+//! 6. One call goes to Toss, with no open transaction ([`gateway`]).
+//! 7. The answer is translated into one of four outcomes: paid, declined, not sent, unknown ([`gateway`]).
+//! 8. A second transaction locks and reads the same rows again ([`outcome`]).
+//! 9. One function settles the outcome ([`settle_paid`], [`settle_declined`], [`outcome`]): payment, invoice,
+//!    subscription, audit entry, e-mail and next job.
+//! 10. The job's own end is written in the same transaction, which commits.
+//!
+//! What a crash leaves behind: before step 5 commits, nothing. From then until step 10 commits, a payment that looks
+//! sent: it is looked up ([`lookup`]), and sent again under its own order id when Toss does not know it. After step 10,
+//! nothing is left to do.
+
+pub(crate) mod context;
+pub(crate) mod end_incomplete;
+mod gateway;
+mod lookup;
+mod match_payment;
+pub(crate) mod outcome;
+mod settle_declined;
+mod settle_paid;
+
+use apalis::prelude::Data;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::{
+    commands::settle_change::settle_change,
+    domain::{
+        charge::Decision,
+        invoice::{Invoice, InvoiceStatus, due_periods},
+        payment::{Payment, PaymentKind},
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::subscription_ref,
+    jobs::{self, ChargeSubscription, ConfirmPayment},
+    store::{invoices, payments},
+};
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use self::{context::ChargeContext, lookup::look_up};
+use crate::{
+    card, crash,
+    env::Env,
+    gateway::health::{self, Caller, Permit, Purpose},
+    notifications::plan_name,
+};
+
+type Tx = Transaction<'static, Postgres>;
+
+/// How long a job waits when an operator has stopped charging.
+const PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// Confirms the payment that a customer authenticated in the payment window.
+pub(crate) async fn confirm_payment(
+    job: ConfirmPayment,
+    lease: Lease,
+    env: Data<Env>,
+) -> Result<Ran, JobError> {
+    advance(&env, &lease, Purpose::Confirmation, job.subscription_id, job.invoice_id).await
+}
+
+/// Charges, looks up or gives up one invoice, as its state requires.
+pub(crate) async fn charge_subscription(
+    job: ChargeSubscription,
+    lease: Lease,
+    env: Data<Env>,
+) -> Result<Ran, JobError> {
+    advance(&env, &lease, Purpose::Other, job.subscription_id, job.invoice_id).await
+}
+
+/// Moves one invoice on by at most one call for money.
+#[tracing::instrument(name = "charge.advance", skip_all,
+    fields(subscription.id = %subscription_ref(subscription_id), invoice.id = %invoice_id, payment.id))]
+pub(crate) async fn advance(
+    env: &Env,
+    lease: &Lease,
+    purpose: Purpose,
+    subscription_id: Uuid,
+    invoice_id: Uuid,
+) -> Result<Ran, JobError> {
+    let caller = match health::check_gateway(env, purpose).await? {
+        Permit::Go(caller) => caller,
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+    };
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
+    };
+    match context.decide(now) {
+        Decision::Charge => {
+            let attempt = context.next_payment(PaymentKind::Renewal, now);
+            payments::insert(&mut tx, &attempt).await?;
+            send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
+        }
+        Decision::Send(id) => {
+            let sent = named(&context, id)?.as_sent(now);
+            payments::mark_sent(&mut tx, id, now).await?;
+            send(env, lease, tx, &context.subscription, &sent, Sending { again: false, caller }).await
+        }
+        Decision::LookUp(id) => {
+            drop(tx);
+            look_up(env, lease, &context.subscription, named(&context, id)?, caller).await
+        }
+        Decision::Skip(reason) => settle_declined::skip_step(env, lease, tx, &context, reason).await,
+        Decision::Void => void(env, lease, tx, &context, now).await,
+        Decision::Hold => {
+            hold(env, lease, tx, &context, "its period was over before it could be sent", now).await
+        }
+        Decision::NotYet(at) => Ok(Ran::Finish(Finish::Snooze { reason: "not due yet".into(), run_at: at })),
+        Decision::Paused => {
+            let reason = "charging is stopped by an operator".into();
+            Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + PAUSE }))
+        }
+        Decision::Nothing(why) => Ok(Ran::Finish(Finish::Discard(why.into()))),
+    }
+}
+
+fn named(context: &ChargeContext, id: Uuid) -> Result<&Payment, JobError> {
+    context.attempt(id).ok_or_else(|| JobError::new("the decision names an attempt that is not there"))
+}
+
+/// How a request leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    /// The same order and key were sent before, and Toss did not know the order.
+    pub(crate) again: bool,
+    pub(crate) caller: Caller,
+}
+
+/// Commits the intent, calls, records. From the commit on, nothing may drop this future.
+pub(crate) async fn send(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    subscription: &Subscription,
+    attempt: &Payment,
+    sending: Sending,
+) -> Result<Ran, JobError> {
+    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
+    let plan = plan_name(&mut tx, &subscription.plan).await?;
+    let charged = card::charged_with(&mut tx, subscription, attempt).await?;
+    tx.commit().await?;
+    crash::point("after_intent");
+    let outcome = gateway::charge(env, &charged, attempt, &plan, sending.again).await;
+    crash::point("after_call");
+    outcome::record(env, lease, attempt, sending.caller, outcome).await
+}
+
+/// Voids the invoice of a subscription that ended before it was charged.
+async fn void(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    context: &ChargeContext,
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    let unsent = context.attempts.iter().find(|attempt| attempt.is_unfinished());
+    if let Some(attempt) = unsent {
+        payments::withdraw(&mut tx, attempt.id, "canceled before it was sent", now).await?;
+        common::store::announce_settled(&mut tx, &attempt.order_id).await?;
+    }
+    invoices::close(&mut tx, context.invoice.id, InvoiceStatus::Void, now).await?;
+    let finish = Finish::Discard("the subscription was canceled; nothing was charged".into());
+    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
+}
+
+/// Puts the invoice on hold: its period ended before the charge could be sent, or the payment was never received. Today's
+/// period, where that is another one, is charged instead.
+pub(crate) async fn hold(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    context: &ChargeContext,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<Ran, JobError> {
+    if let Some(unsent) = context.attempts.iter().find(|attempt| attempt.is_unfinished()) {
+        payments::withdraw(&mut tx, unsent.id, why, now).await?;
+        common::store::announce_settled(&mut tx, &unsent.order_id).await?;
+    }
+    invoices::hold(&mut tx, context.invoice.id, now).await?;
+    let subscription = settle_change(&mut tx, &env.brand, context.subscription.clone(), now).await?;
+    if subscription.status == SubscriptionStatus::Canceled {
+        let why = "the subscription has ended: nobody agreed to its new amount";
+        return Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?));
+    }
+    let today = common::domain::calendar::seoul_date(now);
+    let due = due_periods(subscription.billing_schedule(), subscription.period_no, today)?;
+    if let Some(due) = due {
+        let wanted: Vec<Invoice> = Invoice::for_periods(subscription.id, subscription.amount, &due, now);
+        invoices::insert_missing(&mut tx, &wanted, now).await?;
+        let current = invoices::of_period(&mut tx, subscription.id, due.current.no).await?;
+        if let Some(invoice_id) = current.filter(|current| *current != context.invoice.id) {
+            let job = ChargeSubscription { invoice_id, subscription_id: subscription.id, by_scan: true };
+            jobs::enqueue(&mut tx, &job, now, now).await?;
+        }
+    }
+    let finish = Finish::Discard(format!("{why}: an operator decides on it"));
+    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
+}

@@ -1,0 +1,137 @@
+//! Captured money: the period begins, or the money goes back where a cancel came first.
+
+use chrono::{DateTime, Utc};
+use common::queue::Finish;
+use common::{
+    domain::{
+        charge::{AfterPaid, after_paid},
+        incomplete::first_day,
+        invoice::Invoice,
+        outcome::Receipt,
+        payment::{Payment, PaymentKind},
+        refund::{Refund, RefundStatus},
+        subscription::SubscriptionStatus,
+    },
+    id::{new_id, new_key},
+    jobs::{self, RefundPayment},
+    store::{
+        self, doubtful_cards,
+        events::{self, Entry},
+        invoices, payments, refunds, subscriptions,
+    },
+};
+use sqlx::PgConnection;
+
+use super::context::ChargeContext;
+use crate::{card, env::Env, error::SettleError, notifications};
+
+pub(super) async fn settle(
+    env: &Env,
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    let invoice = period_from_capture(conn, context, attempt, receipt, now).await?;
+    let context = &context.with(invoice);
+    let ChargeContext { subscription, invoice, .. } = context;
+    payments::complete(conn, attempt.id, receipt, now).await?;
+    invoices::mark_paid(conn, invoice.id, receipt.paid_at).await?;
+    if let Some(sealed) = &receipt.sealed_billing_key {
+        let number = receipt.card_number.as_deref();
+        subscriptions::keep_card(conn, subscription.id, sealed, number, now).await?;
+    }
+    if attempt.kind == PaymentKind::NewCard {
+        card::verified(conn, subscription, attempt, now).await?;
+    }
+    if attempt.kind == PaymentKind::Renewal {
+        doubtful_cards::trust(conn, subscription.id, now).await?;
+    }
+    match after_paid(subscription.status) {
+        AfterPaid::Activate => {
+            activate_or_renew(env, conn, context, attempt, receipt, "subscription.activated", now).await?;
+        }
+        // A period older than the running one, charged by an operator, moves nothing.
+        AfterPaid::Renew if context.is_older(conn, now).await? => {
+            let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
+            events::append(conn, subscription, entry, now).await?;
+            notifications::paid(env, conn, subscription, invoice, attempt, receipt, now).await?;
+        }
+        AfterPaid::Renew => {
+            activate_or_renew(env, conn, context, attempt, receipt, "subscription.renewed", now).await?;
+        }
+        AfterPaid::Refund => give_back(conn, context, attempt, now).await?,
+    }
+    store::announce_settled(conn, &attempt.order_id).await?;
+    tracing::info!(payment.id = %attempt.id, order.id = attempt.order_id, toss.trace_id = receipt.trace_id, "paid");
+    Ok(Finish::Done(Some(format!("paid {} as {}", attempt.amount, attempt.order_id))))
+}
+
+/// The invoice, which for a subscription that begins with it is counted from the day on which the money was captured.
+async fn period_from_capture(
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<Invoice, SettleError> {
+    let ChargeContext { subscription, invoice, .. } = context;
+    let day = first_day(attempt.first_sent_at, receipt.paid_at, now);
+    let begins = subscription.status == SubscriptionStatus::Incomplete && invoice.period.no == 0;
+    if !begins || subscription.anchor_on == day {
+        return Ok(invoice.clone());
+    }
+    let period = subscription.cycle.period(day, 0)?;
+    invoices::move_first_period(conn, invoice.id, period).await?;
+    subscriptions::move_anchor(conn, subscription.id, day, now).await?;
+    Ok(Invoice { period, due_on: period.start, ..invoice.clone() })
+}
+
+async fn activate_or_renew(
+    env: &Env,
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    receipt: &Receipt,
+    what: &str,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let ChargeContext { subscription, invoice, .. } = context;
+    subscriptions::begin_period(conn, subscription.id, invoice.period, now).await?;
+    let entry = Entry { actor: "worker", what, why: "the period is paid" };
+    events::append(conn, subscription, entry, now).await?;
+    let renewed = subscriptions::find(conn, subscription.id).await?.ok_or(SettleError::Vanished)?;
+    notifications::paid(env, conn, &renewed, invoice, attempt, receipt, now).await
+}
+
+/// The customer cancelled while the charge was in flight: all of it goes back, once.
+async fn give_back(
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let refund = Refund {
+        id: new_id(now),
+        payment_id: attempt.id,
+        amount: attempt.amount,
+        reason: "구독 취소 후 승인된 결제의 자동 환불".to_owned(),
+        requested_by: "worker".to_owned(),
+        idempotency_key: new_key(),
+        status: RefundStatus::Pending,
+        sent_at: None,
+        first_sent_at: None,
+        unknown_since: None,
+    };
+    let subscription_id = context.subscription.id;
+    if let Some(refund_id) = refunds::insert(conn, &refund, "landed_after_cancel", now).await? {
+        jobs::enqueue(conn, &RefundPayment { refund_id, subscription_id }, now, now).await?;
+    }
+    let entry = Entry {
+        actor: "worker",
+        what: "payment.landed_after_cancel",
+        why: "it was in flight when the subscription was canceled; it is refunded",
+    };
+    Ok(events::append(conn, &context.subscription, entry, now).await?)
+}

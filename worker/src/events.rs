@@ -1,0 +1,120 @@
+//! Delivers one event of the outbox: at least once, recognisable by its id, never before an earlier one of its subscription.
+//!
+//! What a death leaves behind: before the call, nothing; from then until the outcome's commit, an event that waits and is
+//! sent once more under the same id. The subscription's lock orders its end against the next event being written, so that
+//! one of the two makes the next one's job; what is lost all the same, the sweep finds.
+
+use apalis::prelude::Data;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    clock::Clock,
+    commands::deliver_events::{DeliverError, enqueue_next},
+    domain::delivery::{GIVE_UP_AFTER, next_try},
+    id::{event_ref, subscription_ref},
+    jobs::DeliverEvent,
+    queue::{Finish, JobError, Lease, Ran},
+    store::{
+        self, listener,
+        outgoing_events::{self, EventEnd, Waiting},
+        subscriptions,
+    },
+};
+use sqlx::PgConnection;
+
+use crate::{
+    crash,
+    endpoint::Told,
+    env::{Env, raise_alarm},
+    gateway::health,
+};
+
+/// This worker has no `WEBHOOK_URL`, another has: how soon it is looked for again.
+const NOT_MINE: TimeDelta = TimeDelta::minutes(1);
+
+#[tracing::instrument(name = "job.deliver_event", skip_all,
+    fields(event.id = %event_ref(job.event_id), subscription.id = %subscription_ref(job.subscription_id)))]
+pub(crate) async fn deliver_event(job: DeliverEvent, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut conn = env.pool.acquire().await?;
+    let stand = store::gate::read(&mut conn).await?;
+    if let Some(finish) = health::bound_elsewhere(&env, &stand, now) {
+        return Ok(Ran::Finish(finish));
+    }
+    let Some(event) = outgoing_events::find_waiting(&mut conn, job.event_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the event is settled".into())));
+    };
+    drop(conn);
+    if !event.is_first {
+        let why = "an earlier event of the subscription goes first; its end makes this one's job";
+        return Ok(Ran::Finish(Finish::Discard(why.into())));
+    }
+    if !event.is_heard {
+        return record(&env, &lease, &event, None).await;
+    }
+    let Some(endpoint) = &env.endpoint else {
+        let reason = "this worker has no WEBHOOK_URL".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + NOT_MINE }));
+    };
+    let told = endpoint.tell(&event, Clock::System.now()).await;
+    crash::point("after_event");
+    record(&env, &lease, &event, Some(told)).await
+}
+
+/// `told`: none where it was not sent, because nobody listens.
+async fn record(env: &Env, lease: &Lease, event: &Waiting, told: Option<Told>) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let mut tx = env.pool.begin().await?;
+    subscriptions::lock(&mut tx, event.subscription_id).await?;
+    let finish = match told {
+        None => {
+            end(&mut tx, event, EventEnd::Unheard, Some("nobody listened"), false, now).await?;
+            Finish::Discard("nobody listens to events".into())
+        }
+        Some(Told::Taken(status)) => {
+            end(&mut tx, event, EventEnd::Delivered, None, true, now).await?;
+            Finish::Done(Some(format!("{} taken with {status}", event.kind)))
+        }
+        Some(Told::Gone) => {
+            let why = "the endpoint answered 410 Gone: it wants no more events";
+            listener::switch(&mut tx, false, "worker", why, now).await?;
+            end(&mut tx, event, EventEnd::Failed, Some(why), true, now).await?;
+            raise_alarm("event_endpoint_gone");
+            tracing::error!("the endpoint answered 410: events are off until `billing events on`");
+            Finish::Fail(why.into())
+        }
+        Some(Told::Refused(why)) => refused(&mut tx, event, &why, now).await?,
+    };
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+async fn refused(
+    conn: &mut PgConnection,
+    event: &Waiting,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<Finish, DeliverError> {
+    let tries = usize::try_from(event.tries).unwrap_or_default().saturating_add(1);
+    if let Some(run_at) = next_try(tries, event.first_tried_at.unwrap_or(now), now) {
+        outgoing_events::failed_try(conn, event.id, why, now).await?;
+        return Ok(Finish::Retry { error: format!("{}: {why}", event.kind), run_at });
+    }
+    let why = format!("given up after {} days: {why}", GIVE_UP_AFTER.num_days());
+    end(conn, event, EventEnd::Failed, Some(&why), true, now).await?;
+    raise_alarm("event_given_up");
+    tracing::error!(event.kind, tries, "an event was not taken for days: `billing events replay`");
+    Ok(Finish::Fail(format!("{}: {why}", event.kind)))
+}
+
+/// Ends the event; the next one of its subscription goes.
+async fn end(
+    conn: &mut PgConnection,
+    event: &Waiting,
+    how: EventEnd,
+    error: Option<&str>,
+    tried: bool,
+    now: DateTime<Utc>,
+) -> Result<(), DeliverError> {
+    outgoing_events::settle(conn, event.id, how, error, tried, now).await?;
+    enqueue_next(conn, Some(event.subscription_id), None, now).await?;
+    Ok(())
+}

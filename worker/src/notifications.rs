@@ -1,0 +1,268 @@
+//! The e-mails that money writes, into the outbox, with the fact they tell.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use common::{
+    domain::{
+        calendar::{seoul_date, seoul_midnight},
+        invoice::Invoice,
+        money::Won,
+        outcome::Receipt,
+        payment::Payment,
+        plan_change::{NextTerms, Terms, terms_on},
+        registration::Registration,
+        subscription::{Subscription, SubscriptionStatus},
+    },
+    id::subscription_ref,
+    mail,
+    outbox::{self, Fact},
+    store::{StoreError, dunning, payments, plan_changes, plans, refunds},
+};
+use sqlx::PgConnection;
+
+use crate::{env::Env, error::SettleError};
+
+/// The plan's name for people, or its code if the plan is gone.
+pub(crate) async fn plan_name(conn: &mut PgConnection, code: &str) -> Result<String, StoreError> {
+    Ok(plans::find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
+}
+
+/// What the card is charged for on its next date. Where a consent is still missing it is that, or nothing.
+pub(crate) async fn next_terms(
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    date: NaiveDate,
+) -> Result<Terms, StoreError> {
+    let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
+    Ok(match terms_on(subscription, &pending, date) {
+        NextTerms::Agreed(terms) | NextTerms::AwaitsConsent(terms) => terms,
+    })
+}
+
+/// The period is paid: the amount, the next date, the receipt. Without a card, a second mail asks for one.
+pub(crate) async fn paid(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    invoice: &Invoice,
+    attempt: &Payment,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let reference = subscription_ref(subscription.id);
+    let next_on = seoul_date(subscription.next_billing_date);
+    let has_card = subscription.sealed_billing_key.is_some();
+    let letter = mail::payment_succeeded(
+        &env.brand,
+        &mail::PaymentSucceeded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: attempt.amount,
+            paid_on: seoul_date(receipt.paid_at),
+            card_number: receipt.card_number.as_deref(),
+            next_date: Some(next_on),
+            receipt_url: receipt.receipt_url.as_deref(),
+            subscription_ref: &reference,
+        },
+    )?;
+    // The paid period, not the running one: a charge whose answer came late may pay for an older one.
+    let period_no = invoice.period.no;
+    let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    if !has_card {
+        card_needed(env, conn, subscription, "0", now).await?;
+    }
+    Ok(())
+}
+
+/// A card is needed before the next date. `step` tells the reasons in one period apart.
+pub(crate) async fn card_needed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    step: &str,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let next_date = seoul_date(subscription.next_billing_date);
+    let terms = next_terms(conn, subscription, next_date).await?;
+    let letter = mail::card_needed(
+        &env.brand,
+        &mail::CardNeeded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &terms.plan).await?,
+            cycle: terms.cycle,
+            amount: terms.amount,
+            next_date,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "card_needed", period_no: subscription.period_no, step };
+    let before = Some(subscription.next_billing_date).filter(|at| *at > now);
+    outbox::post(conn, subscription, fact, &letter, before, now).await?;
+    Ok(())
+}
+
+/// What a failure mail has to say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure<'a> {
+    pub(crate) step: usize,
+    pub(crate) why: &'a str,
+    pub(crate) card_is_dead: bool,
+    pub(crate) retry_at: DateTime<Utc>,
+}
+
+/// A charge failed: why, and on which date it is tried again. Stale once that date has come.
+pub(crate) async fn failed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    invoice: &Invoice,
+    failure: Failure<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let retry_on = seoul_date(failure.retry_at);
+    let letter = mail::payment_failed(
+        &env.brand,
+        &mail::PaymentFailed {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: invoice.amount,
+            reason: failure.why,
+            card_is_dead: failure.card_is_dead,
+            retry_on,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "payment_failed", period_no: invoice.period.no, step: &failure.step.to_string() };
+    outbox::post(conn, subscription, fact, &letter, Some(seoul_midnight(retry_on)), now).await?;
+    Ok(())
+}
+
+/// The first period could not be paid with this card: until when another one can. Nobody whose subscription runs is
+/// written to.
+pub(crate) async fn first_failed(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    card: &Registration,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let (SubscriptionStatus::Incomplete, Some(repair_until)) =
+        (subscription.status, subscription.repair_until)
+    else {
+        return Ok(());
+    };
+    let letter = mail::first_payment_failed(
+        &env.brand,
+        &mail::FirstPaymentFailed {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            reason,
+            repair_until,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let step = card.id.simple().to_string();
+    let fact = Fact { kind: "first_payment_failed", period_no: 0, step: &step };
+    outbox::post(conn, subscription, fact, &letter, Some(repair_until), now).await?;
+    Ok(())
+}
+
+/// It ended before it began: nothing was charged.
+pub(crate) async fn tell_not_begun(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let letter = mail::subscription_not_begun(
+        &env.brand,
+        &mail::SubscriptionNotBegun {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: subscription.amount,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "subscription_not_begun", period_no: 0, step: "0" };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    Ok(())
+}
+
+/// The ladder is used up. Where a step of it was skipped, there was no card worth asking the bank for.
+pub(crate) async fn suspended(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    invoice: &Invoice,
+    steps: usize,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let skipped = dunning::count_skips(conn, invoice.id).await?;
+    let cause = match subscription.sealed_billing_key {
+        _ if skipped == 0 => mail::Cause::Declined(steps),
+        Some(_) => mail::Cause::CardIsDead,
+        None => mail::Cause::NoCard,
+    };
+    let letter = mail::subscription_suspended(
+        &env.brand,
+        &mail::SubscriptionSuspended {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            cycle: subscription.cycle,
+            amount: invoice.amount,
+            cause,
+            suspended_on: seoul_date(now),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "subscription_suspended", period_no: invoice.period.no, step: "0" };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    Ok(())
+}
+
+/// Money has gone back.
+pub(crate) async fn refunded(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    refund: &common::domain::refund::Refund,
+    all_is_back: bool,
+    (made_at, now): (Option<DateTime<Utc>>, DateTime<Utc>),
+) -> Result<(), SettleError> {
+    let plan = plan_name(conn, &subscription.plan).await?;
+    let amount: Won = refund.amount;
+    let paid = payments::find(conn, refund.payment_id).await?.map_or(amount, |payment| payment.amount);
+    let extent = if amount >= paid {
+        mail::Extent::Whole
+    } else if all_is_back || refunds::completed_of(conn, refund.payment_id).await? >= paid {
+        mail::Extent::Rest
+    } else {
+        mail::Extent::Part
+    };
+    let letter = mail::payment_refunded(
+        &env.brand,
+        &mail::PaymentRefunded {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan,
+            amount,
+            // We may hear of it days later.
+            refunded_on: seoul_date(made_at.map_or(now, |at| at.min(now))),
+            extent,
+            reason: Some(&refund.reason),
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let step = refund.id.simple().to_string();
+    let fact = Fact { kind: "payment_refunded", period_no: subscription.period_no, step: &step };
+    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    Ok(())
+}

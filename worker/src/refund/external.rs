@@ -1,0 +1,147 @@
+//! Books what went back without us: refunds made in Toss's own dashboard, once, whoever sees them first.
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        external_refund::{Found, GatewayCancel, found},
+        money::Won,
+        payment::{Payment, PaymentStatus},
+        refund::{Refund, RefundStatus},
+        subscription::Subscription,
+    },
+    id::{new_id, new_key},
+    store::{
+        events::{self, Entry},
+        external_refunds, payments, refunds, subscriptions,
+    },
+};
+use sqlx::PgConnection;
+use toss::GatewayPayment;
+use uuid::Uuid;
+
+use crate::{
+    env::{Env, raise_alarm},
+    error::SettleError,
+    notifications,
+};
+
+/// Who asked for it, as far as anybody here can tell.
+const DASHBOARD: &str = "toss dashboard";
+/// Toss takes a reason of at most this many characters.
+const LONGEST_REASON: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BookedRefunds {
+    /// Our books had all of it.
+    Nothing,
+    Booked(usize),
+    /// A refund of ours is under way and may be what the gateway shows.
+    WaitForOurs,
+    /// Nothing is booked, and why a person has to look.
+    NeedsReview(&'static str),
+}
+
+/// Books every cancel that the payment shows, as it was read back, and our books do not have. The caller commits.
+pub(crate) async fn book_external_refunds(
+    env: &Env,
+    conn: &mut PgConnection,
+    payment_id: Uuid,
+    shown: &GatewayPayment,
+    now: DateTime<Utc>,
+) -> Result<BookedRefunds, SettleError> {
+    let known = payments::find(conn, payment_id).await?.ok_or(SettleError::Vanished)?;
+    let subscription =
+        subscriptions::lock(conn, known.subscription_id).await?.ok_or(SettleError::Vanished)?;
+    let attempt = payments::find(conn, payment_id).await?.ok_or(SettleError::Vanished)?;
+    match attempt.status {
+        PaymentStatus::Completed | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => {}
+        PaymentStatus::Pending | PaymentStatus::Unknown | PaymentStatus::Failed => {
+            return Ok(BookedRefunds::NeedsReview("our books have not captured this payment"));
+        }
+    }
+    if !is_same(&attempt, shown) {
+        raise_alarm("answer_mismatch");
+        tracing::error!(payment.id = %attempt.id, "read back, the payment is another or has another amount");
+        return Ok(BookedRefunds::NeedsReview("read back, the payment is another or has another amount"));
+    }
+    let cancels = cancels(shown);
+    let booked = external_refunds::of_payment(conn, attempt.id).await?;
+    match found(&cancels, &booked, attempt.amount) {
+        Found::Nothing => Ok(BookedRefunds::Nothing),
+        Found::WaitForOurs => Ok(BookedRefunds::WaitForOurs),
+        Found::TooMuch => {
+            raise_alarm("refunded_too_much");
+            tracing::error!(payment.id = %attempt.id, "more went back than was ever captured");
+            Ok(BookedRefunds::NeedsReview("more went back than was ever captured"))
+        }
+        Found::Book(new) => {
+            let mut count = 0_usize;
+            for cancel in new {
+                count = count.saturating_add(1);
+                book(env, conn, &subscription, &attempt, cancel, now).await?;
+            }
+            let whole = refunds::completed_of(conn, attempt.id).await? >= attempt.amount;
+            payments::mark_refunded(conn, attempt.id, whole).await?;
+            tracing::warn!(payment.id = %attempt.id, count, "refunds made in Toss's dashboard are booked");
+            Ok(BookedRefunds::Booked(count))
+        }
+    }
+}
+
+fn is_same(attempt: &Payment, shown: &GatewayPayment) -> bool {
+    attempt.payment_key.as_deref() == Some(shown.payment_key.as_str())
+        && attempt.order_id == shown.order_id
+        && i64::from(attempt.amount.get()) == shown.total_amount
+}
+
+/// The cancels that took place. One whose amount is no money is none.
+fn cancels(shown: &GatewayPayment) -> Vec<GatewayCancel> {
+    let made =
+        shown.cancels.iter().filter(|it| it.cancel_status.as_deref().is_none_or(|status| status == "DONE"));
+    made.filter_map(|cancel| {
+        Some(GatewayCancel {
+            transaction_key: cancel.transaction_key.clone(),
+            amount: Won::new(cancel.cancel_amount).ok().filter(|amount| *amount > Won::ZERO)?,
+            reason: cancel.cancel_reason.clone(),
+            canceled_at: cancel.canceled_at.map(|at| at.with_timezone(&Utc)),
+        })
+    })
+    .collect()
+}
+
+async fn book(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Payment,
+    cancel: &GatewayCancel,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let refund = Refund {
+        id: new_id(now),
+        payment_id: attempt.id,
+        amount: cancel.amount,
+        reason: reason(cancel),
+        requested_by: DASHBOARD.to_owned(),
+        idempotency_key: new_key(),
+        status: RefundStatus::Completed,
+        sent_at: None,
+        first_sent_at: None,
+        unknown_since: None,
+    };
+    let name = cancel.transaction_key.as_deref();
+    let request_key = format!("toss:{}", name.map_or_else(|| refund.id.to_string(), str::to_owned));
+    if external_refunds::insert(conn, &refund, name, cancel.canceled_at, &request_key, now).await? {
+        let entry = Entry { actor: DASHBOARD, what: "payment.refunded", why: &refund.reason };
+        events::append(conn, subscription, entry, now).await?;
+        let whole = cancel.amount == attempt.amount;
+        notifications::refunded(env, conn, subscription, &refund, whole, (cancel.canceled_at, now)).await?;
+    }
+    Ok(())
+}
+
+fn reason(cancel: &GatewayCancel) -> String {
+    let given = cancel.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let given = given.unwrap_or("상점 관리자에서 처리한 환불");
+    given.chars().filter(|c| *c != '\0').take(LONGEST_REASON).collect()
+}

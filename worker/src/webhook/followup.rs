@@ -1,0 +1,186 @@
+//! What follows from an event about a payment, once it has been read back. Never a second way of settling: an unsettled
+//! attempt is left to its own job, which is only woken.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    domain::payment::{Payment, PaymentKind, PaymentStatus},
+    jobs::{self, ChargeSubscription, ConfirmPayment},
+    queue::{self, JobError},
+    store::{
+        StoreError,
+        payment_keys::{self, LiveJob},
+        payments,
+        webhooks::WebhookEnd,
+    },
+    webhook::NamedPayment,
+};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgConnection;
+use subtle::ConstantTimeEq;
+use toss::GatewayPayment;
+
+use crate::{
+    env::{Env, raise_alarm},
+    refund::external::{BookedRefunds, book_external_refunds},
+};
+
+/// How soon an attempt that was just woken is settled, as a rule.
+const SETTLES_WITHIN: TimeDelta = TimeDelta::seconds(20);
+/// How soon a refund of ours that is under way has its answer, as a rule.
+const REFUNDS_WITHIN: TimeDelta = TimeDelta::minutes(2);
+
+/// What becomes of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WebhookVerdict {
+    End(WebhookEnd, String),
+    /// Something of ours has to end first; look again after this long.
+    Later(&'static str, TimeDelta),
+}
+
+impl WebhookVerdict {
+    pub(crate) fn ignored(why: impl Into<String>) -> Self {
+        Self::End(WebhookEnd::Ignored, why.into())
+    }
+
+    fn handled(what: impl Into<String>) -> Self {
+        Self::End(WebhookEnd::Handled, what.into())
+    }
+
+    fn failed(why: impl Into<String>) -> Self {
+        Self::End(WebhookEnd::Failed, why.into())
+    }
+}
+
+/// Our attempt that the event names, and the secret that we know of it.
+pub(crate) async fn named_payment(
+    conn: &mut PgConnection,
+    named: &NamedPayment,
+) -> Result<Option<(Payment, Option<SecretString>)>, StoreError> {
+    let mut attempt = match &named.order_id {
+        Some(order_id) => payments::find_by_order(conn, order_id).await?,
+        None => None,
+    };
+    if let (None, Some(key)) = (&attempt, &named.payment_key)
+        && let Some(id) = payment_keys::id_of(conn, key).await?
+    {
+        attempt = payments::find(conn, id).await?;
+    }
+    let Some(attempt) = attempt else { return Ok(None) };
+    let secret = payment_keys::secret_of(conn, attempt.id).await?;
+    Ok(Some((attempt, secret)))
+}
+
+/// Whether the event's secret is another than the one that the gateway, or our books, have for this payment. Nothing is
+/// known of an event without one.
+pub(crate) fn is_forged(named: &NamedPayment, shown: &GatewayPayment, kept: Option<&SecretString>) -> bool {
+    let Some(told) = &named.secret else { return false };
+    let differs = |known: &SecretString| {
+        let same = told.expose_secret().as_bytes().ct_eq(known.expose_secret().as_bytes());
+        !bool::from(same)
+    };
+    shown.secret.as_ref().is_some_and(differs) || kept.is_some_and(differs)
+}
+
+/// Does what the payment, as it was read back, asks for. The caller commits, with the end of the event.
+pub(crate) async fn follow(
+    env: &Env,
+    conn: &mut PgConnection,
+    attempt: &Payment,
+    shown: &GatewayPayment,
+    now: DateTime<Utc>,
+) -> Result<WebhookVerdict, JobError> {
+    let current = payments::find(conn, attempt.id).await?;
+    let Some(current) = current else { return Ok(WebhookVerdict::ignored("the payment is gone")) };
+    let state = GatewayState::of(shown);
+    match (current.status, state) {
+        (PaymentStatus::Pending | PaymentStatus::Unknown, GatewayState::Open) => {
+            Ok(WebhookVerdict::ignored("the payment has not come to an end at Toss either"))
+        }
+        (PaymentStatus::Pending | PaymentStatus::Unknown, GatewayState::Captured | GatewayState::Ended) => {
+            wake(conn, &current, now).await?;
+            Ok(WebhookVerdict::Later("the attempt is being looked up by its own job", SETTLES_WITHIN))
+        }
+        (
+            PaymentStatus::Completed | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
+            GatewayState::Captured,
+        ) => Ok(told(book_external_refunds(env, conn, current.id, shown, now).await?)),
+        (
+            PaymentStatus::Completed | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded,
+            GatewayState::Open | GatewayState::Ended,
+        ) => Ok(contradicted(&current, "our books have captured it, Toss has not")),
+        (PaymentStatus::Failed, GatewayState::Captured) if shown.balance_amount != Some(0) => {
+            Ok(contradicted(&current, "Toss has captured it, our books have it as failed"))
+        }
+        (PaymentStatus::Failed, GatewayState::Captured) => {
+            Ok(WebhookVerdict::handled("captured at Toss and given back in full; failed in our books"))
+        }
+        (PaymentStatus::Failed, GatewayState::Open | GatewayState::Ended) => {
+            Ok(WebhookVerdict::handled("no money moved, as our books have it"))
+        }
+    }
+}
+
+/// How far a payment has come at the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GatewayState {
+    Open,
+    /// Money was taken, whatever was given back since.
+    Captured,
+    /// Over, without money.
+    Ended,
+}
+
+impl GatewayState {
+    fn of(shown: &GatewayPayment) -> Self {
+        use toss::GatewayPaymentStatus as S;
+        match shown.status {
+            S::Done | S::Canceled | S::PartialCanceled => Self::Captured,
+            S::Aborted | S::Expired => Self::Ended,
+            S::Ready | S::InProgress | S::WaitingForDeposit | S::Other(_) => Self::Open,
+        }
+    }
+}
+
+fn told(booked: BookedRefunds) -> WebhookVerdict {
+    match booked {
+        BookedRefunds::Nothing => WebhookVerdict::handled("our books have all of it"),
+        BookedRefunds::Booked(count) => {
+            WebhookVerdict::handled(format!("{count} made in Toss's dashboard booked as refunds"))
+        }
+        BookedRefunds::WaitForOurs => WebhookVerdict::Later("a refund of ours is under way", REFUNDS_WITHIN),
+        BookedRefunds::NeedsReview(why) => WebhookVerdict::failed(why),
+    }
+}
+
+fn contradicted(attempt: &Payment, why: &'static str) -> WebhookVerdict {
+    raise_alarm("contradicted_outcome");
+    tracing::error!(payment.id = %attempt.id, order.id = attempt.order_id, status = %attempt.status, why, "an event contradicts our books");
+    WebhookVerdict::failed(format!("{why}: a person has to look"))
+}
+
+/// Has the attempt's own job look now. One that has been lost is made anew.
+async fn wake(conn: &mut PgConnection, attempt: &Payment, now: DateTime<Utc>) -> Result<(), JobError> {
+    match payment_keys::live_job_of(conn, attempt.invoice_id).await? {
+        Some(LiveJob::Waiting { job, run_at }) if run_at > now => {
+            queue::retry_now(conn, job, now, "a webhook").await?;
+        }
+        Some(LiveJob::Waiting { .. } | LiveJob::Busy) => {}
+        None => match attempt.kind {
+            PaymentKind::First => {
+                let job = ConfirmPayment {
+                    payment_id: attempt.id,
+                    invoice_id: attempt.invoice_id,
+                    subscription_id: attempt.subscription_id,
+                    order_id: attempt.order_id.clone(),
+                };
+                jobs::enqueue(conn, &job, now, now).await?;
+            }
+            PaymentKind::Renewal | PaymentKind::NewCard => {
+                let Payment { invoice_id, subscription_id, .. } = *attempt;
+                let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
+                jobs::enqueue(conn, &job, now, now).await?;
+            }
+        },
+    }
+    Ok(())
+}

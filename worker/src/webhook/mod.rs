@@ -1,0 +1,130 @@
+//! Looks at what a webhook hints at: reads it back from Toss, and does what it finds there.
+
+use apalis::prelude::Data;
+use chrono::TimeDelta;
+use common::{
+    jobs::HandleWebhook,
+    queue::{Finish, JobError, Lease, Ran},
+    store::webhooks::{self, ReceivedWebhook, WebhookEnd},
+    webhook::{Hint, NamedPayment, hint, without_billing_keys},
+};
+use sqlx::{Postgres, Transaction};
+use toss::LookupOutcome;
+
+use self::followup::{WebhookVerdict, follow, is_forged, named_payment};
+use crate::{
+    card::suspect::{CardSuspicion, suspect_card},
+    env::{Env, raise_alarm},
+    gateway::{health, reads::read_back},
+};
+
+mod followup;
+
+/// What could not be settled by then is left to a person; the daily comparison of the books goes on.
+const PATIENCE: TimeDelta = TimeDelta::hours(24);
+/// Toss did not answer the question.
+const ASK_AGAIN: TimeDelta = TimeDelta::minutes(1);
+
+#[tracing::instrument(name = "job.handle_webhook", skip_all, fields(webhook.id = %job.webhook_id))]
+pub(crate) async fn handle_webhook(
+    job: HandleWebhook,
+    lease: Lease,
+    env: Data<Env>,
+) -> Result<Ran, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let Some(event) = webhooks::find_received(&mut conn, job.webhook_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the webhook is settled".into())));
+    };
+    drop(conn);
+    match hint(&event.body) {
+        Hint::Payment(named) => about_payment(&env, &lease, &event, &named).await,
+        Hint::BillingKeyDeleted(billing_key) => {
+            let now = env.clock.now();
+            let mut tx = env.pool.begin().await?;
+            let verdict = match suspect_card(&env, &mut tx, &billing_key, now).await? {
+                CardSuspicion::NoCard => WebhookVerdict::ignored("no card of ours is charged with this key"),
+                CardSuspicion::Cards(count) => WebhookVerdict::End(
+                    WebhookEnd::Handled,
+                    format!("{count} marked for replacement; the next charge tells"),
+                ),
+            };
+            end(&env, &lease, tx, &event, verdict).await
+        }
+        Hint::Other(kind) => {
+            let verdict = WebhookVerdict::ignored(format!("{kind}: nothing that concerns billing"));
+            end(&env, &lease, env.pool.begin().await?, &event, verdict).await
+        }
+        Hint::Unreadable => {
+            let verdict = WebhookVerdict::ignored("the body is not a JSON object");
+            end(&env, &lease, env.pool.begin().await?, &event, verdict).await
+        }
+    }
+}
+
+async fn about_payment(
+    env: &Env,
+    lease: &Lease,
+    event: &ReceivedWebhook,
+    named: &NamedPayment,
+) -> Result<Ran, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let Some((attempt, kept)) = named_payment(&mut conn, named).await? else {
+        let verdict = WebhookVerdict::ignored("no payment of ours goes by this order or key");
+        return end(env, lease, env.pool.begin().await?, event, verdict).await;
+    };
+    drop(conn);
+    if let Some(finish) = health::blocked(env).await? {
+        return Ok(Ran::Finish(finish));
+    }
+    let shown = match read_back(env, &attempt).await? {
+        LookupOutcome::Found(shown) => shown,
+        LookupOutcome::NotFound { .. } => {
+            let verdict = WebhookVerdict::ignored("Toss knows no such payment");
+            return end(env, lease, env.pool.begin().await?, event, verdict).await;
+        }
+        LookupOutcome::Unavailable(why) => {
+            tracing::info!(why = why.message, "the payment could not be read back");
+            let verdict = WebhookVerdict::Later("Toss could not be asked", ASK_AGAIN);
+            return end(env, lease, env.pool.begin().await?, event, verdict).await;
+        }
+    };
+    let mut tx = env.pool.begin().await?;
+    let verdict = if is_forged(named, &shown, kept.as_ref()) {
+        raise_alarm("forged_webhook");
+        tracing::error!(order.id = attempt.order_id, "a webhook carries another secret than its payment");
+        WebhookVerdict::ignored("forged: it carries another secret than its payment")
+    } else {
+        follow(env, &mut tx, &attempt, &shown, env.clock.now()).await?
+    };
+    end(env, lease, tx, event, verdict).await
+}
+
+/// The end of the event, of its job, and whatever was booked for it: one commit.
+async fn end(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Transaction<'static, Postgres>,
+    event: &ReceivedWebhook,
+    verdict: WebhookVerdict,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let verdict = match verdict {
+        WebhookVerdict::Later(reason, _) if now - event.received_at >= PATIENCE => {
+            WebhookVerdict::End(WebhookEnd::Failed, format!("{reason}, for a day now"))
+        }
+        other => other,
+    };
+    let finish = match verdict {
+        WebhookVerdict::Later(reason, wait) => Finish::Snooze { reason: reason.into(), run_at: now + wait },
+        WebhookVerdict::End(ended, note) => {
+            let body = without_billing_keys(&event.body);
+            webhooks::settle(&mut tx, event.id, ended, &note, &body, now).await?;
+            match ended {
+                WebhookEnd::Handled => Finish::Done(Some(note)),
+                WebhookEnd::Ignored => Finish::Discard(note),
+                WebhookEnd::Failed => Finish::Fail(note),
+            }
+        }
+    };
+    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
