@@ -15,7 +15,7 @@ use common::{
 };
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -62,8 +62,9 @@ impl Api {
 
     pub(crate) fn with(pool: PgPool, settings: Settings) -> Self {
         let options = store::with_session(pool.connect_options().as_ref().clone());
+        let limits = pool.options().clone();
         drop(pool);
-        let pool = PgPoolOptions::new().max_connections(10).connect_lazy_with(options);
+        let pool = limits.connect_lazy_with(options);
         let clock = TestClock::default();
         let app = App::new(pool.clone(), Clock::Test(clock.clone()), settings).unwrap();
         let router = router(Arc::clone(&app));
