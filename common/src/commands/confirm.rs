@@ -9,11 +9,10 @@ use crate::{
     domain::{
         calendar::{Cycle, OutOfCalendar},
         money::Won,
-        payment::{Payment, PaymentKind, PaymentStatus},
+        payment::{Payment, PaymentKind},
         purchase::AlreadySubscribed,
         subscription::Subscription,
     },
-    id::{new_id, new_key},
     jobs::{self, ConfirmPayment},
     store::{StoreError, payments, plans, subscriptions, users},
 };
@@ -112,7 +111,8 @@ async fn insert(
         repair_until: None,
     };
     let (subscription, invoice) = begin::insert::<ConfirmError>(conn, &new, now).await?;
-    let attempt = new_first_payment(asked, subscription.id, invoice.id, now);
+    let (order_id, payment_key) = (asked.order_id.clone(), asked.payment_key.clone());
+    let attempt = Payment::first(&subscription, &invoice, order_id, payment_key, now);
     payments::insert(conn, &attempt).await?;
     let job = ConfirmPayment {
         payment_id: attempt.id,
@@ -122,37 +122,4 @@ async fn insert(
     };
     jobs::enqueue(conn, &job, now, now).await?;
     Ok(attempt)
-}
-
-fn new_first_payment(
-    asked: &Confirmation,
-    subscription_id: Uuid,
-    invoice_id: Uuid,
-    now: DateTime<Utc>,
-) -> Payment {
-    Payment {
-        id: new_id(now),
-        user_id: asked.user_id,
-        subscription_id,
-        invoice_id,
-        kind: PaymentKind::First,
-        attempt_no: 1,
-        order_id: asked.order_id.clone(),
-        payment_key: Some(asked.payment_key.clone()),
-        idempotency_key: new_key(),
-        amount: asked.amount,
-        status: PaymentStatus::Pending,
-        decline_kind: None,
-        toss_code: None,
-        toss_message: None,
-        receipt_url: None,
-        paid_at: None,
-        created_at: now,
-        settled_at: None,
-        sent_at: None,
-        first_sent_at: None,
-        unknown_since: None,
-        review_since: None,
-        not_found_count: 0,
-    }
 }

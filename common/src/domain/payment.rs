@@ -95,14 +95,30 @@ impl Payment {
         now: DateTime<Utc>,
     ) -> Self {
         let attempt_no = i32::try_from(earlier).unwrap_or(i32::MAX).saturating_add(1);
+        let order_id = renewal_order_id(subscription.id, invoice.period.no, attempt_no);
+        Self { kind, attempt_no, ..Self::unsent(subscription, invoice, order_id, now) }
+    }
+
+    /// The payment that the buyer made in the payment window under this order. It is not confirmed yet.
+    pub fn first(
+        subscription: &Subscription,
+        invoice: &Invoice,
+        order_id: String,
+        payment_key: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { payment_key: Some(payment_key), ..Self::unsent(subscription, invoice, order_id, now) }
+    }
+
+    fn unsent(subscription: &Subscription, invoice: &Invoice, order_id: String, now: DateTime<Utc>) -> Self {
         Self {
             id: new_id(now),
             user_id: subscription.user_id,
             subscription_id: subscription.id,
             invoice_id: invoice.id,
-            kind,
-            attempt_no,
-            order_id: renewal_order_id(subscription.id, invoice.period.no, attempt_no),
+            kind: PaymentKind::First,
+            attempt_no: 1,
+            order_id,
             payment_key: None,
             idempotency_key: new_key(),
             amount: invoice.amount,
