@@ -96,9 +96,9 @@ mod tests {
 
     #[test]
     fn a_library_that_another_crate_owns_is_found_but_not_in_tests() {
-        assert_eq!(found("api", &json!([{ "name": "reqwest" }])).len(), 1);
+        assert_eq!(found("common", &json!([{ "name": "reqwest" }])).len(), 1);
         assert_eq!(found("common", &json!([{ "name": "apalis-core", "kind": "build" }])).len(), 1);
-        assert_eq!(found("api", &json!([{ "name": "reqwest", "kind": "dev" }])).len(), 0);
+        assert_eq!(found("common", &json!([{ "name": "reqwest", "kind": "dev" }])).len(), 0);
     }
 
     #[test]
