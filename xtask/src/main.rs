@@ -31,6 +31,8 @@ enum Command {
     Up,
     /// Run every check that CI runs
     Test,
+    /// Run the checks that start nothing: format, lints, boundaries, query metadata, documentation
+    Check,
     /// Measure what the system does per second, beside what PostgreSQL itself does
     Bench(bench::Options),
     /// Kill everything while the bank lies, then compare the books
@@ -56,6 +58,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Up => up::up(&project, &stop),
         Command::Test => checks::test(&project, &stop),
+        Command::Check => checks::check(&project, &stop),
         Command::Bench(options) => bench::bench(options, &project, &stop),
         Command::Chaos(options) => chaos::chaos(options, &project, &stop),
         Command::Prepare => checks::prepare(&project, &stop),

@@ -18,9 +18,40 @@ use crate::project::Project;
 use crate::stop::Stop;
 use steps::Steps;
 
+const STATIC_CHECKS: usize = 7;
+
+/// Everything that needs no process of ours: minutes instead of a quarter of an hour.
+pub(crate) fn check(project: &Project, stop: &Stop) -> anyhow::Result<()> {
+    let _only_one = project.lock("test")?;
+    let mut steps = Steps::of(STATIC_CHECKS);
+    let _postgres = static_checks(&mut steps, project, stop)?;
+    steps.finish();
+    Ok(())
+}
+
 pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("test")?;
-    let mut steps = Steps::of(9);
+    let mut steps = Steps::of(STATIC_CHECKS + 2);
+    let postgres = static_checks(&mut steps, project, stop)?;
+    // The tests start the real binaries. Built with the whole workspace, they have the crash points of e2e.
+    steps.run("binaries", || {
+        cargo(project, stop, &["build", "--workspace", "--bins", "--exclude", "xtask"])
+    })?;
+    steps.run("tests", || {
+        browser::find_or_install()?;
+        let mut test = project.cargo();
+        // A failed assertion says where it stands; the frames below it would push it out of a log that is cut.
+        test.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");
+        test.env("DATABASE_URL", postgres.url.secret());
+        process::run(&mut test, stop)
+    })?;
+    drop(postgres);
+    steps.finish();
+    Ok(())
+}
+
+/// Returns the server that the check of the queries started: the tests use it, too.
+fn static_checks(steps: &mut Steps, project: &Project, stop: &Stop) -> anyhow::Result<Postgres> {
     steps.run("format", || cargo(project, stop, &["fmt", "--all", "--check"]))?;
     steps.run("docker-compose.yml, Dockerfile, .env.example", || none(&deployment::findings(project)?))?;
     steps.run("who may depend on whom", || none(&boundaries::findings(&project.metadata)?))?;
@@ -38,23 +69,7 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
         doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
         process::run(&mut doc, stop)
     })?;
-    // The tests start the real binaries. Built with the whole workspace, they have the crash points of e2e.
-    steps.run("binaries", || {
-        cargo(project, stop, &["build", "--workspace", "--bins", "--exclude", "xtask"])
-    })?;
-    steps.run("tests", || {
-        browser::find_or_install()?;
-        let mut test = project.cargo();
-        // A failed assertion says where it stands; the frames below it would push it out of a log that is cut.
-        test.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");
-        if let Some(postgres) = &postgres {
-            test.env("DATABASE_URL", postgres.url.secret());
-        }
-        process::run(&mut test, stop)
-    })?;
-    drop(postgres);
-    steps.finish();
-    Ok(())
+    postgres.ok_or_else(|| anyhow::anyhow!("the check of the queries started no PostgreSQL"))
 }
 
 pub(crate) fn prepare(project: &Project, stop: &Stop) -> anyhow::Result<()> {
