@@ -6,10 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     domain::{consent_report::Answer, money::Won},
     id::subscription_ref,
-    store::{
-        price_changes,
-        price_report::{self, Answered},
-    },
+    store::price_changes::{self, Answered},
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -65,7 +62,7 @@ impl From<Answered> for ConsentLine {
 pub async fn report(conn: &mut PgConnection, id: Uuid) -> Result<Consents, OpsError> {
     let price = price_changes::find(conn, id).await?;
     let price = price.ok_or_else(|| OpsError::NotFound(format!("there is no price change {id}")))?;
-    let answers = price_report::answers(conn, id).await?;
+    let answers = price_changes::answers(conn, id).await?;
     let mut totals = BTreeMap::<Answer, usize>::new();
     for answered in &answers {
         let count = totals.entry(answered.answer).or_default();
@@ -74,7 +71,7 @@ pub async fn report(conn: &mut PgConnection, id: Uuid) -> Result<Consents, OpsEr
     let still_to_come = match (&price.withdrawal, price.closed_at) {
         (None, None) => {
             let amounts = price_changes::old_amounts(conn, &price).await?;
-            price_report::still_to_come(conn, &price, &amounts).await?
+            price_changes::still_to_come(conn, &price, &amounts).await?
         }
         (Some(_), _) | (None, Some(_)) => 0,
     };

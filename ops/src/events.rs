@@ -7,10 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use common::{
     commands::deliver_events::{DeliverError, replay_batch},
     id::{event_ref, subscription_ref},
-    store::{
-        event_history::{self, EventFilter, EventRow},
-        listener::{self, Listener},
-    },
+    store::webhook_deliveries::{self, EventFilter, EventRow, Listener},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -160,13 +157,13 @@ impl From<DeliverError> for OpsError {
 }
 
 pub async fn list(conn: &mut PgConnection, filter: &EventFilter, limit: u16) -> Result<Events, OpsError> {
-    let events = event_history::list(conn, filter, limit.into()).await?;
-    Ok(Events { listener: listener::read(conn).await?, events })
+    let events = webhook_deliveries::list(conn, filter, limit.into()).await?;
+    Ok(Events { listener: webhook_deliveries::endpoint(conn).await?, events })
 }
 
 pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventHistory, OpsError> {
     let filter = EventFilter { ids: vec![id], ..EventFilter::default() };
-    let event = event_history::list(conn, &filter, 1).await?.pop();
+    let event = webhook_deliveries::list(conn, &filter, 1).await?.pop();
     let event = event.ok_or_else(|| OpsError::NotFound(format!("there is no event {}", event_ref(id))))?;
     let wanted = JobsWanted {
         kind: Some("deliver-event".to_owned()),
@@ -195,7 +192,7 @@ pub async fn replay(
             "say which: ids, --subscription, --state, --since or --until".to_owned(),
         ));
     }
-    let stand = listener::read(conn).await?;
+    let stand = webhook_deliveries::endpoint(conn).await?;
     if !stand.listening {
         let why = stand.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
         let line = format!("nobody listens ({why}): set WEBHOOK_URL, or `billing events on` first");
@@ -219,11 +216,11 @@ pub async fn switch(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<Heard, OpsError> {
-    if !listener::switch(conn, listening, actor, given_reason(reason)?, now).await? {
+    if !webhook_deliveries::switch_endpoint(conn, listening, actor, given_reason(reason)?, now).await? {
         let line = "there is no endpoint to turn on or off: no worker has had a WEBHOOK_URL";
         return Err(OpsError::Refused(line.to_owned()));
     }
-    Ok(Heard(listener::read(conn).await?))
+    Ok(Heard(webhook_deliveries::endpoint(conn).await?))
 }
 
 impl fmt::Display for Events {

@@ -14,7 +14,6 @@ use common::{
     id::subscription_ref,
     jobs::{self, ChargeSubscription},
     store::{
-        dunning,
         events::{self, Entry},
         invoices, payments,
         story::{self, InvoiceLine},
@@ -120,7 +119,7 @@ pub async fn forgive(
     let mut tx = conn.begin().await?;
     let (subscription, invoice) = lock_held(&mut tx, id).await?;
     invoices::close(&mut tx, id, InvoiceStatus::Void, now).await?;
-    dunning::leave_past_due(&mut tx, subscription.id, now).await?;
+    subscriptions::leave_past_due(&mut tx, subscription.id, now).await?;
     let now_is = subscriptions::lock(&mut tx, subscription.id).await?.map(|it| it.status);
     let is_running = seoul_date(now) < invoice.period.end && invoice.period.no > subscription.period_no;
     if is_running && now_is == Some(SubscriptionStatus::Active) {

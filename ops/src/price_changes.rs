@@ -6,10 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     commands::announce_price::withdraw_price,
     domain::{calendar::seoul_date, money::Won, price_change::PriceChange},
-    store::{
-        price_changes,
-        price_report::{self, Progress},
-    },
+    store::price_changes::{self, Progress},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -80,7 +77,7 @@ pub async fn withdraw(
     let reason = given_reason(reason)?;
     let mut tx = conn.begin().await?;
     let withdrawn = withdraw_price(&mut tx, id, actor, reason, now).await?;
-    let at_new_price = price_report::still_to_come(&mut tx, &withdrawn, &[withdrawn.new]).await?;
+    let at_new_price = price_changes::still_to_come(&mut tx, &withdrawn, &[withdrawn.new]).await?;
     tx.commit().await?;
     spread(conn, &withdrawn, now).await?;
     if let Some(earlier) = withdrawn.follows
@@ -96,7 +93,7 @@ async fn line(
     it: PriceChange,
     now: DateTime<Utc>,
 ) -> Result<PriceChangeLine, OpsError> {
-    let Progress { pending, consented, applied, lapsed } = price_report::progress(conn, it.id).await?;
+    let Progress { pending, consented, applied, lapsed } = price_changes::progress(conn, it.id).await?;
     Ok(PriceChangeLine {
         id: it.id,
         status: it.standing(seoul_date(now)).to_string(),

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use common::{
     domain::delivery::{self, Answer},
     id::event_ref,
-    store::outgoing_events::Waiting,
+    store::webhook_deliveries::Waiting,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};

@@ -14,9 +14,8 @@ use common::{
     jobs::DeliverEvent,
     queue::{Finish, JobError, Lease, Ran},
     store::{
-        self, listener,
-        outgoing_events::{self, EventEnd, Waiting},
-        subscriptions,
+        self, subscriptions,
+        webhook_deliveries::{self, EventEnd, Waiting},
     },
 };
 use sqlx::PgConnection;
@@ -40,7 +39,7 @@ pub(crate) async fn deliver_event(job: DeliverEvent, lease: Lease, env: Data<Env
     if let Some(finish) = health::bound_elsewhere(&env, &stand, now) {
         return Ok(Ran::Finish(finish));
     }
-    let Some(event) = outgoing_events::find_waiting(&mut conn, job.event_id).await? else {
+    let Some(event) = webhook_deliveries::find_waiting(&mut conn, job.event_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the event is settled".into())));
     };
     drop(conn);
@@ -76,7 +75,7 @@ async fn record(env: &Env, lease: &Lease, event: &Waiting, told: Option<Told>) -
         }
         Some(Told::Gone) => {
             let why = "the endpoint answered 410 Gone: it wants no more events";
-            listener::switch(&mut tx, false, "worker", why, now).await?;
+            webhook_deliveries::switch_endpoint(&mut tx, false, "worker", why, now).await?;
             end(&mut tx, event, EventEnd::Failed, Some(why), true, now).await?;
             raise_alarm("event_endpoint_gone");
             tracing::error!("the endpoint answered 410: events are off until `billing events on`");
@@ -95,7 +94,7 @@ async fn refused(
 ) -> Result<Finish, DeliverError> {
     let tries = usize::try_from(event.tries).unwrap_or_default().saturating_add(1);
     if let Some(run_at) = next_try(tries, event.first_tried_at.unwrap_or(now), now) {
-        outgoing_events::failed_try(conn, event.id, why, now).await?;
+        webhook_deliveries::failed_try(conn, event.id, why, now).await?;
         return Ok(Finish::Retry { error: format!("{}: {why}", event.kind), run_at });
     }
     let why = format!("given up after {} days: {why}", GIVE_UP_AFTER.num_days());
@@ -114,7 +113,7 @@ async fn end(
     tried: bool,
     now: DateTime<Utc>,
 ) -> Result<(), DeliverError> {
-    outgoing_events::settle(conn, event.id, how, error, tried, now).await?;
+    webhook_deliveries::settle(conn, event.id, how, error, tried, now).await?;
     enqueue_next(conn, Some(event.subscription_id), None, now).await?;
     Ok(())
 }

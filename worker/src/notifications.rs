@@ -15,7 +15,7 @@ use common::{
     id::subscription_ref,
     mail,
     outbox::{self, Fact},
-    store::{StoreError, dunning, payments, plan_changes, plans, refunds},
+    store::{StoreError, invoices, payments, plan_changes, plans, refunds},
 };
 use sqlx::PgConnection;
 
@@ -206,7 +206,7 @@ pub(crate) async fn suspended(
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
     let plan = plan_name(conn, &subscription.plan).await?;
-    let skipped = dunning::count_skips(conn, invoice.id).await?;
+    let skipped = invoices::count_skips(conn, invoice.id).await?;
     let cause = match subscription.sealed_billing_key {
         _ if skipped == 0 => mail::Cause::Declined(steps),
         Some(_) => mail::Cause::CardIsDead,

@@ -9,7 +9,7 @@ use common::{
         IssueBillingKey, RefundPayment, SendEmail,
     },
     store::{
-        billing_key_deletions, gate, listener, registrations, sweep,
+        billing_key_deletions, gate, registrations, sweep, webhook_deliveries,
         webhooks::{self, WebhookEnd},
     },
     webhook::without_billing_keys,
@@ -119,7 +119,14 @@ pub async fn announce_endpoint(env: &Env) -> Result<(), JobError> {
     if stand.bound_to.is_some() && stand.bound_to != env.instance {
         return Ok(());
     }
-    if listener::announce(&mut conn, &endpoint.origin, &endpoint.fingerprint, env.clock.now()).await? {
+    if webhook_deliveries::announce_endpoint(
+        &mut conn,
+        &endpoint.origin,
+        &endpoint.fingerprint,
+        env.clock.now(),
+    )
+    .await?
+    {
         tracing::info!(endpoint = endpoint.origin, "events go there from now on");
     }
     Ok(())

@@ -15,7 +15,7 @@ use common::{
         validated::{IdempotencyKey, RefundReason},
     },
     id::parse_subscription_ref,
-    store::refund_requests::Requested,
+    store::refunds::Requested,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

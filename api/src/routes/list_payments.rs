@@ -6,10 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use common::{
-    domain::payment::Payment,
-    store::{payment_methods, payments},
-};
+use common::{domain::payment::Payment, store::payments};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,7 +46,7 @@ pub(crate) async fn list_payments(
         payments::page_of_subscription(&mut conn, subscription.id, page.cursor, page.rows()).await?;
     let next_cursor = page.paginate(&mut rows, |row| (row.created_at, row.id));
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let mut methods = payment_methods::of_payments(&mut conn, &ids).await?;
+    let mut methods = payments::methods_of(&mut conn, &ids).await?;
     let view = |row: Payment| {
         let method = methods.remove(&row.id);
         PaymentView::new(row, method)

@@ -15,8 +15,8 @@ use common::{
         validated::{IdempotencyKey, PositiveWon, RefundReason},
     },
     store::{
-        payment_methods, payments,
-        refund_requests::{self, Requested},
+        payments,
+        refunds::{self, Requested},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ pub(super) async fn wait_for_refund(
     let id = recorded.id;
     let read = || async {
         let mut conn = app.pool.acquire().await?;
-        refund_requests::find(&mut conn, id).await
+        refunds::find(&mut conn, id).await
     };
     let is_unfinished = Requested::is_unfinished;
     app.settlements.wait_until_settled(subscription, &id.to_string(), recorded, is_unfinished, read).await
@@ -141,7 +141,7 @@ async fn refunded(app: &App, refund: Requested) -> Result<Response, ApiError> {
     let id = refund.payment_id;
     let payment = payments::find(&mut conn, id).await?;
     let payment = payment.ok_or_else(|| ApiError::internal(anyhow::anyhow!("refund of no payment {id}")))?;
-    let method = payment_methods::of_payments(&mut conn, &[id]).await?.remove(&id);
+    let method = payments::methods_of(&mut conn, &[id]).await?.remove(&id);
     let payment = PaymentView::new(payment, method);
     Ok(Json(Refunded { success: true, refund: RefundView::new(refund), payment }).into_response())
 }

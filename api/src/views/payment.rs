@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use common::{
     domain::payment::{Payment, PaymentStatus},
-    store::refund_requests::Requested,
+    store::refunds::Requested,
 };
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -16,7 +16,7 @@ use crate::{
         subscription::{Subscription, SubscriptionStatus},
     },
     id::new_id,
-    store::{StoreError, invoices, refund_requests, subscriptions},
+    store::{StoreError, invoices, refunds, subscriptions},
 };
 
 /// Who subscribes to what. The amount is the plan's price.
@@ -47,7 +47,7 @@ where
         return Ok(());
     }
     for held in subscriptions::in_the_way_of_purchase(conn, user_id, seoul_date(now)).await? {
-        let refunds = refund_requests::of_period(conn, held.id, held.period_no).await?;
+        let refunds = refunds::of_period(conn, held.id, held.period_no).await?;
         match purchase_beside(&held, refunds, now) {
             Purchase::Allowed => {}
             Purchase::Refused(in_the_way) => return Err(in_the_way.into()),

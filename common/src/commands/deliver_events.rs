@@ -8,8 +8,7 @@ use crate::{
     jobs::{self, DeliverEvent, QueueError},
     store::{
         StoreError,
-        event_history::{self, EventFilter},
-        outgoing_events,
+        webhook_deliveries::{self, EventFilter},
     },
 };
 
@@ -31,7 +30,7 @@ pub async fn enqueue_next(
     before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<usize, DeliverError> {
-    let next = outgoing_events::stranded(conn, of, before, BATCH).await?;
+    let next = webhook_deliveries::stranded(conn, of, before, BATCH).await?;
     for (event_id, subscription_id) in &next {
         let job = DeliverEvent { event_id: *event_id, subscription_id: *subscription_id };
         jobs::enqueue(conn, &job, now, now).await?;
@@ -47,7 +46,7 @@ pub async fn replay_batch(
     after: i64,
     now: DateTime<Utc>,
 ) -> Result<Option<(i64, usize)>, DeliverError> {
-    let replayed = event_history::replay(conn, filter, after, BATCH).await?;
+    let replayed = webhook_deliveries::replay(conn, filter, after, BATCH).await?;
     if replayed.is_some() {
         enqueue_next(conn, None, None, now).await?;
     }

@@ -22,10 +22,10 @@ use crate::{
     mail::{self, Brand, RenderError},
     outbox::{self, Fact, OutboxError},
     store::{
-        StoreError, endings,
+        StoreError,
         events::{self, Entry},
-        plans,
-        refund_requests::{self, Requested},
+        payments, plans,
+        refunds::{self, Requested},
         subscriptions,
     },
 };
@@ -77,7 +77,7 @@ pub async fn end_subscription(
     now: DateTime<Utc>,
 ) -> Result<Ended, EndError> {
     let before = subscriptions::lock(conn, wish.subscription_id).await?.ok_or(EndError::NotFound)?;
-    if let Some(known) = endings::find(conn, before.id).await? {
+    if let Some(known) = subscriptions::find_ending(conn, before.id).await? {
         return match (is_same(&known, wish), known.request_key.as_deref() == wish.key) {
             (true, _) => answer(conn, known).await,
             (false, true) if wish.key.is_some() => Err(EndError::KeyTaken),
@@ -99,8 +99,8 @@ pub async fn end_subscription(
     if before.status != SubscriptionStatus::Canceled {
         subscriptions::cancel(conn, before.id, wish.reason, now).await?;
     }
-    endings::mark_ended(conn, before.id, now).await?;
-    endings::insert(conn, &ending, now).await?;
+    subscriptions::mark_ended(conn, before.id, now).await?;
+    subscriptions::insert_ending(conn, &ending, now).await?;
     close_invoices(conn, before.id, now).await?;
     let entry = Entry { actor: wish.actor, what: "subscription.ended", why: wish.reason };
     events::append(conn, &before, entry, now).await?;
@@ -118,7 +118,7 @@ fn is_same(known: &Ending, wish: Wish<'_>) -> bool {
 async fn answer(conn: &mut PgConnection, ending: Ending) -> Result<Ended, EndError> {
     let subscription = subscriptions::find(conn, ending.subscription_id).await?.ok_or(EndError::NotFound)?;
     let refund = match ending.refund_id {
-        Some(id) => refund_requests::find(conn, id).await?,
+        Some(id) => refunds::find(conn, id).await?,
         None => None,
     };
     Ok(Ended { subscription, ending, refund })
@@ -136,10 +136,10 @@ async fn give_back_unused(
         RefundPolicy::None => return Ok(None),
         RefundPolicy::ProRata => {}
     }
-    let Some(payment) = endings::paid_for(conn, subscription.id, subscription.period_no).await? else {
+    let Some(payment) = payments::paid_for(conn, subscription.id, subscription.period_no).await? else {
         return Ok(None);
     };
-    let asked = refund_requests::asked_of(conn, payment.id).await?;
+    let asked = refunds::asked_of(conn, payment.id).await?;
     let left = payment.amount.less(asked.amount).unwrap_or(Won::ZERO);
     let share = pro_rata(left, ending.unused);
     if share == Won::ZERO {

@@ -18,8 +18,8 @@ use crate::{
     jobs::{self, RefundPayment},
     store::{
         StoreError, payments,
-        refund_requests::{self, Requested},
-        refunds, subscriptions,
+        refunds::{self, Requested},
+        subscriptions,
     },
 };
 
@@ -75,7 +75,7 @@ pub async fn request_refund(
     subscriptions::lock(conn, found.subscription_id).await?.ok_or(RefundError::NotFound)?;
     // Ours cannot be confused with what the worker asks for by itself.
     let request_key = wish.key.map_or_else(|| format!("once:{}", new_key()), |key| format!("key:{key}"));
-    if let Some(known) = refund_requests::of_key(conn, wish.payment_id, &request_key).await? {
+    if let Some(known) = refunds::of_key(conn, wish.payment_id, &request_key).await? {
         let same = known.reason == wish.reason && wish.amount.is_none_or(|amount| amount == known.amount);
         return if same { Ok(known) } else { Err(RefundError::KeyTaken) };
     }
@@ -97,7 +97,7 @@ pub async fn request_refund(
     let job = RefundPayment { refund_id: refund.id, subscription_id: payment.subscription_id };
     jobs::enqueue(conn, &job, now, now).await?;
     tracing::info!(refund.id = %refund.id, payment.id = %payment.id, amount = amount.get(), actor = wish.actor, "refund asked for");
-    refund_requests::find(conn, refund.id).await?.ok_or(RefundError::NotFound)
+    refunds::find(conn, refund.id).await?.ok_or(RefundError::NotFound)
 }
 
 async fn amount_to_refund(
@@ -111,7 +111,7 @@ async fn amount_to_refund(
             return Err(RefundError::NotRefundable);
         }
     }
-    let before = refund_requests::asked_of(conn, payment.id).await?;
+    let before = refunds::asked_of(conn, payment.id).await?;
     if before.is_under_way {
         return Err(RefundError::InProgress);
     }

@@ -14,9 +14,9 @@ use crate::{
     },
     id::subscription_ref,
     store::{
-        StoreError, endings,
+        StoreError,
         events::{self, Entry},
-        invoices, refund_requests, subscriptions,
+        invoices, refunds, subscriptions,
     },
 };
 
@@ -48,14 +48,14 @@ pub async fn resume_subscription(
     let found = subscriptions::lock(conn, wish.subscription_id).await?;
     let before =
         found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(ResumeError::NotFound)?;
-    let refunds = refund_requests::of_period(conn, before.id, before.period_no).await?;
+    let refunds = refunds::of_period(conn, before.id, before.period_no).await?;
     resume(&before, refunds, seoul_date(now))?;
-    endings::resume(conn, before.id, before.current_period_end, now).await.map_err(|error| {
-        match error.constraint() {
+    subscriptions::resume(conn, before.id, before.current_period_end, now).await.map_err(
+        |error| match error.constraint() {
             Some("subscriptions_one_living_per_user") => ResumeRefused::AnotherSubscription.into(),
             Some(_) | None => ResumeError::Store(error),
-        }
-    })?;
+        },
+    )?;
     // The cancel closed the held invoices, too. They wait for an operator again, as they did before.
     if let Some(canceled_at) = before.canceled_at {
         invoices::reopen_held(conn, before.id, canceled_at).await?;

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, counted, known, number, one_row, won};
-use crate::domain::{calendar::Period, invoice::Invoice};
+use crate::domain::{calendar::Period, charge::SkipReason, dunning::Policy, invoice::Invoice};
 
 struct Row {
     id: Uuid,
@@ -276,4 +276,77 @@ pub async fn subscription_of(conn: &mut PgConnection, id: Uuid) -> Result<Option
     let row =
         sqlx::query!("select subscription_id from invoices where id = $1", id).fetch_optional(conn).await?;
     Ok(row.map(|row| row.subscription_id))
+}
+
+/// The policy the invoice is pinned to; the first failure pins it to `current`. Later changes of the
+/// configuration do not touch a ladder that has begun.
+pub async fn pin_policy(
+    conn: &mut PgConnection,
+    invoice_id: Uuid,
+    current: &Policy,
+) -> Result<Policy, StoreError> {
+    let days: Vec<i32> = current.retry_days.iter().copied().map(number).collect();
+    sqlx::query!(
+        "insert into dunning_policies (retry_days) values ($1) on conflict (retry_days) do nothing",
+        &days
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"
+        update invoices set dunning_policy_id = (select id from dunning_policies where retry_days = $2)
+         where id = $1 and dunning_policy_id is null
+        "#,
+        invoice_id,
+        &days,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let pinned = sqlx::query!(
+        r#"
+        select policy.retry_days
+          from invoices invoice join dunning_policies policy on policy.id = invoice.dunning_policy_id
+         where invoice.id = $1
+        "#,
+        invoice_id
+    )
+    .fetch_one(conn)
+    .await?;
+    let retry_days = pinned
+        .retry_days
+        .into_iter()
+        .map(|days| counted("dunning_policies", "retry_days", days))
+        .collect::<Result<_, _>>()?;
+    Ok(Policy { retry_days })
+}
+
+pub async fn count_skips(conn: &mut PgConnection, invoice_id: Uuid) -> Result<usize, StoreError> {
+    let row =
+        sqlx::query!(r#"select count(*) as "skips!" from dunning_skips where invoice_id = $1"#, invoice_id)
+            .fetch_one(conn)
+            .await?;
+    Ok(usize::try_from(row.skips).unwrap_or_default())
+}
+
+/// Records that this step (1-based) passed without asking the bank. A repeat changes nothing.
+pub async fn record_skip(
+    conn: &mut PgConnection,
+    invoice_id: Uuid,
+    step: usize,
+    reason: SkipReason,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into dunning_skips (invoice_id, step, reason, skipped_at) values ($1, $2, $3, $4)
+        on conflict (invoice_id, step) do nothing
+        "#,
+        invoice_id,
+        i32::try_from(step).unwrap_or(i32::MAX),
+        reason.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

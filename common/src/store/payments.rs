@@ -1,10 +1,13 @@
-//! Attempts: recorded before the call, settled after it, never renamed.
+//! Table `payments`: one row per attempt, recorded before the call and settled after it.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, one_row, won};
+use super::{StoreError, known, number, one_row, won};
 use crate::domain::{
     outcome::{Decline, NotSent, Receipt, UnknownOutcome},
     payment::Payment,
@@ -281,4 +284,131 @@ pub async fn mark_refunded(conn: &mut PgConnection, id: Uuid, whole: bool) -> Re
     let done =
         sqlx::query!("update payments set status = $2 where id = $1", id, status).execute(conn).await?;
     one_row("book a refund", &done)
+}
+
+/// A person has to look at it from now on.
+pub async fn mark_for_review(
+    conn: &mut PgConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update payments set review_since = coalesce(review_since, $2) where id = $1 and status = 'unknown'",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("put a payment in review", &done)
+}
+
+/// Attempts that have had no outcome since `before` and that no person has: now one has. Answers their ids.
+pub async fn mark_overdue_for_review(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        update payments
+           set review_since = $2, status = 'unknown', unknown_since = coalesce(unknown_since, sent_at)
+         where id in (select id from payments
+                       where status in ('pending', 'unknown') and review_since is null and sent_at is not null
+                         and coalesce(unknown_since, sent_at) <= $1
+                       order by created_at limit 1000
+                         for update skip locked)
+        returning id
+        "#,
+        before,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// The payment that a period of a subscription was paid with, unless all of it has gone back.
+pub async fn paid_for(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    period_no: u32,
+) -> Result<Option<Payment>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select payment.id from payments payment join invoices invoice on invoice.id = payment.invoice_id
+         where invoice.subscription_id = $1 and invoice.period_no = $2
+           and payment.status in ('completed', 'partially_refunded')
+        "#,
+        subscription_id,
+        number(period_no),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match row {
+        Some(row) => find(conn, row.id).await,
+        None => Ok(None),
+    }
+}
+
+/// Our payment with this key; the captured one, should several attempts have named it.
+pub async fn id_by_key(conn: &mut PgConnection, payment_key: &str) -> Result<Option<Uuid>, StoreError> {
+    let id = sqlx::query_scalar!(
+        r#"
+        select id from payments where payment_key = $1
+         order by (status in ('completed', 'refunded', 'partially_refunded')) desc, created_at desc
+         limit 1
+        "#,
+        payment_key
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id)
+}
+
+/// The secret that came with the captured payment, if one did.
+pub async fn secret_of(conn: &mut PgConnection, id: Uuid) -> Result<Option<SecretString>, StoreError> {
+    let secret = sqlx::query_scalar!("select toss_secret from payments where id = $1", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(secret.flatten().map(SecretString::from))
+}
+
+/// The job that looks after an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveJob {
+    /// It waits until this instant.
+    Waiting { job: i64, run_at: DateTime<Utc> },
+    /// It is at work, or an operator's.
+    Busy,
+}
+
+/// The job that will move this invoice on, if it has not been lost.
+pub async fn live_job_of(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Option<LiveJob>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select id, run_at, state = 'available' as "waits!" from jobs
+         where state in ('available', 'running', 'parked')
+           and kind in ('charge-subscription', 'confirm-payment')
+           and subject->>'invoice' = $1
+         order by state = 'available', run_at
+         limit 1
+        "#,
+        invoice_id.to_string(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(
+        |row| if row.waits { LiveJob::Waiting { job: row.id, run_at: row.run_at } } else { LiveJob::Busy },
+    ))
+}
+
+/// How each of these was paid (`card`, `easy_pay`…), where that is known.
+pub async fn methods_of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id, payment_method as "method!" from payments where id = any($1) and payment_method is not null"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.method)).collect())
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{StoreError, counted, known, number, one_row, won};
 use crate::domain::{
     calendar::{Period, seoul_midnight},
+    ending::{Ending, Unused},
     subscription::Subscription,
 };
 
@@ -167,7 +168,7 @@ pub async fn begin_period(
     .fetch_one(&mut *conn)
     .await?;
     if older.is_older {
-        super::dunning::end_dunning(conn, id, &["past_due", "suspended"], now).await?;
+        end_dunning(conn, id, &["past_due", "suspended"], now).await?;
         return Ok(());
     }
     let done = sqlx::query!(
@@ -299,4 +300,129 @@ pub async fn pause_charging(
         .execute(conn)
         .await?;
     one_row("pause charging", &done)
+}
+
+/// The invoice that was past due has been forgiven: the next scan charges the current period, unless another invoice
+/// is still unpaid.
+pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    end_dunning(conn, id, &["past_due"], now).await
+}
+
+/// A suspended subscription that owes nothing goes on: it is charged on its next date.
+pub async fn revive(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    end_dunning(conn, id, &["suspended"], now).await
+}
+
+async fn end_dunning(
+    conn: &mut PgConnection,
+    id: Uuid,
+    statuses: &[&str],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', suspended_at = null, updated_at = $3,
+               next_billing_date = current_period_end::timestamp at time zone 'Asia/Seoul'
+         where id = $1 and status = any ($2)
+           and not exists (select from invoices
+                            where subscription_id = $1 and invoices.status in ('open', 'uncollectible')
+                              and held_since is null)
+        "#,
+        id,
+        &statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records it. The schema refuses a second one of the same subscription.
+pub async fn insert_ending(
+    conn: &mut PgConnection,
+    new: &Ending,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into subscription_endings (subscription_id, request_key, refund_policy, reason, requested_by, unused_days,
+                                          period_days, refund_id, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "#,
+        new.subscription_id,
+        new.request_key,
+        <&str>::from(new.policy),
+        new.reason,
+        new.requested_by,
+        number(new.unused.days),
+        number(new.unused.of),
+        new.refund_id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn find_ending(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+) -> Result<Option<Ending>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select subscription_id, request_key, refund_policy, reason, requested_by, unused_days, period_days, refund_id
+          from subscription_endings where subscription_id = $1
+        "#,
+        subscription_id
+    )
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Ending {
+        subscription_id: row.subscription_id,
+        request_key: row.request_key,
+        policy: known("subscription_endings", "refund_policy", &row.refund_policy)?,
+        reason: row.reason,
+        requested_by: row.requested_by,
+        unused: Unused {
+            days: counted("subscription_endings", "unused_days", row.unused_days)?,
+            of: counted("subscription_endings", "period_days", row.period_days)?,
+        },
+        refund_id: row.refund_id,
+    }))
+}
+
+/// No access from now on. Of a canceled subscription only, and never taken back: the schema sees to both.
+pub async fn mark_ended(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update subscriptions set ended_at = $2, updated_at = $2 where id = $1 and ended_at is null",
+        id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("end a subscription", &done)
+}
+
+/// The cancel is taken back: the next charge is due when the paid period ends.
+pub async fn resume(
+    conn: &mut PgConnection,
+    id: Uuid,
+    period_end: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update subscriptions
+           set status = 'active', canceled_at = null, cancel_reason = null, next_billing_date = $2, updated_at = $3
+         where id = $1 and status = 'canceled'
+        "#,
+        id,
+        seoul_midnight(period_end),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("resume", &done)
 }

@@ -6,9 +6,8 @@ use common::{
     domain::calendar::Cycle,
     id::subscription_ref,
     store::{
-        event_history::{self, EventFilter, EventRow},
         gate::{self, Instance},
-        listener,
+        webhook_deliveries::{self, EventFilter, EventRow},
     },
 };
 use sqlx::PgPool;
@@ -24,7 +23,7 @@ const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Oldest first.
 async fn outbox(world: &World) -> Vec<EventRow> {
     let mut conn = world.pool.acquire().await.unwrap();
-    let mut rows = event_history::list(&mut conn, &EventFilter::default(), 1_000).await.unwrap();
+    let mut rows = webhook_deliveries::list(&mut conn, &EventFilter::default(), 1_000).await.unwrap();
     rows.reverse();
     rows
 }
@@ -173,13 +172,17 @@ async fn an_endpoint_that_is_gone_is_left_alone_until_an_operator_turns_it_on(po
     assert_eq!(receiver.arrived().len(), 1);
     assert_eq!(states(&world).await, ["failed", "unheard", "unheard"]);
     let mut conn = world.pool.acquire().await.unwrap();
-    let stand = listener::read(&mut conn).await.unwrap();
+    let stand = webhook_deliveries::endpoint(&mut conn).await.unwrap();
     assert!(!stand.listening && stand.why.unwrap().contains("410"));
     // The same endpoint, announced again by a worker that starts, stays off.
     worker::sweep::announce_endpoint(&world.env).await.unwrap();
-    assert!(!listener::read(&mut conn).await.unwrap().listening);
+    assert!(!webhook_deliveries::endpoint(&mut conn).await.unwrap().listening);
 
-    assert!(listener::switch(&mut conn, true, "operator:kim", "it is back", world.now()).await.unwrap());
+    assert!(
+        webhook_deliveries::switch_endpoint(&mut conn, true, "operator:kim", "it is back", world.now())
+            .await
+            .unwrap()
+    );
     assert_eq!(replay(&world, EventFilter::default()).await, 3);
     let expected =
         ["payment.succeeded", "payment.succeeded", "subscription.activated", "subscription.canceled"];
@@ -221,7 +224,7 @@ async fn a_copied_database_tells_nobody(pool: PgPool) {
     let copy = World::telling(world.pool.clone(), "2026-11-23", Some(elsewhere.endpoint(SECRET))).await;
     copy.settle().await;
     assert_eq!((receiver.arrived().len(), elsewhere.arrived().len()), (1, 0));
-    let announced = listener::read(&mut conn).await.unwrap().endpoint.unwrap();
+    let announced = webhook_deliveries::endpoint(&mut conn).await.unwrap().endpoint.unwrap();
     assert!(receiver.url.starts_with(&announced), "the copy took it over: {announced}");
     gate::unbind(&mut conn).await.unwrap();
     sqlx::query("update jobs set run_at = created_at where state = 'available'")
@@ -238,7 +241,9 @@ async fn events_that_wait_when_delivery_is_turned_off_are_kept_unheard(pool: PgP
     receiver.will([Mood::Answer(503)]);
     let id: Uuid = world.subscriber(Cycle::Monthly).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    listener::switch(&mut conn, false, "operator:kim", "a move", world.now()).await.unwrap();
+    webhook_deliveries::switch_endpoint(&mut conn, false, "operator:kim", "a move", world.now())
+        .await
+        .unwrap();
     next_try(&mut world).await;
     assert_eq!((states(&world).await, receiver.arrived().len()), (vec!["unheard".to_owned(); 2], 1));
     assert_eq!(world.net(id).await, 9_900);

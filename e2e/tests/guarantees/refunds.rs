@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use common::commands::refund::{RefundError, Wish, request_refund};
 use common::domain::{calendar::Cycle, money::Won};
-use common::store::refund_requests::Requested;
+use common::store::refunds::Requested;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;

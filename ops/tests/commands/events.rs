@@ -1,6 +1,6 @@
 //! The outbox of webhooks as operators see it, and what they may ask of it.
 
-use common::store::{event_history::EventFilter, listener};
+use common::store::webhook_deliveries::{self, EventFilter};
 use ops::{OpsError, events};
 use sqlx::PgPool;
 
@@ -28,7 +28,7 @@ async fn where_nobody_listens_the_list_says_so_and_nothing_is_delivered_again(po
 async fn what_was_not_heard_is_delivered_again_in_order_with_one_job_a_subscription(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
-    listener::announce(&mut conn, "https://shop.example", "f", start()).await.unwrap();
+    webhook_deliveries::announce_endpoint(&mut conn, "https://shop.example", "f", start()).await.unwrap();
     let nothing_said = events::replay(&mut conn, &EventFilter::default(), start()).await.unwrap_err();
     assert_eq!(nothing_said.exit_code(), 2);
     let unheard = EventFilter { state: Some("unheard".to_owned()), ..EventFilter::default() };

@@ -21,7 +21,7 @@ use common::{
     id::{new_id, subscription_ref},
     jobs::{self, DeleteBillingKey, IssueBillingKey},
     store::{
-        self, billing_key_deletions, dunning,
+        self, billing_key_deletions,
         events::{self, Entry},
         payments, registrations, settings, subscriptions,
     },
@@ -142,7 +142,7 @@ async fn revive(
     subscription: &Subscription,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    dunning::revive(conn, subscription.id, now).await?;
+    subscriptions::revive(conn, subscription.id, now).await?;
     let entry =
         Entry { actor: "worker", what: "subscription.revived", why: "nothing is due before its next date" };
     Ok(events::append(conn, subscription, entry, now).await?)

@@ -9,7 +9,7 @@ use common::{
         payment::{Payment, PaymentKind},
         subscription::Subscription,
     },
-    store::{StoreError, dunning, invoices, payments, settings, subscriptions},
+    store::{StoreError, invoices, payments, settings, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ impl ChargeContext {
         let Some(subscription) = subscriptions::lock(conn, subscription_id).await? else { return Ok(None) };
         let Some(invoice) = invoices::lock(conn, invoice_id).await? else { return Ok(None) };
         let attempts = payments::of_invoice(conn, invoice_id).await?;
-        let skips = dunning::count_skips(conn, invoice_id).await?;
+        let skips = invoices::count_skips(conn, invoice_id).await?;
         let charging_enabled = settings::charging_enabled(conn).await?;
         Ok(Some(Self { subscription, invoice, attempts, skips, charging_enabled }))
     }

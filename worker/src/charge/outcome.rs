@@ -11,7 +11,7 @@ use common::{
         payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER},
     },
     id::new_key,
-    store::{StoreError, payments, review},
+    store::{StoreError, payments},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -166,7 +166,7 @@ async fn unknown(
         ..attempt.clone()
     };
     if waiting.is_for_review(now) && attempt.review_since.is_none() {
-        review::put(conn, attempt.id, now).await?;
+        payments::mark_for_review(conn, attempt.id, now).await?;
         alarm_review(attempt.id);
     }
     let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
@@ -175,7 +175,7 @@ async fn unknown(
 
 /// Whoever holds it: its job may be parked, lost, or kept from asking by a gateway that does not work.
 pub(crate) async fn review_overdue(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let overdue = review::put_overdue(conn, now - REVIEW_AFTER, now).await?;
+    let overdue = payments::mark_overdue_for_review(conn, now - REVIEW_AFTER, now).await?;
     overdue.into_iter().for_each(alarm_review);
     Ok(())
 }

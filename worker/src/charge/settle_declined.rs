@@ -12,7 +12,7 @@ use common::{
         payment::{DeclineKind, Payment, PaymentKind},
     },
     store::{
-        self, dunning,
+        self,
         events::{self, Entry},
         invoices, payments, subscriptions,
     },
@@ -53,7 +53,7 @@ pub(crate) async fn settle(
     if attempt.kind == PaymentKind::NewCard {
         return card::declined(env, conn, &context.subscription, attempt, refusal, now).await;
     }
-    let policy = dunning::pin_policy(conn, context.invoice.id, &env.dunning).await?;
+    let policy = invoices::pin_policy(conn, context.invoice.id, &env.dunning).await?;
     let gone = attempts_used(&context.attempts, context.skips).saturating_add(1);
     let Decline { kind, code, message, trace_id } = refusal;
     tracing::info!(payment.id = %attempt.id, toss.code = code, toss.trace_id = trace_id, step = gone, "declined");
@@ -88,9 +88,9 @@ pub(crate) async fn skip_step(
     reason: SkipReason,
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
-    let policy = dunning::pin_policy(&mut tx, context.invoice.id, &env.dunning).await?;
+    let policy = invoices::pin_policy(&mut tx, context.invoice.id, &env.dunning).await?;
     let gone = attempts_used(&context.attempts, context.skips).saturating_add(1);
-    dunning::record_skip(&mut tx, context.invoice.id, gone, reason, now).await?;
+    invoices::record_skip(&mut tx, context.invoice.id, gone, reason, now).await?;
     let told = match reason {
         SkipReason::HardDecline => "the bank was not asked again: its refusal was final for this card",
         SkipReason::NoPaymentMethod => "the bank was not asked: no card is registered",

@@ -12,7 +12,7 @@ use common::{
     id::{new_id, new_key},
     store::{
         events::{self, Entry},
-        external_refunds, payments, refunds, subscriptions,
+        payments, refunds, subscriptions,
     },
 };
 use sqlx::PgConnection;
@@ -65,7 +65,7 @@ pub(crate) async fn book_external_refunds(
         return Ok(BookedRefunds::NeedsReview("read back, the payment is another or has another amount"));
     }
     let cancels = cancels(shown);
-    let booked = external_refunds::of_payment(conn, attempt.id).await?;
+    let booked = refunds::booked_of(conn, attempt.id).await?;
     match found(&cancels, &booked, attempt.amount) {
         Found::Nothing => Ok(BookedRefunds::Nothing),
         Found::WaitForOurs => Ok(BookedRefunds::WaitForOurs),
@@ -131,7 +131,7 @@ async fn book(
     };
     let name = cancel.transaction_key.as_deref();
     let request_key = format!("toss:{}", name.map_or_else(|| refund.id.to_string(), str::to_owned));
-    if external_refunds::insert(conn, &refund, name, cancel.canceled_at, &request_key, now).await? {
+    if refunds::insert_external(conn, &refund, name, cancel.canceled_at, &request_key, now).await? {
         let entry = Entry { actor: DASHBOARD, what: "payment.refunded", why: &refund.reason };
         events::append(conn, subscription, entry, now).await?;
         let whole = cancel.amount == attempt.amount;

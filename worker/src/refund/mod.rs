@@ -19,7 +19,7 @@ use common::{
     jobs::RefundPayment,
     store::{
         events::{self, Entry},
-        payments, refund_requests, refunds, subscriptions,
+        payments, refunds, subscriptions,
     },
 };
 use sqlx::PgConnection;
@@ -66,7 +66,7 @@ pub(crate) async fn refund_payment(
     tracing::Span::current().record("payment.id", tracing::field::display(payment.id));
     let key_is_dead = refund.first_sent_at.is_some_and(|first| now - first >= KEY_LIFETIME);
     let back = refunds::completed_of(&mut tx, payment.id).await?;
-    let booked = refund_requests::transactions_of(&mut tx, payment.id).await?;
+    let booked = refunds::transactions_of(&mut tx, payment.id).await?;
     if !key_is_dead {
         refunds::mark_sent(&mut tx, refund.id, now).await?;
     }

@@ -8,8 +8,7 @@ use common::{
     queue::{self, JobError},
     store::{
         StoreError,
-        payment_keys::{self, LiveJob},
-        payments,
+        payments::{self, LiveJob},
         webhooks::WebhookEnd,
     },
     webhook::NamedPayment,
@@ -61,12 +60,12 @@ pub(crate) async fn named_payment(
         None => None,
     };
     if let (None, Some(key)) = (&attempt, &named.payment_key)
-        && let Some(id) = payment_keys::id_of(conn, key).await?
+        && let Some(id) = payments::id_by_key(conn, key).await?
     {
         attempt = payments::find(conn, id).await?;
     }
     let Some(attempt) = attempt else { return Ok(None) };
-    let secret = payment_keys::secret_of(conn, attempt.id).await?;
+    let secret = payments::secret_of(conn, attempt.id).await?;
     Ok(Some((attempt, secret)))
 }
 
@@ -160,7 +159,7 @@ fn contradicted(attempt: &Payment, why: &'static str) -> WebhookVerdict {
 
 /// Has the attempt's own job look now. One that has been lost is made anew.
 async fn wake(conn: &mut PgConnection, attempt: &Payment, now: DateTime<Utc>) -> Result<(), JobError> {
-    match payment_keys::live_job_of(conn, attempt.invoice_id).await? {
+    match payments::live_job_of(conn, attempt.invoice_id).await? {
         Some(LiveJob::Waiting { job, run_at }) if run_at > now => {
             queue::retry_now(conn, job, now, "a webhook").await?;
         }
