@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{clock::Clock, mail::Brand, store::StoreError};
+use common::{clock::Clock, email::Brand, store::StoreError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};

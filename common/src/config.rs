@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{clock::ClockKind, logging, mail::Brand, store};
+use crate::{clock::ClockKind, email::Brand, logging, store};
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]

@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 
 use crate::{
     domain::subscription::Subscription,
+    email::RenderedEmail,
     id::new_id,
     jobs::{self, SendEmail},
-    mail::Rendered,
     store::{
         StoreError,
         emails::{self, NewEmail},
@@ -37,7 +37,7 @@ pub async fn post(
     conn: &mut PgConnection,
     to: &Subscription,
     fact: Fact<'_>,
-    rendered: &Rendered,
+    rendered: &RenderedEmail,
     send_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<bool, OutboxError> {

@@ -10,8 +10,8 @@ use common::{
         refund::RefundError,
     },
     domain::{ending::RefundPolicy, money::Won},
+    email::Brand,
     id::subscription_ref,
-    mail::Brand,
     outbox::OutboxError,
 };
 use serde::Serialize;

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use common::{id::new_id, mail::is_address, store::operators};
+use common::{email::is_address, id::new_id, store::operators};
 use rand::TryRng;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};

@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use chrono::{DateTime, Utc};
 use common::{
     config::{Mistakes, Vars, read_brand},
-    mail::Brand,
+    email::Brand,
     seal::Sealer,
     store,
 };

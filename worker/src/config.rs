@@ -9,7 +9,7 @@ use chrono::NaiveTime;
 use common::{
     config::{Base, Mistakes, Vars, read_brand},
     domain::dunning::Policy,
-    mail::Brand,
+    email::Brand,
     seal::Sealer,
     store::gate::Instance,
 };

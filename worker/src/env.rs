@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveTime;
-use common::{clock::Clock, domain::dunning::Policy, mail::Brand, seal::Sealer, store::gate::Instance};
+use common::{clock::Clock, domain::dunning::Policy, email::Brand, seal::Sealer, store::gate::Instance};
 use sqlx::PgPool;
 use toss::Toss;
 

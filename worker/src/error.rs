@@ -17,7 +17,7 @@ pub(crate) enum SettleError {
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     #[error(transparent)]
-    Render(#[from] common::mail::RenderError),
+    Render(#[from] common::email::RenderError),
     #[error(transparent)]
     Calendar(#[from] common::domain::calendar::OutOfCalendar),
     #[error("the subscription or its invoice vanished")]

@@ -91,7 +91,7 @@ impl Mailer {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use common::mail;
+    use common::email::is_address;
     use uuid::Uuid;
 
     use super::*;
@@ -129,11 +129,11 @@ mod tests {
     fn what_is_taken_in_as_an_address_can_be_written_to() {
         for right in ["user@example.com", "u.s+er@mail.example.co.kr", "한글@example.com", "user@한글.kr"]
         {
-            assert!(mail::is_address(right) && mailer().compose(&email(right)).is_ok(), "{right}");
+            assert!(is_address(right) && mailer().compose(&email(right)).is_ok(), "{right}");
         }
         for wrong in ["a..b@example.com", "user", "@example.com", "Kim <user@example.com>", "a b@example.com"]
         {
-            assert!(!mail::is_address(wrong) && mailer().compose(&email(wrong)).is_err(), "{wrong}");
+            assert!(!is_address(wrong) && mailer().compose(&email(wrong)).is_err(), "{wrong}");
         }
     }
 }

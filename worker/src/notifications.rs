@@ -12,8 +12,8 @@ use common::{
         registration::Registration,
         subscription::{Subscription, SubscriptionStatus},
     },
+    email,
     id::subscription_ref,
-    mail,
     outbox::{self, Fact},
     store::{StoreError, invoices, payments, plan_changes, plans, refunds},
 };
@@ -52,9 +52,9 @@ pub(crate) async fn paid(
     let reference = subscription_ref(subscription.id);
     let next_on = seoul_date(subscription.next_billing_date);
     let has_card = subscription.sealed_billing_key.is_some();
-    let letter = mail::payment_succeeded(
+    let rendered = email::payment_succeeded(
         &env.brand,
-        &mail::PaymentSucceeded {
+        &email::PaymentSucceeded {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             cycle: subscription.cycle,
@@ -69,7 +69,7 @@ pub(crate) async fn paid(
     // The paid period, not the running one: a charge whose answer came late may pay for an older one.
     let period_no = invoice.period.no;
     let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     if !has_card {
         card_needed(env, conn, subscription, "0", now).await?;
     }
@@ -86,9 +86,9 @@ pub(crate) async fn card_needed(
 ) -> Result<(), SettleError> {
     let next_date = seoul_date(subscription.next_billing_date);
     let terms = next_terms(conn, subscription, next_date).await?;
-    let letter = mail::card_needed(
+    let rendered = email::card_needed(
         &env.brand,
-        &mail::CardNeeded {
+        &email::CardNeeded {
             customer_name: &subscription.customer_name,
             plan_name: &plan_name(conn, &terms.plan).await?,
             cycle: terms.cycle,
@@ -99,7 +99,7 @@ pub(crate) async fn card_needed(
     )?;
     let fact = Fact { kind: "card_needed", period_no: subscription.period_no, step };
     let before = Some(subscription.next_billing_date).filter(|at| *at > now);
-    outbox::post(conn, subscription, fact, &letter, before, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, before, now).await?;
     Ok(())
 }
 
@@ -123,9 +123,9 @@ pub(crate) async fn failed(
 ) -> Result<(), SettleError> {
     let plan = plan_name(conn, &subscription.plan).await?;
     let retry_on = seoul_date(failure.retry_at);
-    let letter = mail::payment_failed(
+    let rendered = email::payment_failed(
         &env.brand,
-        &mail::PaymentFailed {
+        &email::PaymentFailed {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             cycle: subscription.cycle,
@@ -137,7 +137,7 @@ pub(crate) async fn failed(
         },
     )?;
     let fact = Fact { kind: "payment_failed", period_no: invoice.period.no, step: &failure.step.to_string() };
-    outbox::post(conn, subscription, fact, &letter, Some(seoul_midnight(retry_on)), now).await?;
+    outbox::post(conn, subscription, fact, &rendered, Some(seoul_midnight(retry_on)), now).await?;
     Ok(())
 }
 
@@ -156,9 +156,9 @@ pub(crate) async fn first_failed(
     else {
         return Ok(());
     };
-    let letter = mail::first_payment_failed(
+    let rendered = email::first_payment_failed(
         &env.brand,
-        &mail::FirstPaymentFailed {
+        &email::FirstPaymentFailed {
             customer_name: &subscription.customer_name,
             plan_name: &plan_name(conn, &subscription.plan).await?,
             cycle: subscription.cycle,
@@ -170,7 +170,7 @@ pub(crate) async fn first_failed(
     )?;
     let step = card.id.simple().to_string();
     let fact = Fact { kind: "first_payment_failed", period_no: 0, step: &step };
-    outbox::post(conn, subscription, fact, &letter, Some(repair_until), now).await?;
+    outbox::post(conn, subscription, fact, &rendered, Some(repair_until), now).await?;
     Ok(())
 }
 
@@ -181,9 +181,9 @@ pub(crate) async fn tell_not_begun(
     subscription: &Subscription,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let letter = mail::subscription_not_begun(
+    let rendered = email::subscription_not_begun(
         &env.brand,
-        &mail::SubscriptionNotBegun {
+        &email::SubscriptionNotBegun {
             customer_name: &subscription.customer_name,
             plan_name: &plan_name(conn, &subscription.plan).await?,
             cycle: subscription.cycle,
@@ -192,7 +192,7 @@ pub(crate) async fn tell_not_begun(
         },
     )?;
     let fact = Fact { kind: "subscription_not_begun", period_no: 0, step: "0" };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }
 
@@ -208,13 +208,13 @@ pub(crate) async fn suspended(
     let plan = plan_name(conn, &subscription.plan).await?;
     let skipped = invoices::count_skips(conn, invoice.id).await?;
     let cause = match subscription.sealed_billing_key {
-        _ if skipped == 0 => mail::Cause::Declined(steps),
-        Some(_) => mail::Cause::CardIsDead,
-        None => mail::Cause::NoCard,
+        _ if skipped == 0 => email::SuspensionCause::Declined(steps),
+        Some(_) => email::SuspensionCause::CardIsDead,
+        None => email::SuspensionCause::NoCard,
     };
-    let letter = mail::subscription_suspended(
+    let rendered = email::subscription_suspended(
         &env.brand,
-        &mail::SubscriptionSuspended {
+        &email::SubscriptionSuspended {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             cycle: subscription.cycle,
@@ -225,7 +225,7 @@ pub(crate) async fn suspended(
         },
     )?;
     let fact = Fact { kind: "subscription_suspended", period_no: invoice.period.no, step: "0" };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }
 
@@ -242,15 +242,15 @@ pub(crate) async fn refunded(
     let amount: Won = refund.amount;
     let paid = payments::find(conn, refund.payment_id).await?.map_or(amount, |payment| payment.amount);
     let extent = if amount >= paid {
-        mail::Extent::Whole
+        email::RefundExtent::Whole
     } else if all_is_back || refunds::completed_of(conn, refund.payment_id).await? >= paid {
-        mail::Extent::Rest
+        email::RefundExtent::Rest
     } else {
-        mail::Extent::Part
+        email::RefundExtent::Part
     };
-    let letter = mail::payment_refunded(
+    let rendered = email::payment_refunded(
         &env.brand,
-        &mail::PaymentRefunded {
+        &email::PaymentRefunded {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             amount,
@@ -263,6 +263,6 @@ pub(crate) async fn refunded(
     )?;
     let step = refund.id.simple().to_string();
     let fact = Fact { kind: "payment_refunded", period_no: subscription.period_no, step: &step };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }

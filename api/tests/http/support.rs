@@ -10,7 +10,7 @@ use axum::{
 };
 use common::{
     clock::{Clock, TestClock},
-    mail::Brand,
+    email::Brand,
     store,
 };
 use jsonwebtoken::{EncodingKey, Header, encode};

@@ -10,8 +10,8 @@ use crate::{
         payment::{Payment, PaymentKind},
         subscription::{CancelRefused, Subscription, cancel, has_access},
     },
+    email::{self, Brand, RenderError},
     id::subscription_ref,
-    mail::{self, Brand, RenderError},
     outbox::{self, Fact, OutboxError},
     store::{
         StoreError,
@@ -114,9 +114,9 @@ async fn tell(
     now: DateTime<Utc>,
 ) -> Result<(), CancelError> {
     let plan = plans::find(conn, &subscription.plan).await?;
-    let rendered = mail::subscription_canceled(
+    let rendered = email::subscription_canceled(
         brand,
-        &mail::SubscriptionCanceled {
+        &email::SubscriptionCanceled {
             customer_name: &subscription.customer_name,
             plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
             access_until: subscription.current_period_end,

@@ -18,8 +18,8 @@ use crate::{
         money::Won,
         subscription::{Subscription, SubscriptionStatus},
     },
+    email::{self, Brand, RenderError},
     id::subscription_ref,
-    mail::{self, Brand, RenderError},
     outbox::{self, Fact, OutboxError},
     store::{
         StoreError,
@@ -165,9 +165,9 @@ async fn tell(
     now: DateTime<Utc>,
 ) -> Result<(), EndError> {
     let plan = plans::find(conn, &subscription.plan).await?;
-    let rendered = mail::subscription_ended(
+    let rendered = email::subscription_ended(
         brand,
-        &mail::SubscriptionEnded {
+        &email::SubscriptionEnded {
             customer_name: &subscription.customer_name,
             plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
             ended_on: seoul_date(now),

@@ -17,8 +17,8 @@ use crate::{
         plan_change::{AtRenewal, ChangeEnd, PlanChange, at_renewal, next_change},
         subscription::Subscription,
     },
+    email::{self, Brand, RenderError},
     id::{new_id, subscription_ref},
-    mail::{self, Brand, RenderError},
     outbox::{self, Fact, OutboxError},
     store::{StoreError, invoices, plan_changes, plans, subscriptions},
 };
@@ -144,9 +144,9 @@ async fn tell(
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
     let plan = plans::find(conn, &change.from.plan).await?;
-    let letter = mail::subscription_lapsed(
+    let rendered = email::subscription_lapsed(
         brand,
-        &mail::SubscriptionLapsed {
+        &email::SubscriptionLapsed {
             customer_name: &subscription.customer_name,
             plan_name: plan.as_ref().map_or(change.from.plan.as_str(), |plan| plan.name.as_str()),
             old_amount: change.from.amount,
@@ -157,6 +157,6 @@ async fn tell(
     )?;
     let step = change.id.simple().to_string();
     let fact = Fact { kind: "subscription_lapsed", period_no: change.effective_no, step: &step };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
-use crate::mail::Rendered;
+use crate::email::RenderedEmail;
 
 /// An e-mail as it is written; the address and what it belongs to.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct NewEmail<'a> {
     pub user_id: Uuid,
     pub subscription_id: Uuid,
     pub to_address: &'a str,
-    pub rendered: &'a Rendered,
+    pub rendered: &'a RenderedEmail,
     /// After this instant it would tell something stale, and is dropped.
     pub send_before: Option<DateTime<Utc>>,
 }

@@ -14,8 +14,8 @@ use common::{
         calendar::{Cycle, seoul_date},
         dunning::Policy,
     },
+    email::Brand,
     jobs::{self, ScanDueSubscriptions},
-    mail::Brand,
     queue::Finished,
     seal::Sealer,
 };

@@ -15,7 +15,7 @@ use common::{
         payment::Payment,
         subscription::{Subscription, SubscriptionStatus},
     },
-    mail::Brand,
+    email::Brand,
     seal::Sealer,
     store::{invoices, payments, plans, subscriptions},
 };

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use common::{
     clock::{Clock, StandingClock},
     domain::dunning::Policy,
-    mail::Brand,
+    email::Brand,
     seal::Sealer,
     store::gate::Instance,
 };

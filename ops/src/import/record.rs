@@ -2,8 +2,8 @@
 
 use common::{
     domain::{calendar::seoul_date, import::SourceStatus, money::Won},
+    email::is_address,
     id::parse_subscription_ref,
-    mail::is_address,
 };
 use secrecy::SecretString;
 use uuid::{Uuid, uuid};

@@ -1,7 +1,7 @@
 //! Ending at once: what goes back, what is answered the second time, and what is refused.
 
 use chrono::TimeDelta;
-use common::{domain::ending::RefundPolicy, mail::Brand};
+use common::{domain::ending::RefundPolicy, email::Brand};
 use ops::{
     OpsError,
     end::{self, EndRequest},

@@ -2,8 +2,8 @@
 
 use common::{
     commands::register_card::{NewCard, register_card},
+    email::RenderedEmail,
     id::subscription_ref,
-    mail::Rendered,
     outbox::{self, Fact},
 };
 use ops::{OpsError, subscription, subscription_history};
@@ -41,7 +41,7 @@ async fn the_history_tells_everything_but_the_billing_key(pool: PgPool) {
 async fn its_e_mails_are_part_of_the_history(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let to = active_subscription(&mut conn).await;
-    let rendered = Rendered {
+    let rendered = RenderedEmail {
         subject: "영수증".into(),
         html: "<p>".into(),
         text: "본문".into(),

@@ -7,8 +7,8 @@ use common::{
         calendar::seoul_date,
         subscription::{Subscription, SubscriptionStatus},
     },
+    email,
     id::subscription_ref,
-    mail,
     outbox::{self, Fact},
     store::{
         doubtful_cards,
@@ -70,9 +70,9 @@ async fn tell(
     let next_date = seoul_date(subscription.next_billing_date.max(now));
     let terms = next_terms(conn, subscription, next_date).await?;
     let plan = plan_name(conn, &terms.plan).await?;
-    let letter = mail::card_replacement(
+    let rendered = email::card_replacement(
         &env.brand,
-        &mail::CardReplacement {
+        &email::CardReplacement {
             customer_name: &subscription.customer_name,
             plan_name: &plan,
             cycle: terms.cycle,
@@ -86,6 +86,6 @@ async fn tell(
     let step = format!("deleted-{}", registered.timestamp_micros());
     // Not by period: the same card is told of once, however long it is kept.
     let fact = Fact { kind: "card_needed", period_no: 0, step: &step };
-    outbox::post(conn, subscription, fact, &letter, None, now).await?;
+    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
     Ok(())
 }

@@ -7,8 +7,8 @@ use common::{
         plan_change::{PlanChange, next_change},
         subscription::Subscription,
     },
+    email,
     id::subscription_ref,
-    mail,
     outbox::{self, Fact},
     queue::JobError,
     store::{plan_changes, subscriptions},
@@ -61,9 +61,9 @@ async fn ask(
         notifications::plan_name(conn, &change.from.plan).await?,
         notifications::plan_name(conn, &change.to.plan).await?,
     );
-    let letter = mail::consent_request(
+    let rendered = email::consent_request(
         &env.brand,
-        &mail::ConsentRequest {
+        &email::ConsentRequest {
             customer_name: &subscription.customer_name,
             old_plan: &old_plan,
             old_cycle: change.from.cycle,
@@ -72,7 +72,7 @@ async fn ask(
             new_cycle: change.to.cycle,
             new_amount: change.to.amount,
             effective_on: change.effective_on,
-            own_wish: change.price_change_id.is_none(),
+            is_requested: change.price_change_id.is_none(),
             card_number: subscription.card_number.as_deref(),
             subscription_ref: &subscription_ref(subscription.id),
         },
@@ -81,5 +81,5 @@ async fn ask(
     let fact = Fact { kind: "consent_request", period_no: change.effective_no, step: &step };
     let stale_on = change.effective_on.checked_sub_days(chrono::Days::new(stale.into()));
     let before = stale_on.map(seoul_midnight);
-    Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
+    Ok(outbox::post(conn, subscription, fact, &rendered, before, env.clock.now()).await?)
 }

@@ -8,9 +8,9 @@ use common::{
         plan_change::{NextTerms, Terms, terms_on},
         subscription::{Subscription, SubscriptionStatus},
     },
+    email::{self, RenderError, RenderedEmail},
     id::subscription_ref,
     jobs::SendRenewalNotices,
-    mail::{self, RenderError, Rendered},
     outbox::{self, Fact},
     store::{plan_changes, scan, subscriptions},
 };
@@ -63,7 +63,7 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
         NextTerms::AwaitsConsent(_) => return Ok(false),
     };
     let plan = notifications::plan_name(conn, &terms.plan).await?;
-    let (kind, letter) = match subscription.sealed_billing_key {
+    let (kind, rendered) = match subscription.sealed_billing_key {
         Some(_) => ("renewal_notice", announce(env, subscription, &terms, &plan)?),
         // Nothing can be charged yet: the same three days are left to register a card.
         None => ("card_reminder", ask_for_card(env, subscription, &terms, &plan)?),
@@ -71,7 +71,7 @@ async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription)
     let period_no = subscription.period_no.saturating_add(1);
     let fact = Fact { kind, period_no, step: "0" };
     let before = Some(subscription.next_billing_date);
-    Ok(outbox::post(conn, subscription, fact, &letter, before, env.clock.now()).await?)
+    Ok(outbox::post(conn, subscription, fact, &rendered, before, env.clock.now()).await?)
 }
 
 fn announce(
@@ -79,8 +79,8 @@ fn announce(
     subscription: &Subscription,
     terms: &Terms,
     plan: &str,
-) -> Result<Rendered, RenderError> {
-    let notice = mail::RenewalNotice {
+) -> Result<RenderedEmail, RenderError> {
+    let notice = email::RenewalNotice {
         customer_name: &subscription.customer_name,
         plan_name: plan,
         cycle: terms.cycle,
@@ -89,7 +89,7 @@ fn announce(
         card_number: subscription.card_number.as_deref(),
         subscription_ref: &subscription_ref(subscription.id),
     };
-    mail::renewal_notice(&env.brand, &notice)
+    email::renewal_notice(&env.brand, &notice)
 }
 
 fn ask_for_card(
@@ -97,8 +97,8 @@ fn ask_for_card(
     subscription: &Subscription,
     terms: &Terms,
     plan: &str,
-) -> Result<Rendered, RenderError> {
-    let reminder = mail::CardNeeded {
+) -> Result<RenderedEmail, RenderError> {
+    let reminder = email::CardNeeded {
         customer_name: &subscription.customer_name,
         plan_name: plan,
         cycle: terms.cycle,
@@ -106,5 +106,5 @@ fn ask_for_card(
         next_date: seoul_date(subscription.next_billing_date),
         subscription_ref: &subscription_ref(subscription.id),
     };
-    mail::card_needed(&env.brand, &reminder)
+    email::card_needed(&env.brand, &reminder)
 }
