@@ -1,14 +1,5 @@
 -- Invoices, payments, refunds, card registrations: the money, with the fences that hold whoever asks.
 
--- A dunning policy never changes once an invoice is pinned to it; other days are another row.
-create table dunning_policies (
-    id         integer     primary key generated always as identity,
-    retry_days integer[]   not null,
-    created_at timestamptz not null default now(),
-    constraint dunning_policies_retry_days_key unique (retry_days),
-    constraint dunning_policies_days_positive check (0 < all (retry_days))
-);
-
 create table invoices (
     id                uuid        primary key,
     subscription_id   uuid        not null references subscriptions (id),
@@ -18,7 +9,9 @@ create table invoices (
     due_on            date        not null,
     amount            integer     not null,
     status            varchar(20) not null default 'open',
-    dunning_policy_id integer     references dunning_policies (id),
+    -- The dunning schedule: days from one declined try to the next. Set at the first decline, so that a later change of
+    -- DUNNING_RETRY_DAYS does not touch an invoice in dunning.
+    retry_days        integer[],
     first_failed_at   timestamptz,
     next_attempt_at   timestamptz,
     -- An older unpaid period after an outage: charged or forgiven by an operator, never by itself.
@@ -36,6 +29,7 @@ create table invoices (
     constraint invoices_status_known check (status in ('open', 'paid', 'void', 'uncollectible')),
     constraint invoices_paid_has_time check ((status = 'paid') = (paid_at is not null)),
     constraint invoices_period_forward check (period_end > period_start),
+    constraint invoices_retry_days_positive check (0 < all (retry_days)),
     constraint invoices_held_or_released check (held_since is null or released_at is null)
 );
 create index idx_invoices_next_attempt on invoices (next_attempt_at, id) where status = 'open';

@@ -278,45 +278,25 @@ pub async fn subscription_of(conn: &mut PgConnection, id: Uuid) -> Result<Option
     Ok(row.map(|row| row.subscription_id))
 }
 
-/// The policy the invoice is pinned to; the first failure pins it to `current`. Later changes of the
-/// configuration do not touch a ladder that has begun.
+/// Sets the invoice's dunning schedule to `current` unless an earlier decline has set it. Returns the one that holds.
 pub async fn pin_policy(
     conn: &mut PgConnection,
     invoice_id: Uuid,
     current: &Policy,
 ) -> Result<Policy, StoreError> {
     let days: Vec<i32> = current.retry_days.iter().copied().map(number).collect();
-    sqlx::query!(
-        "insert into dunning_policies (retry_days) values ($1) on conflict (retry_days) do nothing",
-        &days
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
+    let pinned = sqlx::query_scalar!(
         r#"
-        update invoices set dunning_policy_id = (select id from dunning_policies where retry_days = $2)
-         where id = $1 and dunning_policy_id is null
+        update invoices set retry_days = coalesce(retry_days, $2) where id = $1
+        returning retry_days as "retry_days!"
         "#,
         invoice_id,
         &days,
     )
-    .execute(&mut *conn)
-    .await?;
-    let pinned = sqlx::query!(
-        r#"
-        select policy.retry_days
-          from invoices invoice join dunning_policies policy on policy.id = invoice.dunning_policy_id
-         where invoice.id = $1
-        "#,
-        invoice_id
-    )
     .fetch_one(conn)
     .await?;
-    let retry_days = pinned
-        .retry_days
-        .into_iter()
-        .map(|days| counted("dunning_policies", "retry_days", days))
-        .collect::<Result<_, _>>()?;
+    let retry_days =
+        pinned.into_iter().map(|days| counted("invoices", "retry_days", days)).collect::<Result<_, _>>()?;
     Ok(Policy { retry_days })
 }
 
