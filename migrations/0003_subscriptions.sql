@@ -42,8 +42,6 @@ create table subscriptions (
     -- billing key in clear, and this finds its subscription.
     billing_key_fingerprint text
         generated always as (substring(billing_key from '\.([A-Za-z0-9+/]{43}=)$')) stored,
-    -- Since when the gateway is said to have deleted the billing key. The next charge tells.
-    card_suspect_since   timestamptz,
     -- Copied from the plan at the purchase, so that an index can refuse a second living subscription.
     may_be_held_beside_others boolean not null default false,
     constraint subscriptions_status_known check (status in ('incomplete', 'active', 'past_due', 'suspended', 'canceled')),

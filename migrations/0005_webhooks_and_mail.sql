@@ -198,15 +198,11 @@ begin
             perform write_payment_method_event(new.id, 'no_card', new.status || ':' || nth, new.updated_at);
         end if;
     end if;
-    if old.card_suspect_since is null and new.card_suspect_since is not null then
-        perform write_payment_method_event(new.id, 'card_in_doubt', event_instant(new.card_suspect_since), new.updated_at);
-    end if;
     return null;
 end $$;
 
 create constraint trigger subscriptions_write_event after update on subscriptions deferrable initially deferred
     for each row when (old.status <> new.status
-        or (old.card_suspect_since is null and new.card_suspect_since is not null)
         or (old.ended_at is null and new.ended_at > new.canceled_at))
     execute function write_subscription_event();
 

@@ -11,7 +11,7 @@ const STRUCK_OUT: &str = "****";
 pub enum Hint {
     /// `PAYMENT_STATUS_CHANGED`: this payment may have changed.
     Payment(NamedPayment),
-    /// `BILLING_DELETED`: this key may no longer charge.
+    /// `BILLING_DELETED`: this key may no longer charge. It becomes an audit entry.
     BillingKeyDeleted(SecretString),
     /// Nothing that concerns us, by its event type.
     Other(String),

@@ -17,8 +17,8 @@ use url::Url;
 pub use crate::domain::email_address::is_address;
 pub use consent::{ConsentRequest, SubscriptionLapsed, consent_request, subscription_lapsed};
 pub use dunning::{
-    CardNeeded, CardReplacement, FirstPaymentFailed, PaymentFailed, SubscriptionSuspended, SuspensionCause,
-    card_needed, card_replacement, first_payment_failed, payment_failed, subscription_suspended,
+    CardNeeded, FirstPaymentFailed, PaymentFailed, SubscriptionSuspended, SuspensionCause, card_needed,
+    first_payment_failed, payment_failed, subscription_suspended,
 };
 pub use payment::{
     PaymentRefunded, PaymentSucceeded, RefundExtent, RenewalNotice, payment_refunded, payment_succeeded,

@@ -135,18 +135,6 @@ pub(super) fn not_begun(customer_name: &str) -> SubscriptionNotBegun<'_> {
     }
 }
 
-pub(super) fn with_doubtful_card(customer_name: &str) -> CardReplacement<'_> {
-    CardReplacement {
-        customer_name,
-        plan_name: "퍼스널",
-        cycle: Cycle::Monthly,
-        amount: won(9_900),
-        next_date: date("2026-12-22"),
-        card_number: Some("43300000****000*"),
-        subscription_ref: SUB,
-    }
-}
-
 pub(super) fn refunded(customer_name: &str) -> PaymentRefunded<'_> {
     PaymentRefunded {
         customer_name,
@@ -215,7 +203,6 @@ pub(super) fn every_email(brand: &Brand, name: &str) -> Vec<(&'static str, Rende
         ("subscription_canceled", subscription_canceled(brand, &canceled(name))),
         ("subscription_canceled_without_access", subscription_canceled(brand, &without_access)),
         ("card_needed", card_needed(brand, &without_card(name))),
-        ("card_replacement", card_replacement(brand, &with_doubtful_card(name))),
         ("first_payment_failed", first_payment_failed(brand, &not_begun_yet(name))),
         ("subscription_ended", subscription_ended(brand, &ended(name))),
         ("subscription_ended_without_refund", subscription_ended(brand, &without_refund)),

@@ -4,7 +4,6 @@ pub mod billing_key_deletions;
 mod connection;
 pub mod consents;
 pub mod discrepancies;
-pub mod doubtful_cards;
 pub mod emails;
 pub mod erasures;
 pub mod events;

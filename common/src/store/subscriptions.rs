@@ -219,7 +219,7 @@ pub async fn keep_card(
     let done = sqlx::query!(
         r#"
         update subscriptions
-           set billing_key = $2, card_number = $3, card_registered_at = $4, card_suspect_since = null, updated_at = $4
+           set billing_key = $2, card_number = $3, card_registered_at = $4, updated_at = $4
          where id = $1
         "#,
         id,
@@ -230,6 +230,20 @@ pub async fn keep_card(
     .execute(conn)
     .await?;
     one_row("keep a card", &done)
+}
+
+/// The subscriptions whose sealed billing key ends in one of these fingerprints.
+pub async fn of_fingerprints(
+    conn: &mut PgConnection,
+    fingerprints: &[String],
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id from subscriptions where billing_key_fingerprint = any($1) order by id",
+        fingerprints
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
 }
 
 /// A charge was declined; the card is tried again at `next_try`.

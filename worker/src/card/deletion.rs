@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     jobs::DeleteBillingKey,
-    store::{billing_key_deletions, doubtful_cards},
+    store::{billing_key_deletions, subscriptions},
 };
 use toss::{BillingKey, DeleteOutcome};
 
@@ -29,7 +29,7 @@ pub(crate) async fn delete_billing_key(
     };
     let key = env.sealer.open(&sealed, job.subscription_id)?;
     // Whether the gateway may issue one key twice is not documented: one that still charges somebody is left alone.
-    let in_use = doubtful_cards::of_fingerprints(&mut conn, &env.sealer.fingerprints(&key)).await?;
+    let in_use = subscriptions::of_fingerprints(&mut conn, &env.sealer.fingerprints(&key)).await?;
     drop(conn);
     let now = env.clock.now();
     if !in_use.is_empty() {

@@ -41,7 +41,6 @@ use crate::{
 mod amount_due;
 pub(crate) mod deletion;
 mod issue;
-pub(crate) mod suspect;
 
 /// Moves one registration on by at most one call for its key and one for money.
 #[tracing::instrument(name = "card.issue_billing_key", skip_all,

@@ -15,7 +15,7 @@ use common::{
     id::{new_id, new_key},
     jobs::{self, RefundPayment},
     store::{
-        self, doubtful_cards,
+        self,
         events::{self, Entry},
         invoices, payments, refunds, subscriptions,
     },
@@ -44,9 +44,6 @@ pub(super) async fn settle(
     }
     if attempt.kind == PaymentKind::NewCard {
         card::verified(conn, subscription, attempt, now).await?;
-    }
-    if attempt.kind == PaymentKind::Renewal {
-        doubtful_cards::trust(conn, subscription.id, now).await?;
     }
     match after_paid(subscription.status) {
         AfterPaid::Activate => {

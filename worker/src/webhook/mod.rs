@@ -1,19 +1,25 @@
 //! Looks at what a webhook hints at: reads it back from Toss, and does what it finds there.
 
 use apalis::prelude::Data;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::{
+    id::subscription_ref,
     jobs::HandleWebhook,
     queue::{Finish, JobError, Lease, Ran},
-    store::webhooks::{self, ReceivedWebhook, WebhookEnd},
+    store::{
+        StoreError,
+        events::{self, Entry},
+        subscriptions,
+        webhooks::{self, ReceivedWebhook, WebhookEnd},
+    },
     webhook::{Hint, NamedPayment, hint, without_billing_keys},
 };
-use sqlx::{Postgres, Transaction};
+use secrecy::SecretString;
+use sqlx::{PgConnection, Postgres, Transaction};
 use toss::LookupOutcome;
 
 use self::followup::{WebhookVerdict, follow, is_forged, named_payment};
 use crate::{
-    card::suspect::{CardSuspicion, suspect_card},
     env::{Env, raise_alarm},
     gateway::{health, reads::read_back},
 };
@@ -41,13 +47,7 @@ pub(crate) async fn handle_webhook(
         Hint::BillingKeyDeleted(billing_key) => {
             let now = env.clock.now();
             let mut tx = env.pool.begin().await?;
-            let verdict = match suspect_card(&env, &mut tx, &billing_key, now).await? {
-                CardSuspicion::NoCard => WebhookVerdict::ignored("no card of ours is charged with this key"),
-                CardSuspicion::Cards(count) => WebhookVerdict::End(
-                    WebhookEnd::Handled,
-                    format!("{count} marked for replacement; the next charge tells"),
-                ),
-            };
+            let verdict = note_deleted_key(&env, &mut tx, &billing_key, now).await?;
             end(&env, &lease, tx, &event, verdict).await
         }
         Hint::Other(kind) => {
@@ -59,6 +59,28 @@ pub(crate) async fn handle_webhook(
             end(&env, &lease, env.pool.begin().await?, &event, verdict).await
         }
     }
+}
+
+/// Writes an audit entry for each subscription that is charged with this key.
+async fn note_deleted_key(
+    env: &Env,
+    conn: &mut PgConnection,
+    billing_key: &SecretString,
+    now: DateTime<Utc>,
+) -> Result<WebhookVerdict, StoreError> {
+    let ids = subscriptions::of_fingerprints(conn, &env.sealer.fingerprints(billing_key)).await?;
+    for id in &ids {
+        let Some(subscription) = subscriptions::lock(conn, *id).await? else { continue };
+        // The webhook carries no proof, so the card is kept: the next charge shows whether the key still works.
+        let why = "Toss reports the billing key as deleted; the next charge shows whether it is";
+        let entry = Entry { actor: "toss", what: "billing_key.reported_deleted", why };
+        events::append(conn, &subscription, entry, now).await?;
+        tracing::warn!(subscription.id = %subscription_ref(*id), "the billing key is reported as deleted");
+    }
+    Ok(match ids.len() {
+        0 => WebhookVerdict::ignored("no card of ours is charged with this key"),
+        count => WebhookVerdict::End(WebhookEnd::Handled, format!("noted at {count} subscriptions")),
+    })
 }
 
 async fn about_payment(
