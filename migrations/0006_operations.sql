@@ -1,4 +1,4 @@
--- The circuit breaker, the rate limit, and the daily comparison with the gateway's transactions.
+-- The circuit breaker, the rate limit, the daily comparison with the gateway's transactions, and the work that has lost its job.
 
 -- Whether Toss is worth asking at present, known to all workers.
 create table gateway_breaker (
@@ -81,3 +81,106 @@ comment on column discrepancies.kind is 'unknown_capture: the gateway took money
 comment on column discrepancies.reference is 'What the discrepancy is about: the gateway''s transaction key, or our order or refund that the gateway does not list.';
 comment on column discrepancies.our_amount is 'Won, as we have it.';
 comment on column discrepancies.their_amount is 'Won, as the gateway has it, without sign.';
+
+create function subscription_ref(id uuid) returns text language sql immutable as $$
+    select 'sub_' || replace(id::text, '-', '')
+$$;
+
+-- The sweep makes a job for each row of this view. Each part reads one table's unfinished rows and looks for a live job by
+-- the id that the job's subject carries, because those ids are indexed one by one.
+create view work_without_job as
+-- An open invoice: its first payment is unfinished, or a charge is due.
+select case when first.id is null then 'charge-subscription' else 'confirm-payment' end as kind,
+       case when first.id is null
+            then jsonb_build_object('invoiceId', invoice.id, 'subscriptionId', invoice.subscription_id, 'byScan', false)
+            else jsonb_build_object('paymentId', first.id, 'invoiceId', invoice.id,
+                                    'subscriptionId', invoice.subscription_id, 'orderId', first.order_id) end as args,
+       case when first.id is null
+            then jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id)
+            else jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id,
+                                    'payment', first.id, 'order', first.order_id) end as subject,
+       invoice.subscription_id,
+       greatest(coalesce(invoice.next_attempt_at, invoice.created_at), first.created_at) as since
+  from invoices invoice
+  left join payments first on first.invoice_id = invoice.id and first.kind = 'first'
+                          and first.status in ('pending', 'unknown')
+ where invoice.status = 'open' and invoice.held_since is null and (first.id is not null or invoice.period_no > 0)
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked')
+                      and jobs.kind in ('charge-subscription', 'confirm-payment')
+                      and jobs.subject->>'invoice' = invoice.id::text)
+union all
+-- A refund without an outcome.
+select 'refund-payment', jsonb_build_object('refundId', refund.id, 'subscriptionId', payment.subscription_id),
+       jsonb_build_object('subscription', subscription_ref(payment.subscription_id), 'refund', refund.id),
+       payment.subscription_id, refund.created_at
+  from refunds refund join payments payment on payment.id = refund.payment_id
+ where refund.status in ('pending', 'unknown')
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'refund-payment'
+                      and jobs.subject->>'refund' = refund.id::text)
+union all
+-- A subscription whose first payment did not arrive by its deadline.
+select 'end-incomplete-subscription', jsonb_build_object('subscriptionId', id),
+       jsonb_build_object('subscription', subscription_ref(id), 'incomplete', id), id, repair_until
+  from subscriptions
+ where status = 'incomplete' and repair_until is not null
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'end-incomplete-subscription'
+                      and jobs.subject->>'incomplete' = subscriptions.id::text)
+union all
+-- A card registration that is not settled.
+select 'issue-billing-key', jsonb_build_object('registrationId', id, 'subscriptionId', subscription_id),
+       jsonb_build_object('subscription', subscription_ref(subscription_id), 'registration', id),
+       subscription_id, created_at
+  from card_registrations
+ where status in ('pending', 'unknown', 'issued', 'proving')
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
+                      and jobs.subject->>'registration' = card_registrations.id::text)
+union all
+-- A billing key that the gateway has not deleted yet.
+select 'delete-billing-key', jsonb_build_object('deletionId', id, 'subscriptionId', subscription_id),
+       jsonb_build_object('subscription', subscription_ref(subscription_id), 'billingKeyDeletion', id),
+       subscription_id, created_at
+  from billing_key_deletions
+ where deleted_at is null
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
+                      and jobs.subject->>'billingKeyDeletion' = billing_key_deletions.id::text)
+union all
+-- An e-mail that is not sent.
+select 'send-email', jsonb_build_object('emailId', id, 'subscriptionId', subscription_id),
+       jsonb_build_object('subscription', subscription_ref(subscription_id), 'email', id), subscription_id, created_at
+  from emails
+ where status = 'queued'
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'send-email'
+                      and jobs.subject->>'email' = emails.id::text)
+union all
+-- A webhook from the gateway that is not handled.
+select 'handle-webhook', jsonb_build_object('webhookId', id), jsonb_build_object('webhook', id), null, received_at
+  from webhook_events_in
+ where state = 'received'
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
+                      and jobs.subject->>'webhook' = webhook_events_in.id::text)
+union all
+-- An outgoing event that is the next of its subscription.
+select 'deliver-event', jsonb_build_object('eventId', id, 'subscriptionId', subscription_id),
+       jsonb_build_object('subscription', subscription_ref(subscription_id),
+                          'event', 'evt_' || replace(id::text, '-', '')), subscription_id, created_at
+  from webhook_events_out
+ where state = 'pending'
+   and not exists (select from webhook_events_out earlier
+                    where earlier.subscription_id = webhook_events_out.subscription_id and earlier.state = 'pending'
+                      and earlier.seq < webhook_events_out.seq)
+   and not exists (select from jobs
+                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
+                      and jobs.subject->>'event' = 'evt_' || replace(webhook_events_out.id::text, '-', ''));
+
+comment on view work_without_job is 'Unfinished work that no waiting, running or parked job looks after. A row that is older than two minutes has lost its job; the sweep makes a new one every 15 seconds.';
+comment on column work_without_job.kind is 'The kind of job that it needs.';
+comment on column work_without_job.args is 'The arguments of that job.';
+comment on column work_without_job.subject is 'The ids that the job is about.';
+comment on column work_without_job.since is 'When the work was to be done, by the application''s clock.';

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use common::{
-    commands::deliver_events::{DeliverError, replay_batch},
+    commands::deliver_events::replay_batch,
     id::{event_ref, subscription_ref},
     store::webhook_deliveries::{self, EventFilter, EventRow, Listener},
 };
@@ -146,15 +146,6 @@ pub struct Replayed {
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Heard(pub Listener);
-
-impl From<DeliverError> for OpsError {
-    fn from(error: DeliverError) -> Self {
-        match error {
-            DeliverError::Store(error) => Self::Store(error),
-            DeliverError::Queue(error) => Self::Queue(error),
-        }
-    }
-}
 
 pub async fn list(conn: &mut PgConnection, filter: &EventFilter, limit: u16) -> Result<Events, OpsError> {
     let events = webhook_deliveries::list(conn, filter, limit.into()).await?;

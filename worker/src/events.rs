@@ -8,13 +8,13 @@ use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     clock::Clock,
-    commands::deliver_events::{DeliverError, enqueue_next},
     domain::delivery::{GIVE_UP_AFTER, next_try},
     id::{event_ref, subscription_ref},
     jobs::DeliverEvent,
     queue::{Finish, JobError, Lease, Ran},
     store::{
-        self, subscriptions,
+        self, StoreError, subscriptions,
+        sweep::make_delivery_jobs,
         webhook_deliveries::{self, EventEnd, Waiting},
     },
 };
@@ -91,7 +91,7 @@ async fn refused(
     event: &Waiting,
     why: &str,
     now: DateTime<Utc>,
-) -> Result<Finish, DeliverError> {
+) -> Result<Finish, StoreError> {
     let tries = usize::try_from(event.tries).unwrap_or_default().saturating_add(1);
     if let Some(run_at) = next_try(tries, event.first_tried_at.unwrap_or(now), now) {
         webhook_deliveries::failed_try(conn, event.id, why, now).await?;
@@ -112,8 +112,8 @@ async fn end(
     error: Option<&str>,
     tried: bool,
     now: DateTime<Utc>,
-) -> Result<(), DeliverError> {
+) -> Result<(), StoreError> {
     webhook_deliveries::settle(conn, event.id, how, error, tried, now).await?;
-    enqueue_next(conn, Some(event.subscription_id), None, now).await?;
+    make_delivery_jobs(conn, Some(event.subscription_id), 1, now).await?;
     Ok(())
 }

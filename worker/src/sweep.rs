@@ -1,15 +1,12 @@
-//! Makes progress certain: whatever is unfinished and has no live job any more gets one.
+//! Makes jobs for unfinished work that has none, whatever became of its job. `work_without_job` lists that work.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::JobError;
 use common::{
-    commands::deliver_events::enqueue_next,
-    jobs::{
-        self, ChargeSubscription, ConfirmPayment, DeleteBillingKey, EndIncompleteSubscription, HandleWebhook,
-        IssueBillingKey, RefundPayment, SendEmail,
-    },
     store::{
-        billing_key_deletions, gate, registrations, sweep, webhook_deliveries,
+        gate,
+        sweep::make_missing_jobs,
+        webhook_deliveries,
         webhooks::{self, WebhookEnd},
     },
     webhook::without_billing_keys,
@@ -22,73 +19,27 @@ use crate::{
     env::{Env, raise_alarm},
 };
 
-/// What has not moved for this long, and has no job, has lost it.
-const STRANDED_AFTER: TimeDelta = TimeDelta::minutes(2);
-const BATCH: i64 = 1_000;
+/// Work that is this old and has no job has lost it. Younger work may get its job in a transaction that is still open.
+const LOST_AFTER: TimeDelta = TimeDelta::minutes(2);
+const BATCH: i64 = 5_000;
 /// A webhook that no job could make anything of for this long is put before the operators.
 const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
-/// Looks once. Answers how many jobs it made.
-pub async fn sweep(env: &Env) -> Result<usize, JobError> {
+/// Looks once. Returns how many jobs it made.
+pub async fn sweep(env: &Env) -> Result<u64, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
-    let mut made = money_jobs(&mut tx, now).await?;
-    made = made.saturating_add(other_jobs(&mut tx, now).await?);
     give_up_webhooks(&mut tx, now).await?;
+    let made = make_missing_jobs(&mut tx, now - LOST_AFTER, BATCH, now).await?;
+    let made = u64::try_from(made).unwrap_or_default();
     charge::outcome::review_overdue(&mut tx, now).await?;
     tx.commit().await?;
     if made > 0 {
-        metrics::counter!("billing_swept_total").increment(u64::try_from(made).unwrap_or_default());
+        metrics::counter!("billing_swept_total").increment(made);
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
     spread_prices(env, true).await?;
     Ok(made)
-}
-
-async fn money_jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, JobError> {
-    let (mut made, before) = (0_usize, now - STRANDED_AFTER);
-    for lost in sweep::stranded_invoices(conn, before, BATCH).await? {
-        let sweep::StrandedInvoice { invoice_id, subscription_id, first_payment_id, first_order_id } = lost;
-        if let Some((payment_id, order_id)) = first_payment_id.zip(first_order_id) {
-            let job = ConfirmPayment { payment_id, invoice_id, subscription_id, order_id };
-            jobs::enqueue(conn, &job, now, now).await?;
-        } else {
-            let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
-            jobs::enqueue(conn, &job, now, now).await?;
-        }
-        made = made.saturating_add(1);
-    }
-    for (refund_id, subscription_id) in sweep::stranded_refunds(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &RefundPayment { refund_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for subscription_id in sweep::stranded_incomplete(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &EndIncompleteSubscription { subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    Ok(made)
-}
-
-/// Cards, letters, and what is told from one side to the other.
-async fn other_jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, JobError> {
-    let (mut made, before) = (0_usize, now - STRANDED_AFTER);
-    for (registration_id, subscription_id) in registrations::stranded(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &IssueBillingKey { registration_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for (deletion_id, subscription_id) in billing_key_deletions::stranded(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &DeleteBillingKey { deletion_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for (email_id, subscription_id) in sweep::stranded_emails(conn, before, BATCH).await? {
-        jobs::enqueue(conn, &SendEmail { email_id, subscription_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    for webhook_id in webhooks::stranded(conn, now - WEBHOOKS_LIVE_FOR, before, BATCH).await? {
-        jobs::enqueue(conn, &HandleWebhook { webhook_id }, now, now).await?;
-        made = made.saturating_add(1);
-    }
-    Ok(made.saturating_add(enqueue_next(conn, None, Some(before), now).await?))
 }
 
 /// They are hints: the daily comparison of the books still finds what they hinted at.

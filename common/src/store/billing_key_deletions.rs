@@ -46,28 +46,3 @@ pub async fn forget(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Re
     .await?;
     one_row("mark a billing key as deleted", &done)
 }
-
-/// Not deleted yet, retired before `before`, without a waiting or running job: id, subscription.
-pub async fn stranded(
-    conn: &mut PgConnection,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select deletion.id, deletion.subscription_id from billing_key_deletions deletion
-         where deletion.deleted_at is null and deletion.created_at < $1
-           and not exists (
-               select from jobs
-                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
-                  and jobs.subject->>'billingKeyDeletion' = deletion.id::text)
-         order by deletion.created_at
-         limit $2
-        "#,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
-}

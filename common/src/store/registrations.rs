@@ -260,28 +260,3 @@ pub async fn settle(
     .await?;
     one_row("settle a registration", &done)
 }
-
-/// Unfinished since before `before` without a waiting or running job: id, subscription.
-pub async fn stranded(
-    conn: &mut PgConnection,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select card.id, card.subscription_id from card_registrations card
-         where card.status in ('pending', 'unknown', 'issued', 'proving') and card.created_at < $1
-           and not exists (
-               select from jobs
-                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
-                  and jobs.subject->>'registration' = card.id::text)
-         order by card.created_at
-         limit $2
-        "#,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
-}

@@ -102,38 +102,6 @@ pub async fn failed_try(
     one_row("keep a failed try of an event", &done)
 }
 
-/// The events that are next in their subscription and have no waiting or running job: id and subscription. `of`: only this
-/// subscription's; `before`: only those written up to then.
-pub async fn stranded(
-    conn: &mut PgConnection,
-    of: Option<Uuid>,
-    before: Option<DateTime<Utc>>,
-    limit: i64,
-) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select event.id, event.subscription_id from webhook_events_out event
-         where event.state = 'pending' and ($2::timestamptz is null or event.created_at <= $2)
-           and ($1::uuid is null or event.subscription_id = $1)
-           and not exists (select from webhook_events_out earlier
-                            where earlier.subscription_id = event.subscription_id and earlier.state = 'pending'
-                              and earlier.seq < event.seq)
-           and not exists (
-               select from jobs
-                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
-                  and jobs.subject->>'event' = 'evt_' || replace(event.id::text, '-', ''))
-         order by event.seq
-         limit $3
-        "#,
-        of,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.subscription_id)).collect())
-}
-
 /// Which events; every condition that is given must hold.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {

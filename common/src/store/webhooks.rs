@@ -97,34 +97,7 @@ pub async fn settle(
     one_row("settle a webhook", &done)
 }
 
-/// Received between `after` and `before`, and without a waiting or running job.
-pub async fn stranded(
-    conn: &mut PgConnection,
-    after: DateTime<Utc>,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        r#"
-        select webhook.id from webhook_events_in webhook
-         where webhook.state = 'received' and webhook.received_at >= $1 and webhook.received_at < $2
-           and not exists (
-               select from jobs
-                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
-                  and jobs.subject->>'webhook' = webhook.id::text)
-         order by webhook.received_at
-         limit $3
-        "#,
-        after,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(ids)
-}
-
-/// Received before `before`, not settled, and without a waiting or running job.
+/// Webhooks that were received before `before`, are not settled, and have no job.
 pub async fn abandoned(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
@@ -135,10 +108,7 @@ pub async fn abandoned(
         r#"
         select webhook.id, webhook.received_at, webhook.body from webhook_events_in webhook
          where webhook.state = 'received' and webhook.received_at < $1
-           and not exists (
-               select from jobs
-                where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
-                  and jobs.subject->>'webhook' = webhook.id::text)
+           and webhook.id in (select (subject->>'webhook')::uuid from work_without_job where kind = 'handle-webhook')
          order by webhook.received_at
          limit $2
            for update of webhook skip locked
