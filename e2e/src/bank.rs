@@ -1,4 +1,4 @@
-//! The sandbox as a process of its own: its programs are scripted, and its books read, over HTTP.
+//! A client of a sandbox process: scripts its faults and reads its ledger over HTTP.
 
 use std::collections::HashMap;
 
@@ -20,11 +20,11 @@ pub struct Bank {
     toss: Toss,
 }
 
-/// The bank's book.
+/// The sandbox's ledger.
 #[derive(Debug, Default, Deserialize)]
 pub struct Ledger {
     entries: Vec<Entry>,
-    requests: HashMap<String, Asked>,
+    requests: HashMap<String, RequestCount>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ struct Entry {
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct Asked {
+struct RequestCount {
     asked: u64,
 }
 
@@ -46,24 +46,24 @@ impl Bank {
         Ok(Self { url, http, toss: Toss::new(config)? })
     }
 
-    /// The customer registers a card that pays; answers its billing key.
+    /// Registers a card that pays. Returns its billing key.
     pub async fn register_card(&self, customer_key: &str) -> anyhow::Result<String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Registered {
+        struct AuthKey {
             auth_key: String,
         }
-        let asked = self.http.post(self.script("auth-keys")).json(&json!({ "customerKey": customer_key }));
-        let Registered { auth_key } = told(asked).await?;
-        let asked = IssueRequest { auth_key, customer_key: customer_key.to_owned() };
+        let request = self.http.post(self.script("auth-keys")).json(&json!({ "customerKey": customer_key }));
+        let AuthKey { auth_key } = send(request).await?;
+        let request = IssueRequest { auth_key, customer_key: customer_key.to_owned() };
         let key = IdempotencyKey::new(new_key().to_string())?;
-        match self.toss.issue_billing_key(&asked, &key).await {
+        match self.toss.issue_billing_key(&request, &key).await {
             IssueOutcome::Issued(billing) => Ok(billing.billing_key.expose().to_owned()),
             other => bail!("the sandbox issued no billing key: {other:?}"),
         }
     }
 
-    /// A customer finishes the payment window; answers the payment key.
+    /// Completes a payment window. Returns the payment key.
     pub async fn pay(&self, order_id: &str, amount: i64, customer_key: &str) -> anyhow::Result<String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -71,34 +71,34 @@ impl Bank {
             payment_key: String,
         }
         let order = json!({ "orderId": order_id, "amount": amount, "customerKey": customer_key });
-        let Paid { payment_key } = told(self.http.post(self.script("payments")).json(&order)).await?;
+        let Paid { payment_key } = send(self.http.post(self.script("payments")).json(&order)).await?;
         Ok(payment_key)
     }
 
-    /// From now on the bank refuses to charge this customer.
-    pub async fn refuse(&self, customer_key: &str) -> anyhow::Result<()> {
+    /// Makes the bank decline all charges of this customer.
+    pub async fn decline(&self, customer_key: &str) -> anyhow::Result<()> {
         let url = self.script(&format!("customers/{customer_key}"));
-        told::<Value>(self.http.put(url).json(&json!({ "outcome": "REJECT_CARD_PAYMENT" }))).await?;
+        send::<Value>(self.http.put(url).json(&json!({ "outcome": "REJECT_CARD_PAYMENT" }))).await?;
         Ok(())
     }
 
     pub async fn add_fault(&self, fault: &Value) -> anyhow::Result<()> {
-        told::<Value>(self.http.post(self.script("faults")).json(fault)).await?;
+        send::<Value>(self.http.post(self.script("faults")).json(fault)).await?;
         Ok(())
     }
 
     pub async fn clear_faults(&self) -> anyhow::Result<()> {
-        told::<Value>(self.http.delete(self.script("faults"))).await?;
+        send::<Value>(self.http.delete(self.script("faults"))).await?;
         Ok(())
     }
 
     pub async fn set_clock(&self, now: DateTime<Utc>) -> anyhow::Result<()> {
-        told::<Value>(self.http.put(self.script("clock")).json(&json!({ "now": now }))).await?;
+        send::<Value>(self.http.put(self.script("clock")).json(&json!({ "now": now }))).await?;
         Ok(())
     }
 
     pub async fn ledger(&self) -> anyhow::Result<Ledger> {
-        told(self.http.get(self.script("ledger"))).await
+        send(self.http.get(self.script("ledger"))).await
     }
 
     fn script(&self, path: &str) -> String {
@@ -106,13 +106,13 @@ impl Bank {
     }
 }
 
-async fn told<T: DeserializeOwned>(asked: RequestBuilder) -> anyhow::Result<T> {
-    let answer = asked.send().await?.error_for_status()?;
-    answer.json().await.context("the sandbox said something unexpected")
+async fn send<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
+    let answer = request.send().await?.error_for_status()?;
+    answer.json().await.context("cannot read the answer of the sandbox")
 }
 
 impl Ledger {
-    /// What the bank took less what it gave back, in won, by order.
+    /// Captured minus refunded, in won, by order.
     pub fn net_by_order(&self) -> HashMap<&str, i64> {
         let mut net = HashMap::new();
         for entry in &self.entries {
@@ -123,8 +123,8 @@ impl Ledger {
         net
     }
 
-    /// How often the bank was asked to do this (`charge`, `lookup` …).
-    pub fn asked(&self, operation: &str) -> u64 {
+    /// The number of requests of this operation (`charge`, `lookup` …).
+    pub fn request_count(&self, operation: &str) -> u64 {
         self.requests.get(operation).copied().unwrap_or_default().asked
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_back_is_taken_off_its_order_and_no_other() {
+    fn a_refund_counts_against_its_order_only() {
         let ledger: Ledger = serde_json::from_value(json!({
             "entries": [
                 { "kind": "capture", "amount": 9_900, "orderId": "A" },
@@ -145,6 +145,6 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(ledger.net_by_order(), HashMap::from([("A", 9_900), ("B", 9_000)]));
-        assert_eq!((ledger.asked("charge"), ledger.asked("lookup")), (3, 0));
+        assert_eq!((ledger.request_count("charge"), ledger.request_count("lookup")), (3, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! A database of its own for a run, made anew on a server that is there.
+//! Creates the database of a chaos or bench run on a running server.
 
 use anyhow::Context;
 use common::store;
@@ -6,14 +6,14 @@ use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use url::Url;
 
-/// A migrated database and the URL under which other processes find it.
+/// A migrated database, and its URL for other processes.
 pub struct Database {
     pub pool: PgPool,
     pub url: Url,
 }
 
 impl Database {
-    /// Drops what an earlier run left under this name.
+    /// Creates the database. Drops one of the same name first.
     pub async fn recreate(server: &Url, name: &str, connections: u32) -> anyhow::Result<Self> {
         let mut conn = PgConnection::connect(server.as_str()).await.context("DATABASE_URL")?;
         for statement in

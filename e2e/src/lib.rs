@@ -1,5 +1,5 @@
-//! The whole system under load and under fire: what the programs `chaos` and `bench` are made of. The guarantees
-//! themselves are the tests in `tests/`.
+//! The parts of the programs `chaos` and `bench`, which run the whole system under faults and under load. The guarantees
+//! are tested in `tests/`.
 
 pub mod bank;
 pub mod bench;

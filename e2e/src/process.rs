@@ -1,4 +1,4 @@
-//! Our programs as real processes: a clean environment, a log each, killed as a power cut would.
+//! Runs our programs as real processes, each with a clean environment and a log file. A kill is SIGKILL, like a power cut.
 
 use std::{
     fmt::Display,
@@ -12,12 +12,12 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use tokio::process::{Child, Command};
 
-/// Below the ports that systems give to outgoing connections: a process that is killed finds its own free again.
+/// Below the ports of outgoing connections: a restarted process finds its own port free.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 const READY_WITHIN: Duration = Duration::from_mins(1);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// A program of ours and the whole environment it will see.
+/// A program and its whole environment.
 #[derive(Clone)]
 pub struct Program {
     path: PathBuf,
@@ -29,10 +29,10 @@ pub struct Program {
 pub struct Process(Child);
 
 impl Program {
-    /// From the folder in which the running program lies. Its logs go to `<logs>/<name>.log`.
+    /// Finds the program in the folder of the running one. Its log is `<logs>/<name>.log`.
     pub fn beside_this_one(program: &str, name: &str, logs: &Path) -> anyhow::Result<Self> {
-        let this = std::env::current_exe().context("cannot tell where this program lies")?;
-        let path = this.parent().context("this program lies in no folder")?.join(program);
+        let this = std::env::current_exe().context("cannot find the path of this program")?;
+        let path = this.parent().context("this program has no folder")?.join(program);
         ensure!(path.is_file(), "{} is missing: build it first", path.display());
         let log = logs.join(format!("{name}.log"));
         Ok(Self { path, log, vars: Vec::new() })
@@ -58,23 +58,23 @@ impl Program {
 }
 
 impl Process {
-    /// SIGKILL: it does not notice.
+    /// Kills the process with SIGKILL.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.0.kill().await.context("cannot kill a process")
     }
 
-    /// Whether it has ended, which nobody asked it to.
-    pub fn has_fallen(&mut self) -> anyhow::Result<bool> {
+    /// Whether the process has exited by itself.
+    pub fn has_exited(&mut self) -> anyhow::Result<bool> {
         Ok(self.0.try_wait()?.is_some())
     }
 }
 
-/// Addresses of this machine on which nobody listens.
+/// Finds free addresses of this machine.
 pub fn free_addresses(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     for port in PORTS {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // Held until all are found, so that none is given twice.
+        // The listeners stay open until all are found, so that no port is returned twice.
         if let Ok(listener) = TcpListener::bind(address) {
             found.push((address, listener));
         }
@@ -92,7 +92,7 @@ pub async fn wait_until_ready(http: &reqwest::Client, url: &str) -> anyhow::Resu
         if http.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     bail!("{url} was not ready within {} s", READY_WITHIN.as_secs())
 }

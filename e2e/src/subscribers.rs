@@ -1,4 +1,4 @@
-//! Many active subscriptions at once, as if their first payments had been made long ago.
+//! Writes many active subscriptions at once, as if their first payments were long past.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub const PRICE: i32 = 9_900;
 const BATCH: usize = 10_000;
 const REGISTRATIONS_AT_ONCE: usize = 16;
 
-/// One subscriber: the id of user and subscription alike, and the sealed billing key.
+/// A subscriber: one id for user and subscription, and the sealed billing key.
 #[derive(Debug, Clone)]
 pub struct Subscriber {
     pub id: Uuid,
@@ -32,21 +32,21 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Also the customer's key at the bank.
+    /// The customer key at the gateway.
     pub fn customer_key(&self) -> String {
         self.id.to_string()
     }
 }
 
-/// Subscribers whose cards the bank knows.
+/// Makes subscribers whose cards are registered at the sandbox.
 pub async fn register(bank: &Arc<Bank>, count: usize) -> anyhow::Result<Vec<Subscriber>> {
     let sealer = Arc::new(Sealer::parse(SEALING_KEYS)?);
     let (mut all, mut registering) = (Vec::with_capacity(count), JoinSet::new());
     for _ in 0..count {
         if registering.len() >= REGISTRATIONS_AT_ONCE
-            && let Some(one) = registering.join_next().await
+            && let Some(subscriber) = registering.join_next().await
         {
-            all.push(one??);
+            all.push(subscriber??);
         }
         let (bank, sealer) = (bank.clone(), sealer.clone());
         registering.spawn(async move {
@@ -56,18 +56,18 @@ pub async fn register(bank: &Arc<Bank>, count: usize) -> anyhow::Result<Vec<Subs
             anyhow::Ok(Subscriber { id, sealed_billing_key })
         });
     }
-    while let Some(one) = registering.join_next().await {
-        all.push(one??);
+    while let Some(subscriber) = registering.join_next().await {
+        all.push(subscriber??);
     }
     Ok(all)
 }
 
-/// Subscribers of whom the bank knows nothing: for what never asks it.
+/// Makes subscribers without cards, for runs that never call the gateway.
 pub fn invent(count: usize) -> Vec<Subscriber> {
     (0..count).map(|_| Subscriber { id: new_key(), sealed_billing_key: "k1:none".to_owned() }).collect()
 }
 
-/// Writes them as active and paid for the month from `anchor` on. Answers the civil date on which they are due next.
+/// Writes active subscriptions that are paid for the month from `anchor` on. Returns their next due date.
 pub async fn insert(
     pool: &PgPool,
     subscribers: &[Subscriber],
@@ -76,8 +76,8 @@ pub async fn insert(
 ) -> anyhow::Result<NaiveDate> {
     let paid = Cycle::Monthly.period(anchor, 0)?;
     for batch in subscribers.chunks(BATCH) {
-        let ids: Vec<Uuid> = batch.iter().map(|it| it.id).collect();
-        let keys: Vec<&str> = batch.iter().map(|it| it.sealed_billing_key.as_str()).collect();
+        let ids: Vec<Uuid> = batch.iter().map(|subscriber| subscriber.id).collect();
+        let keys: Vec<&str> = batch.iter().map(|subscriber| subscriber.sealed_billing_key.as_str()).collect();
         let users = "insert into users (id, created_at, updated_at) select id, $2, $2 from unnest($1::uuid[]) as t (id)";
         sqlx::query(users).bind(&ids).bind(now).execute(pool).await?;
         let written = sqlx::query(

@@ -1,4 +1,4 @@
-//! Figures as a table for a person: two columns or more, numbers to the right.
+//! Writes figures as a table of two columns or more.
 
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stand_under_each_other() {
+    fn numbers_are_aligned_right() {
         let rows = [["charged", "1999"], ["lost", "0"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(write(&rows), "charged  1999\nlost        0\n");
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`: real processes under a lying bank are killed again and again, then the books are compared; or, with
-//! `--seeds` or `--seed`, the same in one process, step by step, so that what went wrong can be seen again.
+//! `cargo xtask chaos`: kills real processes while a faulty gateway charges, then compares the ledgers. With `--seeds` or
+//! `--seed` it runs the seeded simulation instead, which replays a failure step by step.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Due subscriptions
     #[arg(long, default_value_t = 2_000)]
     subscriptions: u32,
-    /// When to give up waiting for quiet, in seconds
+    /// Time limit in seconds, for faults and settling together
     #[arg(long, default_value_t = 180)]
     seconds: u32,
     /// Worker processes
@@ -25,13 +25,13 @@ pub(crate) struct Options {
     /// Print the figures as JSON only
     #[arg(long)]
     json: bool,
-    /// Instead of real processes, so many seeds of the simulation
+    /// Run this many seeds of the simulation instead of real processes
     #[arg(long)]
     seeds: Option<u64>,
-    /// The first seed of the simulation; without --seeds only this one, and it tells its story
+    /// The first seed of the simulation; without --seeds only this one, with its trace
     #[arg(long)]
     seed: Option<u64>,
-    /// SQL that takes a fence down before the seeds are lived, to see what it holds off
+    /// SQL that drops a fence before the seeds run, to see what it holds off
     #[arg(long, requires = "seeds")]
     without: Option<String>,
 }
@@ -41,7 +41,7 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
         return simulate(options, project, stop);
     }
     let _only_one = project.lock("chaos")?;
-    // Not the one of DATABASE_URL: this one is crashed again and again.
+    // A cluster of its own, not the one of DATABASE_URL: chaos crashes it.
     let cluster = Cluster::start(project, Purpose::Chaos)?;
     eprintln!(
         "PostgreSQL {}: {} ({})",
@@ -49,7 +49,7 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
         cluster.url()?.without_password(),
         cluster.place()
     );
-    // Unoptimised, a process would spend its short life on the password hashes of its connections.
+    // Unoptimised processes would spend their short time on the password hashes of their connections.
     let driver = driver::build("chaos", &["api", "worker", "sandbox"], project, stop)?;
     let mut chaos = Command::new(driver);
     chaos.env("DATABASE_URL", cluster.url()?.secret()).args(cluster.control());
@@ -70,15 +70,15 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
 fn simulate(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let server = Postgres::open(project, Purpose::Tests)?;
     let mut test = project.cargo();
-    test.args(["test", "--package", "e2e", "--test", "simulation", "--", "--nocapture", "whatever"]);
+    test.args(["test", "--package", "e2e", "--test", "simulation", "--", "--nocapture", "every_seed"]);
     test.env("DATABASE_URL", server.url.secret());
     let number = |number: Option<u64>| number.map(|number| number.to_string());
-    let told = [
+    let variables = [
         ("SEEDS", number(options.seeds)),
         ("SEED", number(options.seed)),
         ("WITHOUT", options.without.clone()),
     ];
-    for (name, value) in told {
+    for (name, value) in variables {
         if let Some(value) = value {
             test.env(name, value);
         }

@@ -1,4 +1,4 @@
-//! `chaos`: run by `cargo xtask chaos`, which gives it a PostgreSQL to crash. Exits 1 when anything was charged twice or lost.
+//! `chaos`: run by `cargo xtask chaos`, which starts a PostgreSQL to crash. Exits with 1 when a charge was doubled or lost.
 
 use std::process::ExitCode;
 

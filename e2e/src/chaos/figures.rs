@@ -1,11 +1,11 @@
-//! What came of a run, as JSON and as a table.
+//! The result of a chaos run, as JSON and as a table.
 
 use std::{path::Path, sync::atomic::Ordering::Relaxed};
 
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::{books::Verdict, storm::Tally};
+use super::{faults::Tally, ledger_check::LedgerCheck};
 use crate::{bank::Ledger, table};
 
 #[derive(Debug, Serialize)]
@@ -14,39 +14,39 @@ pub struct Figures {
     pub due_subscriptions: usize,
     pub new_customers: u64,
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub check: LedgerCheck,
     #[serde(flatten)]
     pub work: Work,
-    pub asked_to_charge: u64,
-    pub asked_to_confirm: u64,
-    pub asked_to_look_up: u64,
+    pub charge_requests: u64,
+    pub confirm_requests: u64,
+    pub lookup_requests: u64,
     /// E-mails that went out a second time after a crash, under the same Message-ID.
-    pub letter_copies: u64,
+    pub email_copies: u64,
     pub worker_kills: u64,
     pub api_kills: u64,
     pub database_crashes: u64,
-    /// Processes that ended although nobody killed them.
-    pub processes_fallen: u64,
-    /// Parked jobs that were tried again, as an operator would.
+    /// Processes that exited without being killed.
+    pub processes_exited: u64,
+    /// Parked jobs that were retried.
     pub jobs_unparked: u64,
-    pub storm_seconds: f64,
-    /// From the last blow to the moment when nothing was left to do.
-    pub seconds_to_quiescence: f64,
+    pub fault_seconds: f64,
+    /// From the last fault until no work remained.
+    pub settle_seconds: f64,
 }
 
-/// What the job table and the payments say about how it went.
+/// Counts from the job table and the payments.
 #[derive(Debug, Default, Serialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
 pub struct Work {
-    /// Payments whose outcome was unknown at some time and is known now.
+    /// Payments whose outcome was unknown once and is known now.
     pub unknown_resolved: i64,
-    /// Tries that were run again because their worker died.
+    /// Attempts that were repeated because their worker died.
     pub reruns_after_crashes: i64,
-    /// Tries that were run again because our own machinery broke, as when the database is away.
+    /// Attempts that were repeated after an internal error, such as a database that was down.
     pub reruns_after_errors: i64,
     pub jobs_done: i64,
     pub jobs_failed_for_good: i64,
-    pub letters_sent: i64,
+    pub emails_sent: i64,
 }
 
 impl Work {
@@ -58,16 +58,16 @@ impl Work {
                     (select count(*) from jobs where retry_of is not null) as reruns_after_errors,
                     (select count(*) from jobs where state = 'done') as jobs_done,
                     (select count(*) from jobs where state = 'failed' and next_id is null) as jobs_failed_for_good,
-                    (select count(*) from emails where status = 'sent') as letters_sent",
+                    (select count(*) from emails where status = 'sent') as emails_sent",
         );
         Ok(work.fetch_one(pool).await?)
     }
 }
 
-/// How long the two halves of a run took.
+/// Durations of the two halves of a run.
 pub(super) struct Times {
-    pub(super) storm: std::time::Duration,
-    pub(super) calm: std::time::Duration,
+    pub(super) faults: std::time::Duration,
+    pub(super) settle: std::time::Duration,
 }
 
 impl Figures {
@@ -79,59 +79,59 @@ impl Figures {
         mail: &Path,
     ) -> anyhow::Result<Self> {
         let work = Work::of(pool).await?;
-        let sent = u64::try_from(work.letters_sent).unwrap_or_default();
+        let sent = u64::try_from(work.emails_sent).unwrap_or_default();
         Ok(Self {
             due_subscriptions: 0,
             new_customers: tally.signed_up.load(Relaxed),
-            verdict: Verdict::of(pool, ledger).await?,
-            asked_to_charge: ledger.asked("charge"),
-            asked_to_confirm: ledger.asked("confirm"),
-            asked_to_look_up: ledger.asked("lookup"),
-            letter_copies: letters(mail)?.saturating_sub(sent),
+            check: LedgerCheck::of(pool, ledger).await?,
+            charge_requests: ledger.request_count("charge"),
+            confirm_requests: ledger.request_count("confirm"),
+            lookup_requests: ledger.request_count("lookup"),
+            email_copies: emails(mail)?.saturating_sub(sent),
             worker_kills: tally.worker_kills.load(Relaxed),
             api_kills: tally.api_kills.load(Relaxed),
             database_crashes: tally.database_crashes.load(Relaxed),
-            processes_fallen: tally.fell.load(Relaxed),
+            processes_exited: tally.exited.load(Relaxed),
             jobs_unparked: tally.unparked.load(Relaxed),
-            storm_seconds: times.storm.as_secs_f64(),
-            seconds_to_quiescence: times.calm.as_secs_f64(),
+            fault_seconds: times.faults.as_secs_f64(),
+            settle_seconds: times.settle.as_secs_f64(),
             work,
         })
     }
 
     pub fn is_good(&self) -> bool {
-        self.verdict.is_good()
+        self.check.is_good()
     }
 
     pub fn as_table(&self) -> String {
         let row = |name: &str, figure: String| vec![name.to_owned(), figure];
-        let Self { verdict, work, .. } = self;
+        let Self { check, work, .. } = self;
         let mut text = table::write(&[
             row("due subscriptions", self.due_subscriptions.to_string()),
-            row("new customers meanwhile", self.new_customers.to_string()),
-            row("charged once", verdict.charged.to_string()),
-            row("refused by the bank", verdict.refused.to_string()),
-            row("with a person", verdict.with_a_person.to_string()),
-            row("still unsettled", verdict.unsettled.to_string()),
-            row("DOUBLES", verdict.doubles.to_string()),
-            row("LOSSES", verdict.losses.saturating_add(verdict.unknown_captures).to_string()),
+            row("new customers", self.new_customers.to_string()),
+            row("charged once", check.charged.to_string()),
+            row("declined", check.declined.to_string()),
+            row("on hold or in review", check.needs_operator.to_string()),
+            row("still unfinished", check.unfinished.to_string()),
+            row("CHARGED TWICE", check.charged_twice.to_string()),
+            row("LOST", check.lost.saturating_add(check.unknown_captures).to_string()),
             row("unknown outcomes resolved", work.unknown_resolved.to_string()),
-            row("re-runs after crashes", work.reruns_after_crashes.to_string()),
-            row("re-runs after errors", work.reruns_after_errors.to_string()),
-            row("jobs unparked by hand", self.jobs_unparked.to_string()),
+            row("repeated after crashes", work.reruns_after_crashes.to_string()),
+            row("repeated after errors", work.reruns_after_errors.to_string()),
+            row("parked jobs retried", self.jobs_unparked.to_string()),
             row("jobs failed for good", work.jobs_failed_for_good.to_string()),
-            row("charges asked for", self.asked_to_charge.to_string()),
-            row("look-ups asked for", self.asked_to_look_up.to_string()),
-            row("e-mails", work.letters_sent.to_string()),
-            row("e-mails sent again", self.letter_copies.to_string()),
+            row("charge requests", self.charge_requests.to_string()),
+            row("look-up requests", self.lookup_requests.to_string()),
+            row("e-mails", work.emails_sent.to_string()),
+            row("e-mails sent again", self.email_copies.to_string()),
             row("kill -9 of a worker", self.worker_kills.to_string()),
             row("kill -9 of the API", self.api_kills.to_string()),
             row("crashes of PostgreSQL", self.database_crashes.to_string()),
-            row("processes fallen by themselves", self.processes_fallen.to_string()),
-            row("storm, s", format!("{:.0}", self.storm_seconds)),
-            row("from the last blow to quiet, s", format!("{:.0}", self.seconds_to_quiescence)),
+            row("processes that exited unasked", self.processes_exited.to_string()),
+            row("faults, s", format!("{:.0}", self.fault_seconds)),
+            row("settling, s", format!("{:.0}", self.settle_seconds)),
         ]);
-        for line in &verdict.wrong {
+        for line in &check.wrong {
             text.push_str(line);
             text.push('\n');
         }
@@ -139,7 +139,7 @@ impl Figures {
     }
 }
 
-fn letters(mail: &Path) -> anyhow::Result<u64> {
+fn emails(mail: &Path) -> anyhow::Result<u64> {
     let mut count = 0_u64;
     for entry in std::fs::read_dir(mail)? {
         if entry?.path().extension().is_some_and(|kind| kind == "eml") {

@@ -1,14 +1,14 @@
-//! Chaos with real processes: everything dies, the bank lies, and afterwards the books are compared.
+//! Chaos with real processes: processes and the database are killed and the gateway fails while customers are charged.
+//! Then the faults end, the work settles, and our ledger is compared with the gateway's.
 
-mod books;
-mod calm;
+mod environment;
 mod faults;
 mod figures;
-mod newcomers;
+mod gateway_faults;
+mod ledger_check;
 mod options;
-mod server;
-mod stage;
-mod storm;
+mod settle;
+mod signups;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -18,96 +18,96 @@ use std::{
 use tokio::task::JoinHandle;
 use url::Url;
 
+use chrono::TimeDelta;
+use environment::Environment;
+use faults::FaultRun;
+use settle::RemainingWork;
+
 pub use figures::Figures;
 pub use options::Options;
 
-use calm::Left;
-use chrono::TimeDelta;
-use stage::Stage;
-use storm::Storm;
-
 const STEP: Duration = Duration::from_secs(1);
-/// In the calm: look-ups are hours apart by then.
-const CALM_CLOCK_STEP: TimeDelta = TimeDelta::minutes(8);
+/// While work settles, look-ups are hours apart.
+const SETTLE_CLOCK_STEP: TimeDelta = TimeDelta::minutes(8);
 
-/// One whole run. Fails when it could not be carried out; what it found is in the figures.
+/// Runs chaos once. Fails only when the run could not be carried out; violations are in the figures.
 pub async fn run(options: &Options, server: &Url) -> anyhow::Result<Figures> {
     eprintln!("Writing {} due subscriptions", options.subscriptions);
-    let stage = Arc::new(Stage::set(options, server).await?);
-    let storm = Arc::new(Storm::default());
-    let workers = tokio::spawn(storm::keep_killing_workers(stage.workers.clone(), storm.clone()));
-    let api = tokio::spawn(storm::keep_killing_api(stage.api.clone(), storm.clone()));
+    let environment = Arc::new(Environment::prepare(options, server).await?);
+    let fault_run = Arc::new(FaultRun::default());
+    let workers = tokio::spawn(faults::keep_killing_workers(environment.workers.clone(), fault_run.clone()));
+    let api = tokio::spawn(faults::keep_killing_api(environment.api.clone(), fault_run.clone()));
     let others = [
-        tokio::spawn(storm::keep_crashing_database(options.server.clone(), storm.clone())),
-        tokio::spawn(storm::keep_lying(stage.clone(), storm.clone())),
-        tokio::spawn(newcomers::keep_coming(stage.clone(), storm.clone())),
+        tokio::spawn(faults::keep_crashing_database(options.server.clone(), fault_run.clone())),
+        tokio::spawn(faults::inject_gateway_faults(environment.clone(), fault_run.clone())),
+        tokio::spawn(signups::keep_signing_up(environment.clone(), fault_run.clone())),
     ];
     let begun = Instant::now();
     let limit = Duration::from_secs(options.seconds);
     let failed_early =
         || workers.is_finished() || api.is_finished() || others.iter().any(JoinHandle::is_finished);
-    rage(&stage, limit, failed_early).await;
-    storm.end();
-    let blown = begun.elapsed();
+    inject_faults(&environment, limit, failed_early).await;
+    fault_run.end();
+    let fault_time = begun.elapsed();
     let (workers, api) = (workers.await??, api.await??);
-    let calm_since = Instant::now();
+    let settle_since = Instant::now();
     for other in others {
         other.await??;
     }
-    settle(&stage, &storm, limit.saturating_sub(begun.elapsed())).await?;
-    let times = figures::Times { storm: blown, calm: calm_since.elapsed() };
-    // They run until the end, or nothing would settle.
+    settle(&environment, &fault_run, limit.saturating_sub(begun.elapsed())).await?;
+    let times = figures::Times { faults: fault_time, settle: settle_since.elapsed() };
+    // The processes run until the work has settled.
     for mut process in workers.into_iter().chain([api]) {
         process.kill().await?;
     }
-    let ledger = stage.bank.ledger().await?;
+    let ledger = environment.bank.ledger().await?;
     let mail = options.folder.join("mail");
-    let figures = Figures::of(&stage.pool, &ledger, &storm.tally, &times, &mail).await?;
+    let figures = Figures::of(&environment.pool, &ledger, &fault_run.tally, &times, &mail).await?;
     Ok(Figures { due_subscriptions: options.subscriptions, ..figures })
 }
 
-/// At least a quarter of the time, and until everybody was charged; at most half of it.
-async fn rage(stage: &Stage, limit: Duration, failed_early: impl Fn() -> bool) {
+/// Lets the faults run for at least a quarter of the time limit and until every due subscription was tried, at most half.
+async fn inject_faults(environment: &Environment, limit: Duration, failed_early: impl Fn() -> bool) {
     let begun = Instant::now();
     let mut due = i64::MAX;
     while begun.elapsed() < limit / 2 && (begun.elapsed() < limit / 4 || due > 0) && !failed_early() {
-        storm::jump_ahead(stage).await;
+        faults::advance_clock_randomly(environment).await;
         tokio::time::sleep(STEP).await;
-        // The database may be away just now.
-        if let Ok(left) = look(stage).await {
-            due = left.due;
+        // The database may be down at this moment.
+        if let Ok(remaining) = remaining_work(environment).await {
+            due = remaining.due;
             eprintln!(
-                "storm, {:>3} s: {due} still to charge, {} unsettled",
+                "faults, {:>3} s: {due} still to charge, {} unfinished",
                 begun.elapsed().as_secs(),
-                left.unsettled
+                remaining.unfinished
             );
         }
     }
 }
 
-/// Until nothing is left to do, or the time is up.
-async fn settle(stage: &Stage, storm: &Storm, limit: Duration) -> anyhow::Result<()> {
+/// Waits until no work remains, or the time is up.
+async fn settle(environment: &Environment, fault_run: &FaultRun, limit: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < limit {
-        let unparked = calm::unpark(&stage.pool, stage.now().await?).await?;
-        storm.tally.unparked.fetch_add(unparked, Relaxed);
-        let left = look(stage).await?;
-        if left.is_nothing() {
+        let unparked = settle::unpark(&environment.pool, environment.now().await?).await?;
+        fault_run.tally.unparked.fetch_add(unparked, Relaxed);
+        let remaining = remaining_work(environment).await?;
+        if remaining.is_none() {
             return Ok(());
         }
         eprintln!(
-            "calm, {:>3} s: {} still to charge, {} unsettled, {} jobs left",
+            "settling, {:>3} s: {} still to charge, {} unfinished, {} jobs",
             begun.elapsed().as_secs(),
-            left.due,
-            left.unsettled,
-            left.jobs
+            remaining.due,
+            remaining.unfinished,
+            remaining.jobs
         );
-        stage.advance_clock(CALM_CLOCK_STEP).await?;
+        environment.advance_clock(SETTLE_CLOCK_STEP).await?;
         tokio::time::sleep(STEP).await;
     }
     Ok(())
 }
 
-async fn look(stage: &Stage) -> anyhow::Result<Left> {
-    Left::now(&stage.pool, stage.now().await?).await
+async fn remaining_work(environment: &Environment) -> anyhow::Result<RemainingWork> {
+    RemainingWork::now(&environment.pool, environment.now().await?).await
 }

@@ -1,40 +1,40 @@
-//! Who the customers of a seed are, and how one of them is picked.
+//! The customers of a seed, and how a random one is picked.
 
 use chrono::NaiveDate;
 use common::commands::subscribe::Subscribing;
 use uuid::Uuid;
 
-use crate::life::Life;
+use crate::simulation::Simulation;
 
-/// What every customer is called.
+/// The name of every customer.
 pub(crate) const NAME: &str = "홍길동";
 
 #[derive(Clone)]
 pub(crate) struct Customer {
     pub(crate) subscription_id: Uuid,
     pub(crate) user_id: Uuid,
-    /// Under which the gateway knows them.
+    /// The customer key at the gateway.
     pub(crate) key: String,
-    /// In the order in which they came.
+    /// In order of registration.
     pub(crate) cards: Vec<Card>,
-    /// With which words, where it began with a registered card.
+    /// The request of a subscription that began with a registered card.
     pub(crate) subscribed: Option<Subscribing>,
-    /// Of one that another system charged before.
-    pub(crate) elsewhere: Option<Elsewhere>,
+    /// Set for an imported subscription.
+    pub(crate) elsewhere: Option<ChargedElsewhere>,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Elsewhere {
-    /// Nothing is charged here until the day after.
+pub(crate) struct ChargedElsewhere {
+    /// The last day that the other system charged for.
     pub(crate) charged_until: NaiveDate,
-    /// The first day that is to be paid for here.
+    /// The first day of the first period that we charge.
     pub(crate) first_here: NaiveDate,
 }
 
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) number: String,
-    /// None: it came with a payment.
+    /// `None` for a card of the payment window.
     pub(crate) auth_key: Option<String>,
 }
 
@@ -57,24 +57,30 @@ impl Customer {
     }
 }
 
-impl Life<'_> {
-    pub(crate) fn somebody(&mut self) -> usize {
-        usize::try_from(self.dice.between(0, i64::try_from(self.customers.len()).unwrap() - 1)).unwrap()
+impl Simulation<'_> {
+    pub(crate) fn random_customer(&mut self) -> usize {
+        usize::try_from(self.rng.between(0, i64::try_from(self.customers.len()).unwrap() - 1)).unwrap()
     }
 
-    /// Mostly somebody in one of these states.
-    pub(crate) async fn somebody_who_is(&mut self, statuses: &[&str]) -> usize {
-        let such: Vec<Uuid> = sqlx::query_scalar("select id from subscriptions where status = any ($1)")
+    /// A random customer, mostly one with one of these statuses.
+    pub(crate) async fn random_customer_with_status(&mut self, statuses: &[&str]) -> usize {
+        let matching: Vec<Uuid> = sqlx::query_scalar("select id from subscriptions where status = any ($1)")
             .bind(statuses)
-            .fetch_all(self.bench.desk())
+            .fetch_all(self.testbed.admin_pool())
             .await
             .unwrap();
-        self.one_of(&such)
+        self.random_customer_of(&matching)
     }
 
-    pub(crate) fn one_of(&mut self, such: &[Uuid]) -> usize {
-        let such = self.customers.iter().enumerate().filter(|(_, one)| such.contains(&one.subscription_id));
-        let such: Vec<usize> = such.map(|(number, _)| number).collect();
-        if such.is_empty() || self.dice.percent(10.0) { self.somebody() } else { self.dice.pick(&such) }
+    /// A random customer, mostly of these subscriptions.
+    pub(crate) fn random_customer_of(&mut self, subscriptions: &[Uuid]) -> usize {
+        let customers = self.customers.iter().enumerate();
+        let matching = customers.filter(|(_, customer)| subscriptions.contains(&customer.subscription_id));
+        let matching: Vec<usize> = matching.map(|(number, _)| number).collect();
+        if matching.is_empty() || self.rng.percent(10.0) {
+            self.random_customer()
+        } else {
+            self.rng.pick(&matching)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions that another system charged before, brought over at the beginning or in mid-life, and then once more.
+//! Imports of subscriptions that another system charged, at the start or later; and the same file imported again.
 
 use chrono::{Months, NaiveDate, TimeDelta};
 use common::domain::calendar::{Cycle, seoul_date};
@@ -9,149 +9,151 @@ use uuid::Uuid;
 use worker::env::Env;
 
 use crate::{
-    customers::{Card, Customer, Elsewhere, NAME},
-    life::Life,
-    memory,
-    operators::OPERATOR,
-    plans::price,
-    process::Task,
+    customers::{Card, ChargedElsewhere, Customer, NAME},
+    operator_actions::OPERATOR,
+    oracle,
+    plan_changes::price,
+    simulation::Simulation,
+    task_driver::TaskFuture,
 };
 
 const HEADINGS: &str = "id,user_id,plan,billing_cycle,billing_key,customer_key,amount,status,next_billing_date,anchor_day,\
                         canceled_at,customer_email,customer_name\n";
 
-/// What the other system left, and the last date on which it charged.
+/// The file of another system, and the last date on which that system charged.
 #[derive(Clone)]
-pub(crate) struct File {
+pub(crate) struct ImportFile {
     rows: String,
     first_charge_after: NaiveDate,
 }
 
-/// One of its subscriptions, with what is to be paid for it here.
-struct Brought {
+/// One imported subscription and its terms.
+struct ImportedSubscription {
     customer: Customer,
     row: String,
     amount: i32,
     cycle: Cycle,
 }
 
-impl Life<'_> {
-    pub(crate) async fn bring_some_over(&mut self) {
-        let today = seoul_date(self.bench.now());
-        let first_charge_after = today + TimeDelta::days(self.dice.between(-3, 5));
-        let mut brought = Vec::new();
-        for _ in 0..self.dice.between(1, 2) {
-            self.brought += 1;
-            brought.push(self.draw_a_row(first_charge_after).await);
+impl Simulation<'_> {
+    pub(crate) async fn import_subscriptions(&mut self) {
+        let today = seoul_date(self.testbed.now());
+        let first_charge_after = today + TimeDelta::days(self.rng.between(-3, 5));
+        let mut imported = Vec::new();
+        for _ in 0..self.rng.between(1, 2) {
+            self.imported_count += 1;
+            imported.push(self.random_import_row(first_charge_after).await);
         }
         let mut rows = HEADINGS.to_owned();
-        for one in &brought {
-            rows.push_str(&one.row);
+        for subscription in &imported {
+            rows.push_str(&subscription.row);
         }
-        let file = File { rows, first_charge_after };
-        let env = self.bench.hosts[0].env.clone();
+        let file = ImportFile { rows, first_charge_after };
+        let env = self.testbed.processes[0].env.clone();
         let report = import(&env, &file).await.unwrap();
         let number = self.customers.len();
-        self.story
-            .tell(format!("s{number} and later are brought over, charged there up to {first_charge_after}"));
-        assert_eq!(report.imported, brought.len(), "{:?}", report.mistakes);
-        let mut conn = self.bench.desk().acquire().await.unwrap();
-        for Brought { customer, amount, cycle, row } in brought {
-            memory::begin(&mut conn, customer.subscription_id, amount, cycle).await.unwrap();
+        self.trace.record(format!(
+            "s{number} and later are imported, charged elsewhere up to {first_charge_after}"
+        ));
+        assert_eq!(report.imported, imported.len(), "{:?}", report.mistakes);
+        let mut conn = self.testbed.admin_pool().acquire().await.unwrap();
+        for ImportedSubscription { customer, amount, cycle, row } in imported {
+            oracle::record_first_terms(&mut conn, customer.subscription_id, amount, cycle).await.unwrap();
             let row: Vec<&str> = row.split(',').collect();
-            self.story.tell(format!("{} of {amount} won there, next on {}", row[7], row[8]));
+            self.trace.record(format!("imported: {}, {amount} won, next on {}", row[7], row[8]));
             self.customers.push(customer);
         }
-        self.files.push(file);
+        self.import_files.push(file);
     }
 
-    async fn draw_a_row(&mut self, first_charge_after: NaiveDate) -> Brought {
-        let today = seoul_date(self.bench.now());
-        let mut new = Customer::named(&format!("IMPORT_{}", self.brought));
+    async fn random_import_row(&mut self, first_charge_after: NaiveDate) -> ImportedSubscription {
+        let today = seoul_date(self.testbed.now());
+        let mut new = Customer::named(&format!("IMPORT_{}", self.imported_count));
         new.subscription_id = Uuid::new_v5(&Uuid::NAMESPACE_URL, new.user_id.as_bytes());
-        let plan = self.dice.pick(&["personal", "pro"]);
-        let cycle = self.dice.weighted(&[(5, Cycle::Monthly), (1, Cycle::Yearly)]);
-        let status = self.dice.weighted(&[(6, "active"), (2, "past_due"), (1, "suspended"), (1, "canceled")]);
+        let plan = self.rng.pick(&["personal", "pro"]);
+        let cycle = self.rng.weighted(&[(5, Cycle::Monthly), (1, Cycle::Yearly)]);
+        let status = self.rng.weighted(&[(6, "active"), (2, "past_due"), (1, "suspended"), (1, "canceled")]);
         let earliest = match status {
-            "active" => today + TimeDelta::days(self.dice.between(-10, 40)),
-            "past_due" => first_charge_after + TimeDelta::days(self.dice.between(1, 3)),
-            "suspended" => today - TimeDelta::days(self.dice.between(31, 90)),
-            _ => today + TimeDelta::days(self.dice.between(1, 30)),
+            "active" => today + TimeDelta::days(self.rng.between(-10, 40)),
+            "past_due" => first_charge_after + TimeDelta::days(self.rng.between(1, 3)),
+            "suspended" => today - TimeDelta::days(self.rng.between(31, 90)),
+            _ => today + TimeDelta::days(self.rng.between(1, 30)),
         };
-        // A year after the 31st of a short month there is none.
+        // A yearly date on the 29th to 31st would not exist every year.
         let day = match cycle {
-            Cycle::Monthly => self.dice.weighted(&[(3, 31), (1, 30), (1, 29), (4, 15)]),
+            Cycle::Monthly => self.rng.weighted(&[(3, 31), (1, 30), (1, 29), (4, 15)]),
             Cycle::Yearly => 15,
         };
-        let (next_on, following) = dates(day, cycle, earliest);
+        let (next_on, following) = billing_dates(day, cycle, earliest);
         let is_covered = status == "active" && next_on <= first_charge_after;
-        new.elsewhere = Some(Elsewhere {
+        new.elsewhere = Some(ChargedElsewhere {
             charged_until: match status {
                 "active" | "past_due" => first_charge_after,
                 _ => next_on - TimeDelta::days(1),
             },
             first_here: if is_covered { following } else { next_on },
         });
-        let price = price(&mut self.bench.desk().acquire().await.unwrap(), plan, cycle).await;
-        let amount = if self.dice.percent(70.0) { price } else { price - 1_000 };
-        let key = self.bring_the_card(&mut new).await;
+        let price = price(&mut self.testbed.admin_pool().acquire().await.unwrap(), plan, cycle).await;
+        let amount = if self.rng.percent(70.0) { price } else { price - 1_000 };
+        let key = self.imported_billing_key(&mut new).await;
         let (id, user, customer_key) = (new.subscription_id, new.user_id, &new.key);
         let canceled_at = if status == "canceled" { today.to_string() } else { String::new() };
         let (email, name) = (new.email(), NAME);
         let row = format!(
             "{id},{user},{plan},{cycle},{key},{customer_key},{amount},{status},{next_on},{day},{canceled_at},{email},{name}\n"
         );
-        Brought { customer: new, row, amount, cycle }
+        ImportedSubscription { customer: new, row, amount, cycle }
     }
 
-    /// The gateway has issued its key long ago.
-    async fn bring_the_card(&mut self, new: &mut Customer) -> String {
-        let number = format!("4399{:04}00000001", self.brought);
+    /// Registers a card at the gateway, as the other system did. Returns its billing key.
+    async fn imported_billing_key(&mut self, new: &mut Customer) -> String {
+        let number = format!("4399{:04}00000001", self.imported_count);
         let customer_key = new.key.clone();
         new.cards.push(Card { number: number.clone(), auth_key: None });
         let registration = CardRegistration { customer_key: customer_key.clone(), card_number: Some(number) };
-        let auth_key = self.bench.sandbox.auth_key(registration).unwrap();
+        let auth_key = self.testbed.sandbox.auth_key(registration).unwrap();
         let key = IdempotencyKey::new(customer_key.clone()).unwrap();
-        match self.bench.direct.issue_billing_key(&IssueRequest { auth_key, customer_key }, &key).await {
+        match self.testbed.direct.issue_billing_key(&IssueRequest { auth_key, customer_key }, &key).await {
             IssueOutcome::Issued(billing) => billing.billing_key.expose().to_owned(),
             other => panic!("{other:?}"),
         }
     }
 
-    /// The same file again brings nobody.
-    pub(crate) fn a_file_comes_again(&mut self, env: &Env) -> Option<(String, Task)> {
-        if self.files.is_empty() {
+    /// Imports a file again, which must change nothing.
+    pub(crate) fn repeated_import(&mut self, env: &Env) -> Option<(String, TaskFuture)> {
+        if self.import_files.is_empty() {
             return None;
         }
-        let (env, file) = (env.clone(), self.dice.pick(&self.files));
+        let (env, file) = (env.clone(), self.rng.pick(&self.import_files));
         let task = async move {
             match import(&env, &file).await {
-                Ok(report) if report.imported == 0 && report.mistakes.is_empty() => {
-                    "nobody is new".to_owned()
-                }
-                Ok(report) => format!("BROKEN: {} are new, {:?}", report.imported, report.mistakes),
+                Ok(report) if report.imported == 0 && report.mistakes.is_empty() => "nothing new".to_owned(),
+                Ok(report) => format!(
+                    "VIOLATION I2: {} subscriptions are imported twice, {:?}",
+                    report.imported, report.mistakes
+                ),
                 Err(error) => error.to_string(),
             }
         };
-        Some(("a file is brought over again".to_owned(), Box::pin(task)))
+        Some(("a file is imported again".to_owned(), Box::pin(task)))
     }
 }
 
-async fn import(env: &Env, file: &File) -> anyhow::Result<Report> {
-    let disk = tempfile::NamedTempFile::new()?;
-    std::fs::write(disk.path(), &file.rows)?;
-    let rows = read_csv(disk.path())?;
-    let wish = ImportTerms {
+async fn import(env: &Env, file: &ImportFile) -> anyhow::Result<Report> {
+    let temporary = tempfile::NamedTempFile::new()?;
+    std::fs::write(temporary.path(), &file.rows)?;
+    let rows = read_csv(temporary.path())?;
+    let terms = ImportTerms {
         first_charge_after: file.first_charge_after,
         naive_times: NaiveTimes::Seoul,
         apply: true,
     };
     let mut conn = env.pool.acquire().await?;
-    Ok(run(&mut conn, rows, wish, &env.sealer, OPERATOR, env.clock.now()).await?)
+    Ok(run(&mut conn, rows, terms, &env.sealer, OPERATOR, env.clock.now()).await?)
 }
 
-/// The first date from `earliest` on of a rhythm that was agreed for this day of the month, and the one after it.
-fn dates(day: u32, cycle: Cycle, earliest: NaiveDate) -> (NaiveDate, NaiveDate) {
+/// The first two billing dates from `earliest` on, for this day of the month and this cycle.
+fn billing_dates(day: u32, cycle: Cycle, earliest: NaiveDate) -> (NaiveDate, NaiveDate) {
     let (began, step) = (
         NaiveDate::from_ymd_opt(2020, 1, day).unwrap(),
         match cycle {

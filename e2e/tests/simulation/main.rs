@@ -1,65 +1,34 @@
-//! A seeded simulation of the whole system: workers stepped message by message, a faulty gateway, deaths, a clock that
-//! jumps. After each seed the promises are checked. `cargo xtask chaos --seeds n` runs n of them,
-//! `--seed k` runs one and tells its story. This hears `SEEDS`, `SEED`, the first one's number, and
-//! `WITHOUT`, statements that take a fence down first.
+//! A seeded simulation of the whole system: workers run statement by statement beside API requests, with a faulty gateway,
+//! killed processes and a clock that jumps. After each seed the invariants I1 to I8 are checked (`final_invariants.rs`).
+//!
+//! `cargo xtask chaos --seeds n` runs n seeds, `--seed k` runs one and prints its trace. The test reads `SEEDS`, `SEED` (the
+//! first seed) and `WITHOUT` (statements that drop a fence first).
 
-#[cfg(test)]
-mod asked;
-#[cfg(test)]
-mod bench;
-#[cfg(test)]
+#![cfg(test)]
+
+mod api_requests;
 mod cards;
-#[cfg(test)]
-mod checks;
-#[cfg(test)]
+mod customer_actions;
 mod customers;
-#[cfg(test)]
 mod database;
-#[cfg(test)]
-mod dice;
-#[cfg(test)]
-mod end;
-#[cfg(test)]
-mod endings;
-#[cfg(test)]
 mod faults;
-#[cfg(test)]
-mod gate;
-#[cfg(test)]
+mod final_invariants;
+mod gateway_proxy;
 mod imports;
-#[cfg(test)]
-mod life;
-#[cfg(test)]
-mod marks;
-#[cfg(test)]
-mod memory;
-#[cfg(test)]
-mod money;
-#[cfg(test)]
-mod operators;
-#[cfg(test)]
-mod people;
-#[cfg(test)]
-mod plans;
-#[cfg(test)]
-mod post;
-#[cfg(test)]
-mod process;
-#[cfg(test)]
-mod rash;
-#[cfg(test)]
-mod schedule;
-#[cfg(test)]
+mod invariants;
+mod ledgers;
+mod manual_sql;
+mod operator_actions;
+mod oracle;
+mod plan_changes;
+mod postgres_messages;
+mod postgres_proxy;
+mod rng;
+mod run_loop;
 mod seeds;
-#[cfg(test)]
-mod settle;
-#[cfg(test)]
-mod story;
-#[cfg(test)]
-mod trouble;
-#[cfg(test)]
-mod watch;
-#[cfg(test)]
-mod wire;
-#[cfg(test)]
-mod wishes;
+mod simulation;
+mod statement_recorder;
+mod task_driver;
+mod testbed;
+mod trace;
+mod webhooks;

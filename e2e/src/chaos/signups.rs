@@ -1,0 +1,73 @@
+//! Customers who subscribe during the faults: each repeats its confirm request until the API answers.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use common::id::new_key;
+use jsonwebtoken::{EncodingKey, Header};
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{
+    environment::{Environment, JWT_SECRET},
+    faults::{FaultRun, Tally},
+};
+use crate::subscribers::PRICE;
+
+const SIGN_UP_EVERY: Duration = Duration::from_millis(700);
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// The year 2100: the test clock runs ahead by months.
+const EXPIRES: i64 = 4_102_444_800;
+
+/// Signs up one customer after another until the faults end, then waits until each has an answer.
+pub(super) async fn keep_signing_up(
+    environment: Arc<Environment>,
+    fault_run: Arc<FaultRun>,
+) -> anyhow::Result<()> {
+    let mut waiting = JoinSet::new();
+    while !fault_run.is_over() {
+        let (environment, fault_run) = (environment.clone(), fault_run.clone());
+        waiting.spawn(async move { sign_up(&environment, &fault_run.tally).await });
+        tokio::time::sleep(SIGN_UP_EVERY).await;
+    }
+    while let Some(signup) = waiting.join_next().await {
+        signup??;
+    }
+    Ok(())
+}
+
+/// Returns when the API has recorded the order or has refused it.
+async fn sign_up(environment: &Environment, tally: &Tally) -> anyhow::Result<()> {
+    let id = new_key();
+    let order_id = format!("ORDER_{}", id.simple());
+    let payment_key = environment.bank.pay(&order_id, i64::from(PRICE), &id.to_string()).await?;
+    let order = json!({
+        "paymentKey": payment_key, "orderId": order_id, "amount": PRICE,
+        "customerEmail": "user@example.com", "customerName": "홍길동",
+        "plan": "personal", "billingCycle": "monthly",
+    });
+    let token = token(id)?;
+    loop {
+        let request =
+            environment.http.post(format!("{}/api/payments/confirm", environment.api_url)).json(&order);
+        match request.bearer_auth(&token).send().await.map(|answer| answer.status()) {
+            Ok(StatusCode::OK | StatusCode::ACCEPTED | StatusCode::PAYMENT_REQUIRED) => {
+                tally.signed_up.fetch_add(1, Relaxed);
+                return Ok(());
+            }
+            Ok(other) if other.is_client_error() && other != StatusCode::TOO_MANY_REQUESTS => {
+                anyhow::bail!("a confirmation was answered {other}")
+            }
+            Ok(_) | Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    }
+}
+
+fn token(id: Uuid) -> anyhow::Result<String> {
+    let claims = json!({ "sub": id, "exp": EXPIRES });
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes()))?)
+}

@@ -1,0 +1,188 @@
+//! What customers do: subscribe, cancel, resume, and have cards that pay or not. Also the random actions between two
+//! runs, and their end.
+
+use common::{
+    commands::{
+        cancel::{Wish, cancel_subscription},
+        confirm::{Confirmation, record_confirmation},
+        resume,
+    },
+    domain::{calendar::Cycle, money::Won},
+};
+use sandbox::{FailedChargeLookup, Purchase};
+use uuid::Uuid;
+use worker::env::Env;
+
+use crate::{
+    customers::{Card, Customer, NAME},
+    oracle,
+    plan_changes::price,
+    simulation::Simulation,
+    task_driver::TaskFuture,
+};
+
+impl Simulation<'_> {
+    /// Chooses, where the documentation of Toss leaves a behaviour open, how this gateway behaves.
+    pub(crate) fn choose_gateway_behaviour(&mut self) {
+        let lookup_aborted = self.rng.percent(40.0);
+        let bind_errors = self.rng.percent(15.0);
+        let confirm_key = !self.rng.percent(8.0);
+        let refund_webhooks = self.rng.percent(70.0);
+        self.testbed.sandbox.set_switches(|switches| {
+            if lookup_aborted {
+                switches.failed_charge_lookup = FailedChargeLookup::Aborted;
+            }
+            switches.strict_key_pairs = true;
+            switches.bind_server_errors = bind_errors;
+            switches.confirm_billing_key = confirm_key;
+            switches.billing_cancel_webhook = refund_webhooks;
+        });
+        self.trace.record(format!(
+            "look-ups of declines: {lookup_aborted}; 5xx bound to keys: {bind_errors}; billing keys on confirm: {confirm_key}; \
+             webhooks of refunds: {refund_webhooks}"
+        ));
+    }
+
+    /// A new customer subscribes, by the payment window or with a registered card.
+    pub(crate) async fn sign_up(&mut self) {
+        let number = self.customers.len();
+        let new = Customer::named(&format!("ORDER_{number}"));
+        let cycle = self.rng.weighted(&[(5, Cycle::Monthly), (1, Cycle::Yearly)]);
+        let plan = self.rng.pick(&["personal", "pro"]);
+        let method = if self.rng.percent(35.0) {
+            self.subscribe_with_card(new, plan, cycle).await;
+            "with a registered card"
+        } else {
+            self.pay_and_confirm(new, plan, cycle).await;
+            "with a payment"
+        };
+        self.trace.record(format!("s{number} subscribes {method}: {plan} {cycle}"));
+    }
+
+    async fn pay_and_confirm(&mut self, mut new: Customer, plan: &str, cycle: Cycle) {
+        let number = self.customers.len();
+        let order_id = format!("ORDER_{number}");
+        let card = format!("43{number:02}000000000001");
+        let mut tx = self.testbed.admin_pool().begin().await.unwrap();
+        let price = price(&mut tx, plan, cycle).await;
+        let purchase = Purchase::new(&order_id, price.into()).customer(&new.key).card(&card);
+        let open = self.testbed.sandbox.pay(purchase).unwrap();
+        let confirmation = Confirmation {
+            user_id: new.user_id,
+            payment_key: open.payment_key,
+            order_id,
+            amount: Won::new(price.into()).unwrap(),
+            plan: plan.to_owned(),
+            cycle,
+            customer_key: new.key.clone(),
+            customer_email: new.email(),
+            customer_name: NAME.to_owned(),
+        };
+        let payment = record_confirmation(&mut tx, &confirmation, self.testbed.now()).await.unwrap();
+        new.subscription_id = payment.subscription_id;
+        oracle::record_first_terms(&mut tx, new.subscription_id, price, cycle).await.unwrap();
+        tx.commit().await.unwrap();
+        new.cards.push(Card { number: card, auth_key: None });
+        self.customers.push(new);
+    }
+
+    /// What happens between two runs: cards change, operators act, the gateway goes down.
+    pub(crate) async fn random_actions(&mut self) {
+        if self.rng.percent(12.0) {
+            let customer = self.random_customer();
+            let persona = self.rng.weighted(&[
+                (5, "pays"),
+                (4, "REJECT_CARD_PAYMENT"),
+                (1, "EXCEED_MAX_PAYMENT_AMOUNT"),
+                (1, "INVALID_STOPPED_CARD"),
+            ]);
+            let cards = self.customers[customer].cards.clone();
+            let nth = usize::try_from(self.rng.between(0, i64::try_from(cards.len()).unwrap() - 1)).unwrap();
+            // Mostly the card that is charged.
+            let nth = if self.rng.percent(75.0) { cards.len() - 1 } else { nth };
+            self.trace.record(format!("card {nth} of s{customer}: {persona}"));
+            self.testbed.sandbox.set_card(&cards[nth].number, persona.to_owned().into());
+        }
+        match self.rng.between(0, 99) {
+            0..2 => self.switch_charging(false).await,
+            2..4 => self.pause_random_customer().await,
+            4..14 => {
+                self.switch_charging(true).await;
+                self.resume_all_customers().await;
+            }
+            14..24 => self.decide_held_invoices().await,
+            24..44 => self.retry_parked_jobs().await,
+            44..48 => self.gateway_is_down = true,
+            48..70 => self.gateway_is_down = false,
+            70 => self.import_subscriptions().await,
+            71..74 => self.sign_up().await,
+            _ => {}
+        }
+    }
+
+    /// Ends all faults: cards pay, the gateway answers, and operators have done their work.
+    pub(crate) async fn end_faults(&mut self) {
+        for customer in &self.customers {
+            self.testbed.sandbox.set_customer(&customer.key, sandbox::Outcome::Pays);
+        }
+        self.testbed.sandbox.clear_faults();
+        self.gateway_is_down = false;
+        self.switch_charging(true).await;
+        self.resume_all_customers().await;
+        self.retry_parked_jobs().await;
+        self.decide_held_invoices().await;
+        self.deliver_all_webhooks().await;
+    }
+
+    /// Deletes random rows of the job table in any state, except those that a process has locked.
+    pub(crate) async fn delete_jobs(&mut self) {
+        let every = self.rng.pick(&[1_i64, 2, 3, 5]);
+        let rest = self.rng.between(0, every - 1);
+        let deleted: Vec<String> = sqlx::query_scalar(
+            "delete from jobs where id in (select id from jobs where id % $1 = $2 for update skip locked)
+             returning kind || ' ' || state",
+        )
+        .bind(every)
+        .bind(rest)
+        .fetch_all(self.testbed.admin_pool())
+        .await
+        .unwrap();
+        self.jobs_deleted_at = Some(self.testbed.now());
+        self.deaths_while_mailing += deleted.iter().filter(|job| *job == "send-email running").count();
+        self.trace.record(format!("{} rows of the job table are deleted", deleted.len()));
+    }
+
+    /// A customer cancels, or resumes a canceled subscription.
+    pub(crate) async fn cancel_or_resume_request(&mut self, env: &Env) -> (String, TaskFuture) {
+        let resumes = self.rng.percent(40.0);
+        let number = if resumes {
+            self.random_customer_with_status(&["canceled"]).await
+        } else {
+            self.random_customer()
+        };
+        let (env, id) = (env.clone(), self.customers[number].subscription_id);
+        let task = async move {
+            let result = if resumes { resume(&env, id).await } else { cancel(&env, id).await };
+            result.map_or_else(|error| error.to_string(), |()| "done".to_owned())
+        };
+        let action = if resumes { "resumes" } else { "cancels" };
+        (format!("s{number} {action}"), Box::pin(task))
+    }
+}
+
+/// Cancels, and records in the same transaction which payments were on record.
+async fn cancel(env: &Env, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = env.pool.begin().await?;
+    let request = Wish { subscription_id: id, user_id: None, actor: "customer:simulation", reason: "변심" };
+    cancel_subscription(&mut tx, &env.brand, request, env.clock.now()).await?;
+    oracle::record_cancellation(&mut tx, id).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn resume(env: &Env, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = env.pool.begin().await?;
+    let request = resume::Wish { subscription_id: id, user_id: None, actor: "customer:simulation" };
+    resume::resume_subscription(&mut tx, request, env.clock.now()).await?;
+    oracle::record_resume(&mut tx, id).await?;
+    Ok(tx.commit().await?)
+}
