@@ -3,7 +3,7 @@
 create table emails (
     id              uuid        primary key,
     kind            varchar(40) not null,
-    -- kind, subscription, period, attempt: the same fact never writes two mails.
+    -- kind, subscription, period, attempt: the same fact never writes two e-mails.
     unique_key      text        not null,
     user_id         uuid        not null references users (id),
     subscription_id uuid        not null references subscriptions (id),
@@ -14,16 +14,22 @@ create table emails (
     message_id      text        not null,
     send_before     timestamptz,
     status          varchar(20) not null default 'queued',
+    -- Tries that did not end it, why the last one did not, and when the next one is due.
+    attempts        integer     not null default 0,
     last_error      text,
+    next_try_at     timestamptz,
+    -- The e-mail that an operator had sent again as this one.
+    resend_of       uuid        references emails (id),
     created_at      timestamptz not null,
     settled_at      timestamptz,
+    constraint emails_attempts_not_negative check (attempts >= 0),
     constraint emails_unique_key_key unique (unique_key),
     constraint emails_message_id_key unique (message_id),
     constraint emails_status_known check (status in ('queued', 'sent', 'dropped', 'failed')),
     constraint emails_settled_has_time check ((status = 'queued') = (settled_at is null))
 );
 create index idx_emails_queued on emails (created_at) where status = 'queued';
--- An erasure reads all letters of a customer.
+-- An erasure reads all e-mails of a customer.
 create index idx_emails_user_id on emails (user_id);
 create index idx_emails_subscription_id on emails (subscription_id, created_at);
 

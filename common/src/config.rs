@@ -2,10 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
+use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{clock::ClockKind, email::Brand, logging, store};
+use crate::{
+    clock::ClockKind,
+    email::Brand,
+    logging,
+    mailer::{self, MailRoute},
+    store,
+};
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]
@@ -138,6 +145,30 @@ pub fn read_brand(vars: &mut Vars) -> Option<Brand> {
         vars.mistake("PUBLIC_URL is wrong: the customers' site, http:// or https://");
     }
     public_url.map(|public_url| Brand { name, public_url })
+}
+
+/// `MAIL_URL` and `MAIL_FROM`. Without the latter the sender is `billing@` and the host of `PUBLIC_URL`; without a name of
+/// its own the sender has the brand's.
+pub fn read_mail(vars: &mut Vars, brand: Option<&Brand>) -> Option<(MailRoute, Mailbox)> {
+    let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
+    let route = MailRoute::parse(&url);
+    if let Err(error) = &route
+        && !url.is_empty()
+    {
+        vars.mistake(format!("MAIL_URL is wrong: {error}"));
+    }
+    let name = brand.map(|brand| brand.name.as_str());
+    let from = match (vars.optional("MAIL_FROM"), brand) {
+        (Some(given), _) => mailer::sender(name, &given)
+            .map_err(|error| vars.mistake(format!("MAIL_FROM is wrong: {error}, with or without a name"))),
+        (None, Some(brand)) => {
+            mailer::sender(name, &format!("billing@{}", brand.mail_domain())).map_err(|error| {
+                vars.mistake(format!("PUBLIC_URL gives no sender of e-mails ({error}): set MAIL_FROM"));
+            })
+        }
+        (None, None) => return None,
+    };
+    Some((route.ok()?, from.ok()?))
 }
 
 /// A clock that can be moved would charge real cards ahead of time.

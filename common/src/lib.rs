@@ -8,6 +8,7 @@ pub mod email;
 pub mod id;
 pub mod jobs;
 pub mod logging;
+pub mod mailer;
 pub mod outbox;
 pub mod presence;
 pub mod seal;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    OpsError, charging, clock, customer, events, import, instance, invoices, jobs, migrate, operator, plans,
-    reconcile, scan, session::Session, subscription,
+    OpsError, charging, clock, customer, emails, events, import, instance, invoices, jobs, migrate, operator,
+    plans, reconcile, scan, session::Session, subscription,
 };
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -49,6 +49,9 @@ pub enum Command {
     /// Erase a customer who asks for it
     #[command(subcommand)]
     Customer(customer::Command),
+    /// What was written to customers, and sending it again
+    #[command(subcommand)]
+    Emails(emails::Command),
     /// The switch over all charges
     #[command(subcommand)]
     Charging(charging::Command),
@@ -82,6 +85,7 @@ impl Command {
             Self::Jobs(command) => command.run(session).await,
             Self::Subscription(command) => command.run(session).await,
             Self::Customer(command) => command.run(session).await,
+            Self::Emails(command) => command.run(session).await,
             Self::Charging(command) => command.run(session).await,
             Self::Instance(command) => command.run(session).await,
             Self::Scan(command) => command.run(session).await,

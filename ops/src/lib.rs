@@ -9,6 +9,7 @@ mod cli;
 pub mod clock;
 pub mod consents;
 pub mod customer;
+pub mod emails;
 pub mod end;
 pub mod error;
 pub mod events;

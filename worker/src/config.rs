@@ -7,13 +7,13 @@ use std::{
 
 use chrono::NaiveTime;
 use common::{
-    config::{Base, Mistakes, Vars, read_brand},
+    config::{Base, Mistakes, Vars, read_brand, read_mail},
     domain::dunning::Policy,
     email::Brand,
+    mailer::Mailer,
     seal::Sealer,
     store::gate::Instance,
 };
-use lettre::message::Mailbox;
 use sha2::{Digest, Sha256};
 use toss::{Toss, TossConfig};
 use url::Url;
@@ -21,7 +21,6 @@ use url::Url;
 use crate::{
     endpoint::{self, BadEndpoint, Endpoint, Secrets},
     gateway::rate_limiter::RateLimiter,
-    mailer::{Mailer, Route},
     scheduler::Schedule,
 };
 
@@ -51,9 +50,11 @@ Environment:
   TOSS_WIDGET_SECRET_KEY        secret key of the payment widget, for confirmations [TOSS_SECRET_KEY]
   TOSS_MAX_RPS                  calls to Toss per second, of all workers together [10]
   BILLING_KEY_ENCRYPTION_KEYS   id:base64[,id:base64…], 32 bytes each; the first seals, all open; required
-  MAIL_URL                      smtp://…, smtps://… or file:///folder; required
-  MAIL_FROM                     sender [BRAND_NAME <billing@the host of PUBLIC_URL>]
-  BRAND_NAME                    [집체크]
+  MAIL_URL                      smtp://[user:password@]host[:port], smtps://… or file:///folder; required
+                                smtp:// with a password needs STARTTLS; ?tls=none sends it in clear, as does a host
+                                that is this machine; ?tls=required needs STARTTLS without a password, too
+  MAIL_FROM                     sender, an address or Name <address> [billing@ and the host of PUBLIC_URL]
+  BRAND_NAME                    name of the sender [집체크]
   PUBLIC_URL                    the customers' site, for links in e-mails [http://127.0.0.1:8080]
   WEBHOOK_URL                   where events go, https; plain http to this machine or with test keys [nowhere]
   WEBHOOK_SECRETS               whsec_<base64>[,whsec_<base64>…], 24 to 64 bytes each; each signs
@@ -162,19 +163,9 @@ fn read_instance(vars: &mut Vars) -> Option<Instance> {
 }
 
 fn read_mailer(vars: &mut Vars, brand: Option<&Brand>) -> Option<Mailer> {
-    let url = vars.required("MAIL_URL", "smtp://…, smtps://… or file:///folder");
-    let url = keep(vars, "MAIL_URL", &url, str::parse::<Url>);
-    let from = vars.optional("MAIL_FROM").or_else(|| brand.map(own_sender));
-    let from = from.and_then(|from| keep(vars, "MAIL_FROM", &from, sender));
-    // The address is looked into even where the sender is wrong: both mistakes are listed.
-    let route = url.and_then(|url| {
-        Route::to(&url).map_err(|error| vars.mistake(format!("MAIL_URL is wrong: {error}"))).ok()
-    });
-    Some(Mailer::new(route?, from?))
-}
-
-fn sender(text: &str) -> Result<Mailbox, String> {
-    text.parse().map_err(|_| format!("{text:?} is not an e-mail address, with or without a name"))
+    let (route, from) = read_mail(vars, brand)?;
+    route.prepare().map_err(|error| vars.mistake(format!("MAIL_URL is wrong: {error}"))).ok()?;
+    Some(Mailer::new(route, from))
 }
 
 /// Both variables or neither.
@@ -200,11 +191,6 @@ fn read_endpoint(vars: &mut Vars) -> Option<Endpoint> {
     let url = url.parse().map_err(|_| BadEndpoint::Url("it is no URL")).map_err(&mut told).ok();
     let url = url.filter(|url| endpoint::allowed(url, for_tests).map_err(&mut told).is_ok());
     Endpoint::new(&url?, secrets?, for_tests).map_err(told).ok()
-}
-
-/// `집체크 <billing@example.com>` for a site at example.com.
-fn own_sender(brand: &Brand) -> String {
-    format!("{} <billing@{}>", brand.name, brand.mail_domain())
 }
 
 fn read_dunning(vars: &mut Vars) -> Policy {

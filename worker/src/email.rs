@@ -1,11 +1,19 @@
 //! Sends one e-mail of the outbox: at least once, recognisable by its Message-ID, never after its moment has passed.
+//!
+//! Only the mail server's word about this recipient or this message ends an e-mail. Everything else is tried again
+//! later, and raises an alarm after an hour.
 
 use apalis::prelude::Data;
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
-    domain::{erasure::ERASED_ADDRESS, plan_change::PlanChange},
+    domain::{
+        email_delivery::{GIVE_UP_AFTER, NextTry, SendFailure, next_try},
+        erasure::ERASED_ADDRESS,
+        plan_change::PlanChange,
+    },
     jobs::SendEmail,
+    mailer::{OutgoingEmail, SendError},
     store::{
         self,
         emails::{self, EmailEnd, QueuedEmail},
@@ -14,7 +22,11 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use crate::{crash, env::Env, gateway::health, mailer::MailError};
+use crate::{
+    crash,
+    env::{Env, raise_alarm},
+    gateway::health,
+};
 
 pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
     let now = env.clock.now();
@@ -26,31 +38,35 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
     };
-    if email.send_before.is_some_and(|before| now >= before) {
-        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("its moment had passed")).await;
-    }
-    if email.to_address == ERASED_ADDRESS {
-        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("the customer was erased")).await;
-    }
-    if is_pointless(&mut conn, &email).await? {
-        return settle(&env, &lease, &email, EmailEnd::Dropped, Some("there is no reason for it any more"))
-            .await;
+    if let Some(reason) = reason_to_drop(&mut conn, &email, now).await? {
+        return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
     }
     drop(conn);
-    let sent = env.mailer.send(&email).await;
+    let sent = env.mailer.send(&outgoing(&email)).await;
     crash::point("after_mail");
     match sent {
         Ok(()) => settle(&env, &lease, &email, EmailEnd::Sent, None).await,
-        Err(MailError::Refused(why)) => settle(&env, &lease, &email, EmailEnd::Failed, Some(&why)).await,
-        Err(MailError::Away(why)) => {
-            let waited = now - email.created_at;
-            let pause = (waited / 2).clamp(TimeDelta::seconds(15), TimeDelta::minutes(30));
-            Ok(Ran::Finish(Finish::Snooze {
-                reason: format!("the mail server is away: {why}"),
-                run_at: now + pause,
-            }))
-        }
+        Err(error) => record_failure(&env, &lease, &email, &error).await,
     }
+}
+
+/// Why an e-mail is not sent any more; `None` for one that goes out.
+async fn reason_to_drop(
+    conn: &mut PgConnection,
+    email: &QueuedEmail,
+    now: DateTime<Utc>,
+) -> Result<Option<&'static str>, JobError> {
+    if email.to_address == ERASED_ADDRESS {
+        return Ok(Some("the customer was erased"));
+    }
+    // An operator who sends an e-mail again has decided that it is still of use.
+    if email.resend_of.is_some() {
+        return Ok(None);
+    }
+    if email.send_before.is_some_and(|before| now >= before) {
+        return Ok(Some("its moment had passed"));
+    }
+    Ok(is_pointless(conn, email).await?.then_some("there is no reason for it any more"))
 }
 
 /// A notice of a renewal that will not come; a question that has been answered or is moot.
@@ -59,7 +75,7 @@ async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bo
         return Ok(false);
     }
     let subscription = subscriptions::find(conn, email.subscription_id).await?;
-    if subscription.is_none_or(|it| it.canceled_at.is_some()) {
+    if subscription.is_none_or(|subscription| subscription.canceled_at.is_some()) {
         return Ok(true);
     }
     let pending = plan_changes::pending_of(conn, &[email.subscription_id]).await?;
@@ -69,21 +85,70 @@ async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bo
     Ok(email.kind == "consent_request" && !pending.iter().any(is_asked_for))
 }
 
+fn outgoing(email: &QueuedEmail) -> OutgoingEmail {
+    OutgoingEmail {
+        to_address: email.to_address.clone(),
+        subject: email.subject.clone(),
+        body_html: email.body_html.clone(),
+        body_text: email.body_text.clone(),
+        message_id: email.message_id.clone(),
+        created_at: email.created_at,
+    }
+}
+
+async fn record_failure(
+    env: &Env,
+    lease: &Lease,
+    email: &QueuedEmail,
+    error: &SendError,
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    let (failure, reason) = match error {
+        SendError::Refused(reason) => (SendFailure::Refused, reason.clone()),
+        SendError::Postponed(reason) => (SendFailure::Postponed, reason.clone()),
+        SendError::Unavailable(reason) => {
+            (SendFailure::Unavailable, format!("the mail server cannot be used: {reason}"))
+        }
+    };
+    match next_try(failure, email.created_at, now) {
+        NextTry::Never => settle(env, lease, email, EmailEnd::Failed, Some(&reason)).await,
+        NextTry::GivenUp => {
+            let reason = format!("given up after {} days: {reason}", GIVE_UP_AFTER.num_days());
+            settle(env, lease, email, EmailEnd::Failed, Some(&reason)).await
+        }
+        NextTry::At { at, raises_alarm } => {
+            if raises_alarm {
+                raise_alarm("email_waiting");
+                tracing::error!(
+                    email.id = %email.id, email.kind, waiting_since = %email.created_at, reason,
+                    "e-mail has waited for more than an hour"
+                );
+            }
+            let mut tx = env.pool.begin().await?;
+            emails::postpone(&mut tx, email.id, &reason, at).await?;
+            Ok(Ran::Committed(lease.commit(tx, Finish::Snooze { reason, run_at: at }, now).await?))
+        }
+    }
+}
+
 async fn settle(
     env: &Env,
     lease: &Lease,
     email: &QueuedEmail,
     end: EmailEnd,
-    why: Option<&str>,
+    reason: Option<&str>,
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
-    emails::settle(&mut tx, email.id, end, why, now).await?;
-    let told = format!("{} {}", <&str>::from(end), email.kind);
+    emails::settle(&mut tx, email.id, end, reason, now).await?;
+    let outcome: &'static str = end.into();
+    let note = format!("{outcome} {}", email.kind);
     let finish = match end {
-        EmailEnd::Sent => Finish::Done(Some(told)),
-        EmailEnd::Dropped => Finish::Discard(format!("{told}: {}", why.unwrap_or_default())),
-        EmailEnd::Failed => Finish::Fail(format!("{told}: {}", why.unwrap_or_default())),
+        EmailEnd::Sent => Finish::Done(Some(note)),
+        EmailEnd::Dropped => Finish::Discard(format!("{note}: {}", reason.unwrap_or_default())),
+        EmailEnd::Failed => Finish::Fail(format!("{note}: {}", reason.unwrap_or_default())),
     };
-    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+    let ran = Ran::Committed(lease.commit(tx, finish, now).await?);
+    metrics::counter!("billing_emails_total", "outcome" => outcome).increment(1);
+    Ok(ran)
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use chrono::NaiveTime;
-use common::{clock::Clock, domain::dunning::Policy, email::Brand, seal::Sealer, store::gate::Instance};
+use common::{
+    clock::Clock, domain::dunning::Policy, email::Brand, mailer::Mailer, seal::Sealer, store::gate::Instance,
+};
 use sqlx::PgPool;
 use toss::Toss;
 
-use crate::{endpoint::Endpoint, gateway::rate_limiter::RateLimiter, mailer::Mailer};
+use crate::{endpoint::Endpoint, gateway::rate_limiter::RateLimiter};
 
 /// Cheap to clone.
 #[derive(Clone)]

@@ -13,7 +13,6 @@ mod events;
 pub mod gateway;
 mod http;
 pub mod jobs;
-pub mod mailer;
 pub mod maintenance;
 mod notifications;
 mod reconcile;

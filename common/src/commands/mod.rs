@@ -13,6 +13,7 @@ pub mod erase_customer;
 pub mod receive_webhook;
 pub mod refund;
 pub mod register_card;
+pub mod resend_email;
 pub mod resume;
 pub mod settle_change;
 pub mod spread_price;

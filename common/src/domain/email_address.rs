@@ -16,4 +16,6 @@ pub fn is_address(text: &str) -> bool {
         && domain.contains('.')
         && EmailAddress::is_valid_local_part(local)
         && EmailAddress::is_valid_domain(domain)
+        // A mail server reaches a Korean domain by its ASCII form only.
+        && idna::domain_to_ascii(domain).is_ok_and(|ascii| EmailAddress::is_valid_domain(&ascii))
 }

@@ -8,6 +8,7 @@ pub mod consent_report;
 pub mod delivery;
 pub mod dunning;
 pub mod email_address;
+pub mod email_delivery;
 pub mod ending;
 pub mod erasure;
 pub mod external_refund;

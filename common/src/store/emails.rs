@@ -1,6 +1,7 @@
 //! The outbox: e-mails are written with the fact they tell, once per unique key, and sent by a job.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ pub struct NewEmail<'a> {
     pub send_before: Option<DateTime<Utc>>,
 }
 
-/// A queued e-mail, its row held by the caller's transaction.
+/// An e-mail that is still to be sent.
 #[derive(Debug, Clone)]
 pub struct QueuedEmail {
     pub id: Uuid,
@@ -35,7 +36,64 @@ pub struct QueuedEmail {
     pub body_text: String,
     pub message_id: String,
     pub send_before: Option<DateTime<Utc>>,
+    pub resend_of: Option<Uuid>,
     pub created_at: DateTime<Utc>,
+}
+
+/// Whether an e-mail is still to be sent, and what became of it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    sqlx::Type,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "varchar", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum EmailStatus {
+    Queued,
+    Sent,
+    /// Its moment had passed, or there was no reason for it any more.
+    Dropped,
+    /// The mail server refused it for good.
+    Failed,
+}
+
+/// An e-mail as operators read it.
+#[derive(Debug, Clone)]
+pub struct Email {
+    pub id: Uuid,
+    pub kind: String,
+    pub status: EmailStatus,
+    pub subscription_id: Uuid,
+    pub user_id: Uuid,
+    pub to_address: String,
+    pub subject: String,
+    pub body_html: String,
+    pub body_text: String,
+    pub message_id: String,
+    pub attempts: i32,
+    pub last_error: Option<String>,
+    pub next_try_at: Option<DateTime<Utc>>,
+    pub send_before: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+    pub resend_of: Option<Uuid>,
+}
+
+/// Which e-mails to list. All conditions that are given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct EmailFilter {
+    pub status: Option<EmailStatus>,
+    pub subscription_id: Option<Uuid>,
+    pub created_before: Option<DateTime<Utc>>,
+    pub limit: i64,
 }
 
 /// Writes the e-mail unless its unique key exists. Answers whether it is new.
@@ -76,7 +134,7 @@ pub async fn find_queued(conn: &mut PgConnection, id: Uuid) -> Result<Option<Que
         QueuedEmail,
         r#"
         select id, kind, unique_key, subscription_id, to_address, subject, body_html, body_text, message_id, send_before,
-               created_at
+               resend_of, created_at
           from emails where id = $1 and status = 'queued'
         "#,
         id
@@ -105,7 +163,10 @@ pub async fn settle(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
-        "update emails set status = $2, last_error = $3, settled_at = $4 where id = $1 and status = 'queued'",
+        r#"
+        update emails set status = $2, last_error = $3, settled_at = $4, next_try_at = null
+         where id = $1 and status = 'queued'
+        "#,
         id,
         <&str>::from(end),
         error,
@@ -114,4 +175,104 @@ pub async fn settle(
     .execute(conn)
     .await?;
     one_row("settle an e-mail", &done)
+}
+
+/// Records a try that did not end the e-mail.
+pub async fn postpone(
+    conn: &mut PgConnection,
+    id: Uuid,
+    error: &str,
+    next_try_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update emails set attempts = attempts + 1, last_error = $2, next_try_at = $3
+         where id = $1 and status = 'queued'
+        "#,
+        id,
+        error,
+        next_try_at,
+    )
+    .execute(conn)
+    .await?;
+    one_row("postpone an e-mail", &done)
+}
+
+/// Newest first.
+pub async fn list(conn: &mut PgConnection, filter: &EmailFilter) -> Result<Vec<Email>, StoreError> {
+    let emails = sqlx::query_as!(
+        Email,
+        r#"
+        select id, kind, status as "status: EmailStatus", subscription_id, user_id, to_address, subject, body_html,
+               body_text, message_id, attempts, last_error, next_try_at, send_before, created_at, settled_at, resend_of
+          from emails
+         where ($1::text is null or status = $1) and ($2::uuid is null or subscription_id = $2)
+           and ($3::timestamptz is null or created_at <= $3)
+         order by created_at desc, id desc limit $4
+        "#,
+        filter.status.map(<&str>::from),
+        filter.subscription_id,
+        filter.created_before,
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(emails)
+}
+
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Email>, StoreError> {
+    let email = sqlx::query_as!(
+        Email,
+        r#"
+        select id, kind, status as "status: EmailStatus", subscription_id, user_id, to_address, subject, body_html,
+               body_text, message_id, attempts, last_error, next_try_at, send_before, created_at, settled_at, resend_of
+          from emails where id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(email)
+}
+
+/// Queues a copy with a Message-ID of its own. The copy has no moment after which it is dropped.
+pub async fn insert_copy(
+    conn: &mut PgConnection,
+    of_id: Uuid,
+    id: Uuid,
+    to_address: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        insert into emails (id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text,
+                            message_id, resend_of, created_at)
+        select $2, kind, 'resend:' || $2::uuid::text, user_id, subscription_id, $3, subject, body_html, body_text,
+               replace($2::uuid::text, '-', '') || '@' || split_part(message_id, '@', 2), id, $4
+          from emails where id = $1
+        "#,
+        of_id,
+        id,
+        to_address,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("copy an e-mail", &done)
+}
+
+/// The waiting, running or parked job of an e-mail.
+pub async fn live_job(conn: &mut PgConnection, id: Uuid) -> Result<Option<i64>, StoreError> {
+    let job = sqlx::query_scalar!(
+        r#"
+        select id from jobs
+         where jobs.subject->>'email' = $1::uuid::text and jobs.state in ('available', 'running', 'parked')
+           and jobs.kind = 'send-email'
+         order by id limit 1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(job)
 }

@@ -16,6 +16,7 @@ use common::{
     },
     email::Brand,
     jobs::{self, ScanDueSubscriptions},
+    mailer::{self, MailRoute, Mailer},
     queue::Finished,
     seal::Sealer,
 };
@@ -25,7 +26,6 @@ use url::Url;
 use worker::{
     env::{Env, Parts},
     gateway::rate_limiter::RateLimiter,
-    mailer::{Mailer, Route},
 };
 
 use super::{
@@ -86,8 +86,8 @@ fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::MIN,
         mailer: Mailer::new(
-            Route::to(&format!("file://{}", folder.display()).parse()?)?,
-            "billing@example.com".parse()?,
+            MailRoute::parse(&format!("file://{}", folder.display()))?,
+            mailer::sender(None, "billing@example.com")?,
         ),
         endpoint: None,
         instance: None,

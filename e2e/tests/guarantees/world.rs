@@ -16,6 +16,7 @@ use common::{
         subscription::{Subscription, SubscriptionStatus},
     },
     email::Brand,
+    mailer::{self, MailRoute, Mailer},
     seal::Sealer,
     store::{invoices, payments, plans, subscriptions},
 };
@@ -29,7 +30,6 @@ use worker::{
     env::{Env, Parts},
     gateway::rate_limiter::RateLimiter,
     jobs,
-    mailer::{Mailer, Route},
     scheduler::{self, Schedule},
     sweep,
 };
@@ -272,6 +272,9 @@ fn environment(
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
         instance: None,
         endpoint,
-        mailer: Mailer::new(Route::to(&mail_url).unwrap(), "집체크 <billing@example.com>".parse().unwrap()),
+        mailer: Mailer::new(
+            MailRoute::parse(mail_url.as_str()).unwrap(),
+            mailer::sender(None, "집체크 <billing@example.com>").unwrap(),
+        ),
     })
 }

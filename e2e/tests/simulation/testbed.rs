@@ -5,6 +5,7 @@ use common::{
     clock::{Clock, StandingClock},
     domain::dunning::Policy,
     email::Brand,
+    mailer::{self, MailRoute, Mailer},
     seal::Sealer,
     store::gate::Instance,
 };
@@ -15,7 +16,6 @@ use toss::{Toss, TossConfig};
 use worker::{
     env::{Env, Parts},
     gateway::rate_limiter::RateLimiter,
-    mailer::{Mailer, Route},
     scheduler::Schedule,
 };
 
@@ -138,6 +138,9 @@ fn environment(pool: PgPool, toss: Toss, clock: &StandingClock, mails: &TempDir)
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
         endpoint: None,
         instance: Some(Instance { id: "simulation".to_owned(), merchant: "one".to_owned() }),
-        mailer: Mailer::new(Route::to(&mail_url).unwrap(), "집체크 <billing@example.com>".parse().unwrap()),
+        mailer: Mailer::new(
+            MailRoute::parse(mail_url.as_str()).unwrap(),
+            mailer::sender(None, "집체크 <billing@example.com>").unwrap(),
+        ),
     })
 }

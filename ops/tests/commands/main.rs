@@ -5,6 +5,7 @@
 mod charging;
 mod clock;
 mod customer;
+mod emails;
 mod end;
 mod events;
 mod import;
