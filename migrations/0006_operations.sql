@@ -1,4 +1,5 @@
--- The circuit breaker, the rate limit, the daily comparison with the gateway's transactions, and the work that has lost its job.
+-- The circuit breaker, the rate limit, the daily comparison with the gateway's transactions, the work that has lost its job,
+-- and what operators did.
 
 -- Whether Toss is worth asking at present, known to all workers.
 create table gateway_breaker (
@@ -184,3 +185,44 @@ comment on column work_without_job.kind is 'The kind of job that it needs.';
 comment on column work_without_job.args is 'The arguments of that job.';
 comment on column work_without_job.subject is 'The ids that the job is about.';
 comment on column work_without_job.since is 'When the work was to be done, by the application''s clock.';
+
+-- What operators did. A row is written in the transaction of the change itself.
+create table operator_actions (
+    id              bigint      primary key generated always as identity,
+    at              timestamptz not null,
+    actor           text        not null,
+    operator_id     uuid,
+    channel         varchar(20) not null,
+    os_user         text,
+    address         text,
+    action          text        not null,
+    target_kind     varchar(20) not null,
+    target_id       text        not null,
+    subscription_id uuid        references subscriptions (id),
+    reason          text        not null,
+    before          jsonb       not null,
+    after           jsonb       not null,
+    request_key     text,
+    bulk_id         uuid,
+    constraint operator_actions_request_key_key unique (request_key),
+    constraint operator_actions_channel_known check (channel in ('console', 'api', 'command_line')),
+    constraint operator_actions_says_who check (
+        actor like 'operator:_%' and (channel = 'command_line') = (os_user is not null)
+        and (channel = 'command_line') = (operator_id is null)),
+    constraint operator_actions_says_why check (
+        reason = btrim(reason) and char_length(reason) between 1 and 500 and reason !~ '[[:cntrl:]]')
+);
+create index idx_operator_actions_target on operator_actions (target_kind, target_id, id);
+create index idx_operator_actions_subscription_id on operator_actions (subscription_id, id) where subscription_id is not null;
+create index idx_operator_actions_actor on operator_actions (actor, id);
+create index idx_operator_actions_bulk_id on operator_actions (bulk_id, id) where bulk_id is not null;
+
+create trigger operator_actions_append_only before update or delete on operator_actions
+    for each row execute function refuse_rewriting_history();
+
+comment on table operator_actions is 'The audit log of operators: one row per action, with its target before and after. Append-only. Holds no address and no name of a customer.';
+comment on column operator_actions.actor is 'operator:<e-mail address>; at the command line the name that --as gives, or the user of the operating system.';
+comment on column operator_actions.operator_id is 'The operator''s row; null at the command line.';
+comment on column operator_actions.address is 'The IP address that the request came from, where there is one.';
+comment on column operator_actions.request_key is 'The name of one submitted form: a second submit is the same action.';
+comment on column operator_actions.bulk_id is 'The bulk action that this one is an item of.';

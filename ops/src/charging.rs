@@ -4,16 +4,19 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use common::store::{
-    gate,
-    settings::{self, ChargingSwitch},
+use common::{
+    domain::{action::Action, actor::Reason},
+    store::{
+        gate,
+        settings::{self, ChargingSwitch},
+    },
 };
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::{
     OpsError,
-    error::given_reason,
+    action::{Acting, ActionOptions},
     session::Session,
     text::{plain, seoul},
 };
@@ -23,14 +26,14 @@ pub enum Command {
     /// New charges may be made
     #[command(after_help = "Example:\n  billing charging on --reason 'the bank is back'")]
     On {
-        #[arg(long, default_value = "switched on by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// No new charge begins, anywhere; payments in flight are still looked up
     #[command(after_help = "Example:\n  billing charging off --reason 'wrong prices'")]
     Off {
-        #[arg(long, default_value = "switched off by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// Whether charges are made, who switched it last, and whether Toss is called
     #[command(after_help = "Example:\n  billing charging status")]
@@ -40,12 +43,16 @@ pub enum Command {
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut conn, now) = session.connect_now().await?;
-        let (enabled, reason) = match self {
+        let acting = session.acting(now)?;
+        let (on, options, default) = match self {
             Self::Status => return session.print(&status(&mut conn).await?),
-            Self::On { reason } => (true, reason),
-            Self::Off { reason } => (false, reason),
+            Self::On { options } => (true, options, "switched on by an operator"),
+            Self::Off { options } => (false, options, "switched off by an operator"),
         };
-        session.print(&switch(&mut conn, enabled, &reason, &session.actor, now).await?)
+        if options.dry_run {
+            return session.print(&acting.preview(&mut conn, &Action::SwitchCharging { on }).await?);
+        }
+        session.print(&switch(&mut conn, on, &options.reason(Some(default))?, &acting).await?)
     }
 }
 
@@ -73,16 +80,12 @@ pub async fn status(conn: &mut PgConnection) -> Result<Charging, OpsError> {
 /// Turns charging as a whole on or off and keeps who did it, when and why.
 pub async fn switch(
     conn: &mut PgConnection,
-    enabled: bool,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    on: bool,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Charging, OpsError> {
-    let mut tx = conn.begin().await?;
-    settings::switch_charging(&mut tx, enabled, actor, given_reason(reason)?, now).await?;
-    let stand = status(&mut tx).await?;
-    tx.commit().await?;
-    Ok(stand)
+    acting.perform(conn, &Action::SwitchCharging { on }, reason).await?;
+    status(conn).await
 }
 
 impl fmt::Display for Charging {

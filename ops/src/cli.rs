@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    OpsError, charging, clock, customer, emails, events, import, instance, invoices, jobs, migrate, operator,
-    plans, reconcile, scan, session::Session, subscription,
+    OpsError, actions, charging, clock, customer, emails, events, import, instance, invoices, jobs, migrate,
+    operator, payments, plans, reconcile, scan, session::Session, subscription,
 };
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -40,9 +40,15 @@ pub enum Command {
     /// The operators
     #[command(subcommand)]
     Operator(operator::Command),
-    /// The job table: list, show, retry, discard
+    /// The job table: list, show, retry, snooze, discard
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Payments: look up an unknown one now, give money back
+    #[command(subcommand)]
+    Payments(payments::Command),
+    /// The audit log of operators
+    #[command(subcommand)]
+    Actions(actions::Command),
     /// One subscription: its history, the switch over its charges, its end
     #[command(subcommand)]
     Subscription(subscription::Command),
@@ -83,6 +89,8 @@ impl Command {
             Self::Plans(command) => command.run(session).await,
             Self::Operator(command) => command.run(session).await,
             Self::Jobs(command) => command.run(session).await,
+            Self::Payments(command) => command.run(session).await,
+            Self::Actions(command) => command.run(session).await,
             Self::Subscription(command) => command.run(session).await,
             Self::Customer(command) => command.run(session).await,
             Self::Emails(command) => command.run(session).await,

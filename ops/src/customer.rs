@@ -49,10 +49,10 @@ impl Command {
         let (mut conn, now) = session.connect_now().await?;
         match self {
             Self::Erase { who, dry_run } => {
-                session.print(&erase(&mut conn, &who, dry_run, &session.actor, now).await?)
+                session.print(&erase(&mut conn, &who, dry_run, session.actor.as_str(), now).await?)
             }
             Self::SetEmail { user_id, email } => {
-                session.print(&set_email(&mut conn, user_id, &email, &session.actor, now).await?)
+                session.print(&set_email(&mut conn, user_id, &email, session.actor.as_str(), now).await?)
             }
         }
     }

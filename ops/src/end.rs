@@ -5,22 +5,20 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::{
-    commands::{
-        end::{EndError, Ended, Wish, end_subscription},
-        refund::RefundError,
-    },
-    domain::{ending::RefundPolicy, money::Won},
-    email::Brand,
+    commands::end::Ended,
+    domain::{action::Action, ending::RefundPolicy, money::Won},
     id::subscription_ref,
-    outbox::OutboxError,
+    store::{refunds, subscriptions},
 };
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments,
-    error::{given_reason, no_subscription},
+    OpsError,
+    action::{Acting, ActionOptions},
+    arguments,
+    error::no_subscription,
 };
 
 #[derive(Debug, Args)]
@@ -34,17 +32,20 @@ pub struct EndRequest {
     /// pro-rata or none
     #[arg(long, default_value = "pro-rata", value_parser = refund_policy)]
     pub refund: RefundPolicy,
-    /// The customer reads it in the e-mail about the refund; at most 200 characters
-    #[arg(long)]
-    pub reason: String,
+    /// The customer reads the reason in the e-mail about the refund: at most 200 characters
+    #[command(flatten)]
+    pub options: ActionOptions,
+}
+
+impl EndRequest {
+    pub fn action(&self) -> Action {
+        Action::EndSubscription { subscription_id: self.id, policy: self.refund }
+    }
 }
 
 fn refund_policy(text: &str) -> Result<RefundPolicy, String> {
     text.replace('-', "_").parse().map_err(|_| "pro-rata or none".to_owned())
 }
-
-/// Toss: `cancelReason`.
-const MAX_REASON: usize = 200;
 
 /// How it ended. Civil dates are Seoul's.
 #[derive(Debug, Serialize)]
@@ -73,43 +74,19 @@ pub struct RefundOfRest {
 /// The same again is one end, one refund and the same answer.
 pub async fn end(
     conn: &mut PgConnection,
-    brand: &Brand,
     request: &EndRequest,
-    actor: &str,
-    now: DateTime<Utc>,
+    acting: &Acting,
 ) -> Result<EndedSubscription, OpsError> {
-    let EndRequest { id, refund: policy, ref reason } = *request;
-    let reason = given_reason(reason)?;
-    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        return Err(OpsError::Usage(format!("the reason is one line of at most {MAX_REASON} characters")));
-    }
-    let wish = Wish { subscription_id: id, policy, reason, key: None, actor };
-    let mut tx = conn.begin().await?;
-    let ended = end_subscription(&mut tx, brand, wish, now).await.map_err(|error| why(error, id))?;
-    tx.commit().await?;
-    Ok(view(&ended, now))
-}
-
-fn why(error: EndError, id: Uuid) -> OpsError {
-    match error {
-        EndError::NotFound => no_subscription(id),
-        EndError::Store(error)
-        | EndError::Outbox(OutboxError::Store(error))
-        | EndError::Refund(RefundError::Store(error)) => error.into(),
-        EndError::Outbox(OutboxError::Queue(error)) | EndError::Refund(RefundError::Queue(error)) => {
-            error.into()
-        }
-        refused @ (EndError::Refused(_)
-        | EndError::KeyTaken
-        | EndError::Render(_)
-        | EndError::Refund(
-            RefundError::NotFound
-            | RefundError::NotRefundable
-            | RefundError::TooMuch(_)
-            | RefundError::InProgress
-            | RefundError::KeyTaken,
-        )) => OpsError::Refused(format!("{} was not ended: {refused}", subscription_ref(id))),
-    }
+    let reason = request.options.reason(None)?;
+    acting.perform(conn, &request.action(), &reason).await?;
+    let not_found = || no_subscription(request.id);
+    let subscription = subscriptions::find(conn, request.id).await?.ok_or_else(not_found)?;
+    let ending = subscriptions::find_ending(conn, request.id).await?.ok_or_else(not_found)?;
+    let refund = match ending.refund_id {
+        Some(id) => refunds::find(conn, id).await?,
+        None => None,
+    };
+    Ok(view(&Ended { subscription, ending, refund }, acting.now))
 }
 
 fn view(ended: &Ended, now: DateTime<Utc>) -> EndedSubscription {

@@ -5,17 +5,18 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use common::{
-    commands::deliver_events::replay_batch,
+    domain::{action::Action, actor::Reason},
     id::{event_ref, subscription_ref},
     store::webhook_deliveries::{self, EventFilter, EventRow, Listener},
 };
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments,
-    error::given_reason,
+    OpsError,
+    action::{Acting, ActionOptions, parse_reason},
+    arguments,
     jobs::{self, JobList, JobView, JobsWanted},
     session::Session,
     text::{Table, plain, seoul, seoul_or_dash},
@@ -49,18 +50,21 @@ pub enum Command {
         ids: Vec<Uuid>,
         #[command(flatten)]
         which: Which,
+        /// Why, for the audit log
+        #[arg(long, default_value = "replayed by an operator")]
+        reason: String,
     },
     /// Deliver events again, after `off` or after the endpoint answered 410
     #[command(after_help = "Example:\n  billing events on --reason 'the endpoint is back'")]
     On {
-        #[arg(long, default_value = "switched on by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// Deliver no more events: those written from now on are kept undelivered
     #[command(after_help = "Example:\n  billing events off --reason 'the endpoint moves'")]
     Off {
-        #[arg(long, default_value = "switched off by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
 }
 
@@ -93,16 +97,23 @@ enum State {
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut connection, now) = session.connect_now().await?;
-        let (conn, actor) = (&mut connection, session.actor.as_str());
-        match self {
+        let (conn, acting) = (&mut connection, session.acting(now)?);
+        let (on, options, default) = match self {
             Self::List { which, limit } => {
-                session.print(&list(conn, &which.filter(Vec::new()), limit).await?)
+                return session.print(&list(conn, &which.filter(Vec::new()), limit).await?);
             }
-            Self::Show { id } => session.print(&show(conn, id).await?),
-            Self::Replay { ids, which } => session.print(&replay(conn, &which.filter(ids), now).await?),
-            Self::On { reason } => session.print(&switch(conn, true, &reason, actor, now).await?),
-            Self::Off { reason } => session.print(&switch(conn, false, &reason, actor, now).await?),
+            Self::Show { id } => return session.print(&show(conn, id).await?),
+            Self::Replay { ids, which, reason } => {
+                let reason = parse_reason(&reason)?;
+                return session.print(&replay(conn, &which.filter(ids), &reason, &acting).await?);
+            }
+            Self::On { options } => (true, options, "switched on by an operator"),
+            Self::Off { options } => (false, options, "switched off by an operator"),
+        };
+        if options.dry_run {
+            return session.print(&acting.preview(conn, &Action::SwitchEvents { on }).await?);
         }
+        session.print(&switch(conn, on, &options.reason(Some(default))?, &acting).await?)
     }
 }
 
@@ -169,11 +180,12 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventHistory, Ops
 }
 
 /// Each settled event that the filter names is delivered again under its old id, oldest first, before later ones of its
-/// subscription that still wait. Batch by batch: cut off, what was begun goes on, and asking again does the rest.
+/// subscription that still wait. Event by event: cut off, what was begun goes on, and asking again does the rest.
 pub async fn replay(
     conn: &mut PgConnection,
     filter: &EventFilter,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Replayed, OpsError> {
     let EventFilter { ids, subscription_id, state, since, until } = filter;
     let says_which =
@@ -189,28 +201,26 @@ pub async fn replay(
         let line = format!("nobody listens ({why}): set WEBHOOK_URL, or `billing events on` first");
         return Err(OpsError::Refused(line));
     }
-    let (mut after, mut replayed) = (0, 0_usize);
-    loop {
-        let mut tx = conn.begin().await?;
-        let batch = replay_batch(&mut tx, filter, after, now).await?;
-        tx.commit().await?;
-        let Some((last, count)) = batch else { return Ok(Replayed { replayed }) };
-        (after, replayed) = (last, replayed.saturating_add(count));
+    let mut replayed = 0_usize;
+    for id in webhook_deliveries::settled(conn, filter).await? {
+        match acting.perform(conn, &Action::ReplayEvent(id), reason).await {
+            Ok(_) => replayed = replayed.saturating_add(1),
+            // Somebody else has had it delivered again meanwhile.
+            Err(OpsError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(Replayed { replayed })
 }
 
 /// Turns delivery on or off and keeps who did it, when and why.
 pub async fn switch(
     conn: &mut PgConnection,
-    listening: bool,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    on: bool,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Heard, OpsError> {
-    if !webhook_deliveries::switch_endpoint(conn, listening, actor, given_reason(reason)?, now).await? {
-        let line = "there is no endpoint to turn on or off: no worker has had a WEBHOOK_URL";
-        return Err(OpsError::Refused(line.to_owned()));
-    }
+    acting.perform(conn, &Action::SwitchEvents { on }, reason).await?;
     Ok(Heard(webhook_deliveries::endpoint(conn).await?))
 }
 

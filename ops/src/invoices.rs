@@ -2,31 +2,25 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
     domain::{
-        calendar::seoul_date,
-        invoice::{Invoice, InvoiceStatus},
-        payment::Payment,
-        subscription::{Subscription, SubscriptionStatus},
+        action::{Action, Effect},
+        actor::Reason,
     },
     id::subscription_ref,
-    jobs::{self, ChargeSubscription},
     store::{
-        events::{self, Entry},
-        invoices, payments,
+        invoices,
         story::{self, InvoiceLine},
-        subscriptions,
     },
 };
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     OpsError,
-    error::given_reason,
+    action::{Acting, ActionOptions},
     session::Session,
     text::{Table, plain, seoul_or_dash},
 };
@@ -38,28 +32,48 @@ pub enum Command {
     Held,
     /// Charge a held invoice now
     #[command(after_help = "Example:\n  billing invoices charge 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5")]
-    Charge { id: Uuid },
+    Charge {
+        id: Uuid,
+        #[command(flatten)]
+        options: ActionOptions,
+    },
     /// Close a held invoice as void
     #[command(after_help = "Example:
   billing invoices forgive 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 --reason 'our outage'")]
     Forgive {
         id: Uuid,
-        #[arg(long)]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
 }
 
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
-        let (mut conn, now) = session.connect_now().await?;
-        let actor = session.actor.as_str();
+        let (mut connection, now) = session.connect_now().await?;
+        let (conn, acting) = (&mut connection, session.acting(now)?);
+        if let Some(action) = self.previewed() {
+            return session.print(&acting.preview(conn, &action).await?);
+        }
         match self {
-            Self::Held => session.print(&held(&mut conn).await?),
-            Self::Charge { id } => session.print(&charge(&mut conn, id, actor, now).await?),
-            Self::Forgive { id, reason } => {
-                session.print(&forgive(&mut conn, id, &reason, actor, now).await?)
+            Self::Held => session.print(&held(conn).await?),
+            Self::Charge { id, options } => {
+                let reason = options.reason(Some("charged by an operator"))?;
+                session.print(&charge(conn, id, &reason, &acting).await?)
+            }
+            Self::Forgive { id, options } => {
+                session.print(&forgive(conn, id, &options.reason(None)?, &acting).await?)
             }
         }
+    }
+
+    /// The action of which only a preview is wanted.
+    fn previewed(&self) -> Option<Action> {
+        let (action, options) = match self {
+            Self::Held => return None,
+            Self::Charge { id, options } => (Action::ChargeInvoice(*id), options),
+            Self::Forgive { id, options } => (Action::ForgiveInvoice(*id), options),
+        };
+        options.dry_run.then_some(action)
     }
 }
 
@@ -92,75 +106,31 @@ pub async fn held(conn: &mut PgConnection) -> Result<HeldInvoices, OpsError> {
 pub async fn charge(
     conn: &mut PgConnection,
     id: Uuid,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Released, OpsError> {
-    let mut tx = conn.begin().await?;
-    let (subscription, invoice) = lock_held(&mut tx, id).await?;
-    refuse_unchargeable(&subscription)?;
-    invoices::release(&mut tx, id, now).await?;
-    let why = format!("{}: to be charged", in_words(&invoice));
-    events::append(&mut tx, &subscription, Entry { actor, what: "invoice.released", why: &why }, now).await?;
-    let job = ChargeSubscription { invoice_id: id, subscription_id: subscription.id, by_scan: false };
-    let job = jobs::enqueue(&mut tx, &job, now, now).await?.id();
-    tx.commit().await?;
-    Ok(Released { invoice: id, subscription: subscription_ref(subscription.id), job })
+    let performed = acting.perform(conn, &Action::ChargeInvoice(id), reason).await?;
+    let job = performed.effects.iter().find_map(|effect| match effect {
+        Effect::CardIsCharged { job, .. } => Some(*job),
+        _ => None,
+    });
+    Ok(Released { invoice: id, subscription: subscription_of(conn, id).await?, job: job.unwrap_or_default() })
 }
 
 /// Closes a held invoice as void.
 pub async fn forgive(
     conn: &mut PgConnection,
     id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Forgiven, OpsError> {
-    let reason = given_reason(reason)?.to_owned();
-    let mut tx = conn.begin().await?;
-    let (subscription, invoice) = lock_held(&mut tx, id).await?;
-    invoices::close(&mut tx, id, InvoiceStatus::Void, now).await?;
-    subscriptions::leave_past_due(&mut tx, subscription.id, now).await?;
-    let now_is = subscriptions::lock(&mut tx, subscription.id).await?.map(|it| it.status);
-    let is_running = seoul_date(now) < invoice.period.end && invoice.period.no > subscription.period_no;
-    if is_running && now_is == Some(SubscriptionStatus::Active) {
-        // It runs as if it had been paid, and the next one is charged in its time.
-        subscriptions::begin_period(&mut tx, subscription.id, invoice.period, now).await?;
-    }
-    let why = format!("{}: {reason}", in_words(&invoice));
-    events::append(&mut tx, &subscription, Entry { actor, what: "invoice.forgiven", why: &why }, now).await?;
-    tx.commit().await?;
-    Ok(Forgiven { invoice: id, subscription: subscription_ref(subscription.id), reason })
+    acting.perform(conn, &Action::ForgiveInvoice(id), reason).await?;
+    let subscription = subscription_of(conn, id).await?;
+    Ok(Forgiven { invoice: id, subscription, reason: reason.to_string() })
 }
 
-/// The held invoice and its subscription, both locked, in the order that the charge job takes them.
-async fn lock_held(conn: &mut PgConnection, id: Uuid) -> Result<(Subscription, Invoice), OpsError> {
-    let not_found = || OpsError::NotFound(format!("there is no invoice {id}"));
-    let subscription_id = invoices::subscription_of(conn, id).await?.ok_or_else(not_found)?;
-    let subscription = subscriptions::lock(conn, subscription_id).await?.ok_or_else(not_found)?;
-    let invoice = invoices::lock(conn, id).await?.ok_or_else(not_found)?;
-    if invoice.status != InvoiceStatus::Open || invoice.held_since.is_none() {
-        let status = invoice.status;
-        return Err(OpsError::Refused(format!("invoice {id} is {status} and does not wait for an operator")));
-    }
-    if payments::of_invoice(conn, id).await?.iter().any(Payment::is_unfinished) {
-        return Err(OpsError::Refused(format!("invoice {id} has an attempt in flight: wait for its answer")));
-    }
-    Ok((subscription, invoice))
-}
-
-fn refuse_unchargeable(subscription: &Subscription) -> Result<(), OpsError> {
-    let advice = match subscription.status {
-        SubscriptionStatus::Active | SubscriptionStatus::PastDue => return Ok(()),
-        SubscriptionStatus::Suspended => "it can be charged once a new card has revived it",
-        SubscriptionStatus::Canceled | SubscriptionStatus::Incomplete => "nothing can be charged: forgive it",
-    };
-    let (id, status) = (subscription_ref(subscription.id), subscription.status);
-    Err(OpsError::Refused(format!("{id} is {status}: {advice}")))
-}
-
-fn in_words(invoice: &Invoice) -> String {
-    let Invoice { period, amount, id, .. } = invoice;
-    format!("invoice {id} of {amount} for {} to {}", period.start, period.end)
+async fn subscription_of(conn: &mut PgConnection, invoice_id: Uuid) -> Result<String, OpsError> {
+    Ok(invoices::subscription_of(conn, invoice_id).await?.map(subscription_ref).unwrap_or_default())
 }
 
 impl fmt::Display for HeldInvoices {

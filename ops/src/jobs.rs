@@ -1,21 +1,26 @@
-//! `billing jobs`: the job table as an operator reads it, and the two things that a person may do to a job.
+//! `billing jobs`: the job table as an operator reads it, and what a person may do to a job.
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use common::{
+    domain::{
+        action::{Action, Effect},
+        actor::Reason,
+    },
     id::{parse_subscription_ref, subscription_ref},
     queue::{self, JobFilter, JobRow, JobState},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments,
-    error::given_reason,
+    OpsError,
+    action::{Acting, ActionDone, ActionOptions},
+    arguments,
     session::Session,
     text::{Table, plain, seoul, seoul_or_dash},
 };
@@ -32,29 +37,68 @@ pub enum Command {
     #[command(after_help = "Example:\n  billing jobs show 4711")]
     Show { id: i64 },
     /// Have a job tried now, whatever its waiting time or tries were
-    #[command(after_help = "Example:\n  billing jobs retry 4711 --as kim@example.com")]
-    Retry { id: i64 },
+    #[command(after_help = "Examples:
+  billing jobs retry 4711 --as kim@example.com
+  billing jobs retry 4711 --dry-run")]
+    Retry {
+        id: i64,
+        #[command(flatten)]
+        options: ActionOptions,
+    },
+    /// Put a waiting job off; no try is spent
+    #[command(after_help = "Example:\n  billing jobs snooze 4711 --for 2h --reason 'the mail server moves'")]
+    Snooze {
+        id: i64,
+        /// E.g. 15m, 2h or 1d
+        #[arg(long = "for", value_name = "SPAN", value_parser = arguments::span)]
+        span: TimeDelta,
+        #[command(flatten)]
+        options: ActionOptions,
+    },
     /// Take a waiting, parked or failed job off the table for good
     #[command(after_help = "Example:\n  billing jobs discard 4711 --reason 'the customer has no mailbox'")]
     Discard {
         id: i64,
-        #[arg(long)]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
 }
 
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
-        let (mut conn, now) = session.connect_now().await?;
-        let actor = session.actor.as_str();
+        let (mut connection, now) = session.connect_now().await?;
+        let (conn, acting) = (&mut connection, session.acting(now)?);
+        if let Some(action) = self.previewed(now) {
+            return session.print(&acting.preview(conn, &action).await?);
+        }
         match self {
-            Self::List(wanted) => session.print(&list(&mut conn, &wanted).await?),
-            Self::Show { id } => session.print(&show(&mut conn, id).await?),
-            Self::Retry { id } => session.print(&retry(&mut conn, id, actor, now).await?),
-            Self::Discard { id, reason } => {
-                session.print(&discard(&mut conn, id, &reason, actor, now).await?)
+            Self::List(wanted) => session.print(&list(conn, &wanted).await?),
+            Self::Show { id } => session.print(&show(conn, id).await?),
+            Self::Retry { id, options } => {
+                let reason = options.reason(Some("tried again by an operator"))?;
+                session.print(&retry(conn, id, &reason, &acting).await?)
+            }
+            Self::Discard { id, options } => {
+                session.print(&discard(conn, id, &options.reason(None)?, &acting).await?)
+            }
+            Self::Snooze { id, span, options } => {
+                let action = Action::SnoozeJob { job_id: id, until: now + span };
+                session.print(&ActionDone(acting.perform(conn, &action, &options.reason(None)?).await?))
             }
         }
+    }
+
+    /// The action of which only a preview is wanted.
+    fn previewed(&self, now: DateTime<Utc>) -> Option<Action> {
+        let (action, options) = match self {
+            Self::List(_) | Self::Show { .. } => return None,
+            Self::Retry { id, options } => (Action::RetryJob(*id), options),
+            Self::Discard { id, options } => (Action::DiscardJob(*id), options),
+            Self::Snooze { id, span, options } => {
+                (Action::SnoozeJob { job_id: *id, until: now + *span }, options)
+            }
+        };
+        options.dry_run.then_some(action)
     }
 }
 
@@ -144,28 +188,26 @@ pub async fn show(conn: &mut PgConnection, id: i64) -> Result<Chain, OpsError> {
 pub async fn retry(
     conn: &mut PgConnection,
     id: i64,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Retried, OpsError> {
-    let mut tx = conn.begin().await?;
-    let runs_as = queue::retry_now(&mut tx, id, now, actor).await?;
-    tx.commit().await?;
-    Ok(Retried { job: id, runs_as })
+    let performed = acting.perform(conn, &Action::RetryJob(id), reason).await?;
+    let runs_as = performed.effects.iter().find_map(|effect| match effect {
+        Effect::JobRuns { job } => Some(*job),
+        _ => None,
+    });
+    Ok(Retried { job: id, runs_as: runs_as.unwrap_or(id) })
 }
 
 /// Takes a waiting, parked or failed job off the table for good.
 pub async fn discard(
     conn: &mut PgConnection,
     id: i64,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Discarded, OpsError> {
-    let reason = format!("{} ({actor})", given_reason(reason)?);
-    let mut tx = conn.begin().await?;
-    queue::discard(&mut tx, id, now, &reason).await?;
-    tx.commit().await?;
-    Ok(Discarded { job: id, reason })
+    acting.perform(conn, &Action::DiscardJob(id), reason).await?;
+    Ok(Discarded { job: id, reason: format!("{reason} ({})", acting.actor) })
 }
 
 impl std::ops::Deref for JobView {

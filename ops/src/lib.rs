@@ -3,6 +3,8 @@
 //! Functions that write begin and commit for themselves; on a connection inside a transaction, the owner of the
 //! transaction commits. `now` is the time of the system ([`clock::system_now`]), which a test clock may have moved.
 
+pub mod action;
+pub mod actions;
 pub mod arguments;
 pub mod charging;
 mod cli;
@@ -19,6 +21,7 @@ pub mod invoices;
 pub mod jobs;
 pub mod migrate;
 pub mod operator;
+pub mod payments;
 pub mod plans;
 pub mod price_changes;
 pub mod reconcile;

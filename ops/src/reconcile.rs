@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::{
-    domain::calendar::seoul_date,
+    domain::{action::Action, actor::Reason, calendar::seoul_date},
     jobs::{self, ReconcilePayments},
     queue,
     store::discrepancies::{self, DiscrepancyRow, Run},
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     OpsError,
-    error::given_reason,
+    action::{Acting, parse_reason},
     session::Session,
     text::{Table, plain, seoul_or_dash, won},
 };
@@ -48,8 +48,8 @@ impl Command {
         let (mut conn, now) = session.connect_now().await?;
         match self {
             Self { accept: Some(id), reason, .. } => {
-                let reason = reason.unwrap_or_default();
-                session.print(&accept(&mut conn, id, &reason, &session.actor, now).await?)
+                let reason = parse_reason(&reason.unwrap_or_default())?;
+                session.print(&accept(&mut conn, id, &reason, &session.acting(now)?).await?)
             }
             Self { open: true, .. } => session.print(&open(&mut conn).await?),
             Self { date, .. } => session.print(&run(&mut conn, date, DEFAULT_WAIT, now).await?),
@@ -125,12 +125,17 @@ pub struct Accepted(pub DiscrepancyRow);
 pub async fn accept(
     conn: &mut PgConnection,
     id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<Accepted, OpsError> {
-    let accepted = discrepancies::accept(conn, id, actor, given_reason(reason)?, now).await?;
-    accepted.map(Accepted).ok_or_else(|| OpsError::NotFound(format!("no discrepancy {id} is open")))
+    let not_found = || OpsError::NotFound(format!("no discrepancy {id} is open"));
+    let accepted = acting.perform(conn, &Action::AcceptDiscrepancy(id), reason).await;
+    match accepted {
+        Ok(_) => {}
+        Err(OpsError::NotFound(_) | OpsError::Refused(_)) => return Err(not_found()),
+        Err(error) => return Err(error),
+    }
+    Ok(Accepted(discrepancies::find(conn, id).await?.ok_or_else(not_found)?))
 }
 
 /// What the job came to, once it has: its last try counts.

@@ -1,10 +1,11 @@
 //! What every command is given: the environment, who runs it, and how it prints its answer.
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use common::{
     config::{Mistakes, Vars, read_brand},
+    domain::actor::Actor,
     email::Brand,
     seal::Sealer,
     store,
@@ -13,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-use crate::{OpsError, text};
+use crate::{OpsError, action::Acting, text};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const SEALING_KEYS: &str = "BILLING_KEY_ENCRYPTION_KEYS";
@@ -23,8 +24,8 @@ pub(crate) const DATABASE_URL_EXAMPLE: &str = "postgres://user:password@host:543
 /// Not `Debug`: the variables hold passwords.
 pub struct Session {
     vars: Vec<(String, String)>,
-    /// `operator:<name>`, for the audit log.
-    pub actor: String,
+    /// Who runs the command, for the audit log.
+    pub actor: Actor,
     /// Print JSON instead of text.
     pub json: bool,
 }
@@ -74,6 +75,11 @@ impl Session {
         Sealer::parse(keys.expose_secret()).map_err(|error| OpsError::Usage(error.to_string()))
     }
 
+    /// Who acts now, for the commands that are an operator's actions.
+    pub(crate) fn acting(&self, now: DateTime<Utc>) -> Result<Acting, OpsError> {
+        Ok(Acting { actor: self.actor.clone(), brand: self.brand()?, now })
+    }
+
     /// In whose name customers are written to.
     pub(crate) fn brand(&self) -> Result<Brand, OpsError> {
         let wrong =
@@ -120,13 +126,15 @@ pub(crate) async fn connect(to: &PgConnectOptions) -> Result<PgConnection, OpsEr
     }
 }
 
-/// `operator:<name>`: the name given with `--as`, else that of the operating system's user.
-fn actor(given: Option<&str>, from_env: impl Fn(&str) -> Option<String>) -> String {
-    let named = given.map(str::to_owned).or_else(|| from_env("USER")).or_else(|| from_env("LOGNAME"));
-    let name = named.filter(|name| !name.trim().is_empty());
+/// The name given with `--as`, else that of the operating system's user.
+fn actor(given: Option<&str>, from_env: impl Fn(&str) -> Option<String>) -> Actor {
+    let user = from_env("USER").or_else(|| from_env("LOGNAME")).filter(|name| !name.trim().is_empty());
     // A container has no login, so it has no name either.
-    let name = name.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    format!("operator:{}", name.trim())
+    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let name = given.filter(|name| !name.trim().is_empty()).unwrap_or(&user);
+    // sshd sets `<address> <port> <port>`.
+    let client = from_env("SSH_CLIENT").and_then(|client| client.split(' ').next()?.parse::<IpAddr>().ok());
+    Actor::command_line(name, user.trim(), client.map(|address| address.to_string()))
 }
 
 #[cfg(test)]
@@ -158,8 +166,9 @@ mod tests {
     #[test]
     fn the_given_name_comes_before_the_users_name() {
         let user = |name: &str| (name == "USER").then(|| "kim".to_owned());
-        assert_eq!(actor(Some("lee@example.com"), user), "operator:lee@example.com");
-        assert_eq!(actor(None, user), "operator:kim");
-        assert!(actor(None, |_| None).starts_with("operator:uid-"));
+        let given = actor(Some("lee@example.com"), user);
+        assert_eq!((given.as_str(), given.os_user.as_deref()), ("operator:lee@example.com", Some("kim")));
+        assert_eq!(actor(None, user).as_str(), "operator:kim");
+        assert!(actor(None, |_| None).as_str().starts_with("operator:uid-"));
     }
 }

@@ -1,24 +1,24 @@
-//! `billing subscription`: shows one subscription, stops and resumes its charges, ends it.
+//! `billing subscription`: shows one subscription, stops and resumes its charges, cancels or ends it.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
+    domain::{action::Action, actor::Reason},
     id::subscription_ref,
-    store::{
-        events::{self, Entry},
-        subscriptions,
-    },
+    store::subscriptions,
 };
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments,
+    OpsError,
+    action::{Acting, ActionDone, ActionOptions},
+    arguments,
     end::{EndRequest, end},
-    error::{given_reason, no_subscription},
+    error::no_subscription,
     session::Session,
     subscription_history::show,
     text::seoul,
@@ -41,8 +41,8 @@ pub enum Command {
         /// sub_… or a UUID
         #[arg(value_parser = arguments::subscription_id)]
         id: Uuid,
-        #[arg(long, default_value = "paused by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// Charge it again
     #[command(
@@ -52,8 +52,19 @@ pub enum Command {
         /// sub_… or a UUID
         #[arg(value_parser = arguments::subscription_id)]
         id: Uuid,
-        #[arg(long, default_value = "resumed by an operator")]
-        reason: String,
+        #[command(flatten)]
+        options: ActionOptions,
+    },
+    /// Cancel it: no further charge, access to the end of what is paid
+    #[command(
+        after_help = "Example:\n  billing subscription cancel sub_0192f0c1a2b37c4d8e5f60718293a4b5 --reason '고객 요청'"
+    )]
+    Cancel {
+        /// sub_… or a UUID
+        #[arg(value_parser = arguments::subscription_id)]
+        id: Uuid,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// End it at once: no access, no further charge; the share of the unused days goes back
     ///
@@ -65,18 +76,38 @@ pub enum Command {
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut connection, now) = session.connect_now().await?;
-        let (conn, actor) = (&mut connection, session.actor.as_str());
+        let (conn, acting) = (&mut connection, session.acting(now)?);
+        if let Some(action) = self.previewed() {
+            return session.print(&acting.preview(conn, &action).await?);
+        }
         match self {
             Self::Show { id } => session.print(&show(conn, id, now).await?),
-            Self::Pause { id, reason } => session.print(&pause(conn, id, &reason, actor, now).await?),
-            Self::ResumeCharging { id, reason } => {
-                session.print(&resume(conn, id, &reason, actor, now).await?)
+            Self::Pause { id, options } => {
+                let reason = options.reason(Some("paused by an operator"))?;
+                session.print(&pause(conn, id, &reason, &acting).await?)
             }
-            Self::End(request) => {
-                let brand = session.brand()?;
-                session.print(&end(conn, &brand, &request, actor, now).await?)
+            Self::ResumeCharging { id, options } => {
+                let reason = options.reason(Some("resumed by an operator"))?;
+                session.print(&resume(conn, id, &reason, &acting).await?)
             }
+            Self::Cancel { id, options } => {
+                let (action, reason) = (Action::CancelSubscription(id), options.reason(None)?);
+                session.print(&ActionDone(acting.perform(conn, &action, &reason).await?))
+            }
+            Self::End(request) => session.print(&end(conn, &request, &acting).await?),
         }
+    }
+
+    /// The action of which only a preview is wanted.
+    fn previewed(&self) -> Option<Action> {
+        let (action, options) = match self {
+            Self::Show { .. } => return None,
+            Self::Pause { id, options } => (Action::PauseCharging(*id), options),
+            Self::ResumeCharging { id, options } => (Action::ResumeCharging(*id), options),
+            Self::Cancel { id, options } => (Action::CancelSubscription(*id), options),
+            Self::End(request) => (request.action(), &request.options),
+        };
+        options.dry_run.then_some(action)
     }
 }
 
@@ -95,47 +126,32 @@ pub struct SubscriptionCharging {
 pub async fn pause(
     conn: &mut PgConnection,
     id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<SubscriptionCharging, OpsError> {
-    let entry = Entry { actor, what: "charging.paused", why: given_reason(reason)? };
-    turn(conn, id, Some(now), entry, now).await
+    let performed = acting.perform(conn, &Action::PauseCharging(id), reason).await?;
+    charging(conn, id, performed.changed).await
 }
 
 /// What is due meanwhile is charged by its waiting job or the next scan.
 pub async fn resume(
     conn: &mut PgConnection,
     id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<SubscriptionCharging, OpsError> {
-    let entry = Entry { actor, what: "charging.resumed", why: given_reason(reason)? };
-    turn(conn, id, None, entry, now).await
+    let performed = acting.perform(conn, &Action::ResumeCharging(id), reason).await?;
+    charging(conn, id, performed.changed).await
 }
 
-async fn turn(
+async fn charging(
     conn: &mut PgConnection,
     id: Uuid,
-    paused_at: Option<DateTime<Utc>>,
-    entry: Entry<'_>,
-    now: DateTime<Utc>,
+    changed: bool,
 ) -> Result<SubscriptionCharging, OpsError> {
-    let mut tx = conn.begin().await?;
-    let before = subscriptions::lock(&mut tx, id).await?.ok_or_else(|| no_subscription(id))?;
-    let subscription = subscription_ref(id);
-    if before.charging_paused_at.is_some() == paused_at.is_some() {
-        return Ok(SubscriptionCharging {
-            subscription,
-            paused_at: before.charging_paused_at,
-            changed: false,
-        });
-    }
-    subscriptions::pause_charging(&mut tx, id, paused_at).await?;
-    events::append(&mut tx, &before, entry, now).await?;
-    tx.commit().await?;
-    Ok(SubscriptionCharging { subscription, paused_at, changed: true })
+    let subscription = subscriptions::find(conn, id).await?.ok_or_else(|| no_subscription(id))?;
+    let paused_at = subscription.charging_paused_at;
+    Ok(SubscriptionCharging { subscription: subscription_ref(id), paused_at, changed })
 }
 
 impl fmt::Display for SubscriptionCharging {

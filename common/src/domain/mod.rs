@@ -1,5 +1,7 @@
 //! The rules of recurring billing, free of I/O: every decision is one exhaustive match that can be read and tested alone.
 
+pub mod action;
+pub mod actor;
 pub mod billing_schedule;
 pub mod breaker;
 pub mod calendar;

@@ -213,7 +213,7 @@ fn has_only(text: &str, marks: &str) -> bool {
 }
 
 /// PostgreSQL cannot hold U+0000, and no name, key or address has a control character.
-fn is_printable(text: &str) -> bool {
+pub(super) fn is_printable(text: &str) -> bool {
     !text.chars().any(|char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'))
 }
 
@@ -222,7 +222,7 @@ fn has_lines_only(text: &str) -> bool {
 }
 
 /// Whether a reader sees anything: fillers, joiners, direction marks and blanks alone look like an empty text.
-fn has_visible(text: &str) -> bool {
+pub(super) fn has_visible(text: &str) -> bool {
     use GeneralCategory as G;
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let category = CodePointMapData::<GeneralCategory>::new();

@@ -129,6 +129,21 @@ pub async fn accept(
     Ok(line)
 }
 
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<DiscrepancyRow>, StoreError> {
+    let line = sqlx::query_as!(
+        DiscrepancyRow,
+        r#"
+        select id, date, kind, reference, order_id, payment_key, transaction_key, payment_id, refund_id, our_amount,
+               their_amount, first_seen_at, last_seen_at, resolved_at, resolution, accepted_by, acceptance
+          from discrepancies where id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(line)
+}
+
 /// The cause of a discrepancy is gone, and how.
 pub async fn resolve(
     conn: &mut PgConnection,

@@ -1,5 +1,6 @@
 //! The only SQL of billing. Functions take the caller's connection, check the rows they touched, and never commit.
 
+pub mod action_targets;
 pub mod billing_key_deletions;
 mod connection;
 pub mod consents;
@@ -11,6 +12,7 @@ pub mod gate;
 pub mod imports;
 pub mod invoices;
 pub mod legacy_database;
+pub mod operator_actions;
 pub mod operators;
 pub mod payments;
 pub mod plan_changes;

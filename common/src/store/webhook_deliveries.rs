@@ -181,6 +181,27 @@ pub async fn list(
     Ok(rows)
 }
 
+/// The ids of the settled events that the filter names, oldest first.
+pub async fn settled(conn: &mut PgConnection, filter: &EventFilter) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        select id from webhook_events_out
+         where state <> 'pending' and (cardinality($1::uuid[]) = 0 or id = any ($1))
+           and ($2::uuid is null or subscription_id = $2) and ($3::text is null or state = $3)
+           and ($4::timestamptz is null or created_at >= $4) and ($5::timestamptz is null or created_at < $5)
+         order by seq
+        "#,
+        &filter.ids,
+        filter.subscription_id,
+        filter.state,
+        filter.since,
+        filter.until,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
 /// Has the next `limit` settled events after `after` delivered again, with three new days of tries. Answers the last
 /// one's place and how many there were; none when there are no more.
 pub async fn replay(

@@ -15,7 +15,7 @@ use worker::sweep;
 
 use crate::{
     lost_answers::renewal_with,
-    world::{GOOD, World},
+    world::{GOOD, World, reason},
 };
 
 async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
@@ -210,7 +210,7 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_pa
     let mut conn = world.pool.acquire().await.unwrap();
     let job = "select id from jobs where state = 'parked'";
     let job: i64 = sqlx::query_scalar(job).fetch_one(&world.pool).await.unwrap();
-    ops::jobs::retry(&mut conn, job, "operator:kim@example.com", world.now()).await.unwrap();
+    ops::jobs::retry(&mut conn, job, &reason("again now"), &world.acting("kim@example.com")).await.unwrap();
     world.settle().await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }

@@ -42,6 +42,8 @@ mod new_card;
 #[cfg(test)]
 mod new_card_races;
 #[cfg(test)]
+mod operator_actions;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plan_change_races;

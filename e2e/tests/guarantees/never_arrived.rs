@@ -9,7 +9,7 @@ use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::world::{GOOD, World};
+use crate::world::{GOOD, World, reason};
 
 const OPERATOR: &str = "operator:kim@example.com";
 
@@ -61,7 +61,7 @@ async fn what_toss_does_not_know_after_a_day_is_an_operators_to_charge_once(pool
     world.live(2).await;
     assert_eq!(world.charges_asked(id).await, 1);
     let mut conn = world.pool.acquire().await.unwrap();
-    ops::invoices::charge(&mut conn, invoice, OPERATOR, world.now()).await.unwrap();
+    ops::invoices::charge(&mut conn, invoice, &reason("charge it"), &world.acting("kim")).await.unwrap();
     world.live(2).await;
     assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "completed"]);
     assert_eq!(world.story(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
@@ -75,7 +75,7 @@ async fn a_running_period_that_an_operator_forgives_runs_and_the_next_is_charged
     hours_pass(&mut world, 30).await;
     let invoice = waits_for_an_operator(&world, id).await.expect("it is held");
     let mut conn = world.pool.acquire().await.unwrap();
-    ops::invoices::forgive(&mut conn, invoice, "our outage", OPERATOR, world.now()).await.unwrap();
+    ops::invoices::forgive(&mut conn, invoice, &reason("our outage"), &world.acting("kim")).await.unwrap();
     assert_eq!(world.story(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
     world.live_until("2027-01-23").await;
     assert_eq!(world.net(id).await, 2 * 9_900);
@@ -119,12 +119,14 @@ async fn while_charging_is_stopped_nothing_is_charged_and_nothing_is_sent_again(
 async fn a_paused_subscription_is_not_charged_and_its_neighbour_is(pool: PgPool) {
     let (mut world, paused) = due(pool).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    ops::subscription::pause(&mut conn, paused, "asked us to wait", OPERATOR, world.now()).await.unwrap();
+    ops::subscription::pause(&mut conn, paused, &reason("asked us to wait"), &world.acting("kim"))
+        .await
+        .unwrap();
     world.sandbox.clear_faults();
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
     world.live_until("2027-01-23").await;
     assert_eq!((world.charges_asked(paused).await, world.net(other).await), (0, 2 * 9_900));
-    ops::subscription::resume(&mut conn, paused, "goes on", OPERATOR, world.now()).await.unwrap();
+    ops::subscription::resume(&mut conn, paused, &reason("goes on"), &world.acting("kim")).await.unwrap();
     world.live(2).await;
     assert_eq!(world.charges_asked(paused).await, 1);
     assert_eq!(world.net(paused).await, 2 * 9_900);

@@ -5,7 +5,7 @@ use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::world::{GOOD, World};
+use crate::world::{GOOD, World, reason};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPool) {
@@ -99,7 +99,9 @@ async fn an_older_period_that_is_paid_while_a_later_one_is_in_dunning_moves_no_d
     let held = world.unsettled_invoices(id).await.into_iter().find(|it| it.held_since.is_some()).unwrap();
     world.card_now(id, "pays").await;
     let mut conn = world.pool.acquire().await.unwrap();
-    ops::invoices::charge(&mut conn, held.id, "operator:kim@example.com", world.now()).await.unwrap();
+    ops::invoices::charge(&mut conn, held.id, &reason("charge it"), &world.acting("kim@example.com"))
+        .await
+        .unwrap();
     world.settle().await;
     let after = world.story(id).await;
     assert_eq!(

@@ -9,6 +9,7 @@ use common::{
         resume,
     },
     domain::{
+        actor::{Actor, Reason},
         calendar::{Cycle, seoul_date},
         dunning::Policy,
         invoice::Invoice,
@@ -20,6 +21,7 @@ use common::{
     seal::Sealer,
     store::{invoices, payments, plans, subscriptions},
 };
+use ops::action::Acting;
 use sandbox::{LedgerQuery, Purchase, Sandbox};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -207,6 +209,12 @@ impl World {
         canceled
     }
 
+    /// An operator of this name, who acts now.
+    pub(crate) fn acting(&self, name: &str) -> Acting {
+        let actor = Actor::command_line(name, "root", None);
+        Acting { actor, brand: self.env.brand.clone(), now: self.now() }
+    }
+
     /// Takes a cancel back.
     pub(crate) async fn resume(&self, id: Uuid) {
         let mut tx = self.pool.begin().await.unwrap();
@@ -247,6 +255,11 @@ impl World {
     pub(crate) fn subjects(&self) -> Vec<String> {
         self.letters().into_iter().map(|letter| letter.subject).collect()
     }
+}
+
+/// A reason for an operator's action.
+pub(crate) fn reason(text: &str) -> Reason {
+    Reason::parse(text).unwrap()
 }
 
 fn environment(

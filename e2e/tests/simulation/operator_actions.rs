@@ -1,15 +1,22 @@
 //! What operators do: stop charging, refund, decide about held invoices, retry parked jobs, end subscriptions, erase
 //! customers; and the accountant who refunds in the gateway's dashboard without telling us.
 
+use chrono::{DateTime, Utc};
 use common::{
     commands::{
         end::{self, end_subscription},
         erase_customer::erase_customer,
         refund::{self, request_refund},
     },
-    domain::{ending::RefundPolicy, money::Won},
+    domain::{
+        actor::{Actor, Reason},
+        ending::RefundPolicy,
+        money::Won,
+    },
+    email::Brand,
     store::settings,
 };
+use ops::action::Acting;
 use sandbox::{EntryKind, LedgerQuery};
 use uuid::Uuid;
 use worker::env::Env;
@@ -17,6 +24,15 @@ use worker::env::Env;
 use crate::{oracle, simulation::Simulation, task_driver::TaskFuture, trace};
 
 pub(crate) const OPERATOR: &str = "operator:simulation";
+
+fn acting(now: DateTime<Utc>) -> Acting {
+    let brand = Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() };
+    Acting { actor: Actor::command_line("simulation", "root", None), brand, now }
+}
+
+fn reason(text: &str) -> Reason {
+    Reason::parse(text).unwrap()
+}
 
 impl Simulation<'_> {
     pub(crate) async fn switch_charging(&mut self, on: bool) {
@@ -34,7 +50,7 @@ impl Simulation<'_> {
         let id = self.customers[number].subscription_id;
         let now = self.testbed.now();
         let mut conn = self.testbed.admin_pool().acquire().await.unwrap();
-        ops::subscription::pause(&mut conn, id, "simulation", OPERATOR, now).await.unwrap();
+        ops::subscription::pause(&mut conn, id, &reason("simulation"), &acting(now)).await.unwrap();
         self.trace.record(format!("charging of s{number} is paused"));
     }
 
@@ -42,9 +58,14 @@ impl Simulation<'_> {
         let now = self.testbed.now();
         let mut conn = self.testbed.admin_pool().acquire().await.unwrap();
         for customer in &self.customers {
-            ops::subscription::resume(&mut conn, customer.subscription_id, "simulation", OPERATOR, now)
-                .await
-                .unwrap();
+            ops::subscription::resume(
+                &mut conn,
+                customer.subscription_id,
+                &reason("simulation"),
+                &acting(now),
+            )
+            .await
+            .unwrap();
         }
     }
 
@@ -57,7 +78,7 @@ impl Simulation<'_> {
         let now = self.testbed.now();
         let mut conn = self.testbed.admin_pool().acquire().await.unwrap();
         for id in parked {
-            ops::jobs::retry(&mut conn, id, OPERATOR, now).await.unwrap();
+            ops::jobs::retry(&mut conn, id, &reason("simulation"), &acting(now)).await.unwrap();
             self.trace.record(format!("an operator retries job {id}"));
         }
     }
@@ -71,9 +92,11 @@ impl Simulation<'_> {
         for line in held {
             let customer = trace::customer_label(self, line.subscription_id);
             let charged = self.rng.percent(50.0)
-                && ops::invoices::charge(&mut conn, line.id, OPERATOR, now).await.is_ok();
-            let forgiven =
-                !charged && ops::invoices::forgive(&mut conn, line.id, "outage", OPERATOR, now).await.is_ok();
+                && ops::invoices::charge(&mut conn, line.id, &reason("charge it"), &acting(now))
+                    .await
+                    .is_ok();
+            let forgiven = !charged
+                && ops::invoices::forgive(&mut conn, line.id, &reason("outage"), &acting(now)).await.is_ok();
             self.trace.record(format!(
                 "held: {customer}/p{}, charged: {charged}, forgiven: {forgiven}",
                 line.period_no

@@ -84,7 +84,7 @@ impl ImportRequest {
             (None, None) => return Err(OpsError::Usage("name a file, or a database with --from".to_owned())),
         };
         let (mut conn, now) = session.connect_now().await?;
-        let report = run(&mut conn, rows, self.terms, &sealer, &session.actor, now).await?;
+        let report = run(&mut conn, rows, self.terms, &sealer, session.actor.as_str(), now).await?;
         let text = session.print(&report)?;
         if report.mistakes.is_empty() {
             return Ok(text);

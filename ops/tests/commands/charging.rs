@@ -5,7 +5,7 @@ use ops::{OpsError, charging, subscription};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::seed::{active_subscription, long_after, start};
+use crate::seed::{acting, active_subscription, long_after, reason, start};
 
 async fn due(conn: &mut PgConnection) -> usize {
     scan::preview(conn, long_after(), 10).await.unwrap().len()
@@ -17,12 +17,19 @@ async fn a_paused_subscription_is_left_out_of_the_scan_until_charging_goes_on(po
     let id = active_subscription(&mut conn).await.id;
     assert_eq!(due(&mut conn).await, 1);
 
-    assert!(subscription::pause(&mut conn, id, "dispute", "operator:kim", start()).await.unwrap().changed);
+    assert!(
+        subscription::pause(&mut conn, id, &reason("dispute"), &acting("kim", start()))
+            .await
+            .unwrap()
+            .changed
+    );
     assert_eq!(due(&mut conn).await, 0);
-    let again = subscription::pause(&mut conn, id, "dispute", "operator:kim", long_after()).await.unwrap();
+    let again =
+        subscription::pause(&mut conn, id, &reason("dispute"), &acting("kim", long_after())).await.unwrap();
     assert_eq!((again.changed, again.paused_at), (false, Some(start())));
 
-    let resumed = subscription::resume(&mut conn, id, "settled", "operator:lee", long_after()).await.unwrap();
+    let resumed =
+        subscription::resume(&mut conn, id, &reason("settled"), &acting("lee", long_after())).await.unwrap();
     assert_eq!((resumed.changed, resumed.paused_at), (true, None));
     assert_eq!(due(&mut conn).await, 1);
 
@@ -37,20 +44,22 @@ async fn a_paused_subscription_is_left_out_of_the_scan_until_charging_goes_on(po
 async fn the_switch_over_all_charges_keeps_who_turned_it_and_why(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     assert_eq!(charging::status(&mut conn).await.unwrap().to_string(), "charging is on\n");
-    let off = charging::switch(&mut conn, false, "wrong prices", "operator:kim", start()).await.unwrap();
+    let off =
+        charging::switch(&mut conn, false, &reason("wrong prices"), &acting("kim", start())).await.unwrap();
     insta::assert_snapshot!(off, @r"
     charging is OFF: no new charge begins
     since 2026-11-22 09:00:00 by operator:kim: wrong prices
     ");
     assert!(!settings::charging_enabled(&mut conn).await.unwrap());
-    charging::switch(&mut conn, true, "mended", "operator:kim", start()).await.unwrap();
+    charging::switch(&mut conn, true, &reason("mended"), &acting("kim", start())).await.unwrap();
     assert!(settings::charging_enabled(&mut conn).await.unwrap());
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_subscription_that_is_not_there_cannot_be_paused(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let missing =
-        subscription::pause(&mut conn, Uuid::nil(), "x", "operator:kim", start()).await.unwrap_err();
+    let missing = subscription::pause(&mut conn, Uuid::nil(), &reason("dispute"), &acting("kim", start()))
+        .await
+        .unwrap_err();
     assert!(matches!(missing, OpsError::NotFound(_)), "{missing}");
 }

@@ -1,15 +1,16 @@
 //! Ending at once: what goes back, what is answered the second time, and what is refused.
 
 use chrono::TimeDelta;
-use common::{domain::ending::RefundPolicy, email::Brand};
+use common::domain::ending::RefundPolicy;
 use ops::{
     OpsError,
+    action::ActionOptions,
     end::{self, EndRequest},
 };
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::seed::{active_subscription, start};
+use crate::seed::{acting, active_subscription, start};
 
 async fn ended(
     conn: &mut PgConnection,
@@ -17,9 +18,9 @@ async fn ended(
     refund: RefundPolicy,
     reason: &str,
 ) -> Result<end::EndedSubscription, OpsError> {
-    let brand = Brand { name: "집체크".into(), public_url: "https://zip.example".parse().unwrap() };
-    let request = EndRequest { id, refund, reason: reason.to_owned() };
-    end::end(conn, &brand, &request, "operator:kim", start() + TimeDelta::days(15)).await
+    let options = ActionOptions { reason: Some(reason.to_owned()), dry_run: false };
+    let request = EndRequest { id, refund, options };
+    end::end(conn, &request, &acting("kim", start() + TimeDelta::days(15))).await
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -46,10 +47,12 @@ async fn the_unused_days_go_back_and_the_second_time_it_is_the_same_end(pool: Pg
 async fn a_bad_reason_and_an_unknown_subscription_write_nothing(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
-    for bad in ["", " ", "a\nb", &"가".repeat(201)] {
+    for bad in ["", " ", "ab", "a\nbc"] {
         let refused = ended(&mut conn, id, RefundPolicy::None, bad).await.unwrap_err();
         assert_eq!(refused.exit_code(), 2, "{refused}");
     }
+    let too_long = ended(&mut conn, id, RefundPolicy::None, &"가".repeat(201)).await.unwrap_err();
+    assert!(too_long.to_string().contains("200 characters"), "{too_long}");
     let missing = ended(&mut conn, Uuid::nil(), RefundPolicy::None, "고객 요청").await.unwrap_err();
     assert!(matches!(missing, OpsError::NotFound(_)), "{missing}");
     let endings: i64 =

@@ -4,7 +4,7 @@ use common::store::webhook_deliveries::{self, EventFilter};
 use ops::{OpsError, events};
 use sqlx::PgPool;
 
-use crate::seed::{active_subscription, start};
+use crate::seed::{acting, active_subscription, reason, start};
 
 fn all_of(id: uuid::Uuid) -> EventFilter {
     EventFilter { subscription_id: Some(id), ..EventFilter::default() }
@@ -18,9 +18,13 @@ async fn where_nobody_listens_the_list_says_so_and_nothing_is_delivered_again(po
     let text = listed.to_string();
     assert!(text.starts_with("events are OFF (nowhere)"), "{text}");
     assert!(text.contains("subscription.activated") && text.contains("unheard"), "{text}");
-    let refused = events::replay(&mut conn, &all_of(id), start()).await.unwrap_err();
+    let refused =
+        events::replay(&mut conn, &all_of(id), &reason("the endpoint is back"), &acting("kim", start()))
+            .await
+            .unwrap_err();
     assert!(refused.to_string().contains("WEBHOOK_URL"), "{refused}");
-    let refused = events::switch(&mut conn, true, "please", "kim", start()).await.unwrap_err();
+    let refused =
+        events::switch(&mut conn, true, &reason("please"), &acting("kim", start())).await.unwrap_err();
     assert!(matches!(refused, OpsError::Refused(_)), "{refused}");
 }
 
@@ -29,12 +33,31 @@ async fn what_was_not_heard_is_delivered_again_in_order_with_one_job_a_subscript
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
     webhook_deliveries::announce_endpoint(&mut conn, "https://shop.example", "f", start()).await.unwrap();
-    let nothing_said = events::replay(&mut conn, &EventFilter::default(), start()).await.unwrap_err();
+    let nothing_said = events::replay(
+        &mut conn,
+        &EventFilter::default(),
+        &reason("the endpoint is back"),
+        &acting("kim", start()),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(nothing_said.exit_code(), 2);
     let unheard = EventFilter { state: Some("unheard".to_owned()), ..EventFilter::default() };
     let count = events::list(&mut conn, &all_of(id), 10).await.unwrap().events.len();
-    assert_eq!(events::replay(&mut conn, &unheard, start()).await.unwrap().replayed, count);
-    assert_eq!(events::replay(&mut conn, &unheard, start()).await.unwrap().replayed, 0);
+    assert_eq!(
+        events::replay(&mut conn, &unheard, &reason("the endpoint is back"), &acting("kim", start()))
+            .await
+            .unwrap()
+            .replayed,
+        count
+    );
+    assert_eq!(
+        events::replay(&mut conn, &unheard, &reason("the endpoint is back"), &acting("kim", start()))
+            .await
+            .unwrap()
+            .replayed,
+        0
+    );
 
     let listed = events::list(&mut conn, &all_of(id), 10).await.unwrap();
     assert!(listed.to_string().starts_with("events go to https://shop.example\n"), "{listed}");
@@ -46,7 +69,7 @@ async fn what_was_not_heard_is_delivered_again_in_order_with_one_job_a_subscript
     let shown = events::show(&mut conn, first.id).await.unwrap();
     assert_eq!(shown.jobs.len(), 1);
     assert!(shown.to_string().contains(r#"{"type":"payment.succeeded""#), "{shown}");
-    let off = events::switch(&mut conn, false, "a move", "kim", start()).await.unwrap();
+    let off = events::switch(&mut conn, false, &reason("a move"), &acting("kim", start())).await.unwrap();
     assert!(off.to_string().contains("events are OFF (https://shop.example)"), "{off}");
     let json = serde_json::to_value(&listed).unwrap();
     assert!(json["events"][0]["id"].as_str().unwrap().starts_with("evt_"), "{json}");

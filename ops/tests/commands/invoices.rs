@@ -14,7 +14,7 @@ use ops::{OpsError, invoices, jobs};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::seed::{active_subscription, find, held_invoice, invoice, long_after, paid_up_to};
+use crate::seed::{acting, active_subscription, find, held_invoice, invoice, long_after, paid_up_to, reason};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_released_invoice_has_a_charge_job_and_may_be_charged_though_its_period_is_over(pool: PgPool) {
@@ -25,7 +25,8 @@ async fn a_released_invoice_has_a_charge_job_and_may_be_charged_though_its_perio
     assert_eq!(held[0]["id"], json!(id));
     assert_eq!(held[0]["subscriptionId"], subscription_ref(subscription.id));
 
-    let released = invoices::charge(&mut conn, id, "operator:kim", long_after()).await.unwrap();
+    let released =
+        invoices::charge(&mut conn, id, &reason("charge it"), &acting("kim", long_after())).await.unwrap();
     let job = &jobs::show(&mut conn, released.job).await.unwrap().0[0];
     assert_eq!((job.kind.as_str(), &job.args["invoiceId"]), ("charge-subscription", &json!(id)));
     assert_eq!(job.args["subscriptionId"], subscription_ref(subscription.id));
@@ -51,13 +52,19 @@ async fn only_an_invoice_that_waits_is_charged_or_forgiven(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
-    invoices::charge(&mut conn, id, "operator:kim", long_after()).await.unwrap();
-    let twice = invoices::charge(&mut conn, id, "operator:kim", long_after()).await.unwrap_err();
+    invoices::charge(&mut conn, id, &reason("charge it"), &acting("kim", long_after())).await.unwrap();
+    let twice = invoices::charge(&mut conn, id, &reason("charge it"), &acting("kim", long_after()))
+        .await
+        .unwrap_err();
     assert!(matches!(twice, OpsError::Refused(_)), "{twice}");
-    let late = invoices::forgive(&mut conn, id, "kindness", "operator:kim", long_after()).await.unwrap_err();
+    let late = invoices::forgive(&mut conn, id, &reason("kindness"), &acting("kim", long_after()))
+        .await
+        .unwrap_err();
     assert!(matches!(late, OpsError::Refused(_)), "{late}");
     let missing =
-        invoices::charge(&mut conn, subscription.id, "operator:kim", long_after()).await.unwrap_err();
+        invoices::charge(&mut conn, subscription.id, &reason("charge it"), &acting("kim", long_after()))
+            .await
+            .unwrap_err();
     assert!(matches!(missing, OpsError::NotFound(_)), "{missing}");
 }
 
@@ -67,7 +74,9 @@ async fn an_invoice_of_a_canceled_subscription_is_not_charged_any_more(pool: PgP
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
     subscriptions::cancel(&mut conn, subscription.id, "too expensive", long_after()).await.unwrap();
-    let refused = invoices::charge(&mut conn, id, "operator:kim", long_after()).await.unwrap_err();
+    let refused = invoices::charge(&mut conn, id, &reason("charge it"), &acting("kim", long_after()))
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("canceled"), "{refused}");
 }
 
@@ -76,7 +85,7 @@ async fn a_forgiven_invoice_is_void_and_leaves_its_reason(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
-    invoices::forgive(&mut conn, id, "our outage", "operator:kim", long_after()).await.unwrap();
+    invoices::forgive(&mut conn, id, &reason("our outage"), &acting("kim", long_after())).await.unwrap();
     assert_eq!(invoice(&mut conn, id).await.status, InvoiceStatus::Void);
     assert_eq!(invoices::held(&mut conn).await.unwrap().to_string(), "none\n");
     let event = &events::of_subscription(&mut conn, subscription.id).await.unwrap()[0];
@@ -92,7 +101,7 @@ async fn forgiving_the_last_unpaid_invoice_of_a_past_due_subscription_lets_the_n
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
     subscriptions::mark_past_due(&mut conn, subscription.id, long_after(), long_after()).await.unwrap();
-    invoices::forgive(&mut conn, id, "our outage", "operator:kim", long_after()).await.unwrap();
+    invoices::forgive(&mut conn, id, &reason("our outage"), &acting("kim", long_after())).await.unwrap();
     let after = find(&mut conn, subscription.id).await;
     assert_eq!(after.status, SubscriptionStatus::Active);
     assert_eq!(after.next_billing_date, seoul_midnight(after.current_period_end));

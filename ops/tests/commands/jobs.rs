@@ -13,7 +13,7 @@ use ops::{
 };
 use sqlx::{PgConnection, PgPool};
 
-use crate::seed::{active_subscription, start};
+use crate::seed::{acting, active_subscription, reason, start};
 
 /// Runs the one waiting job so far that it ends as `finish`; answers its id.
 async fn run_one(conn: &mut PgConnection, finish: Finish) -> i64 {
@@ -61,7 +61,7 @@ async fn a_job_that_failed_for_good_is_tried_again_under_the_name_of_who_asked(p
     active_subscription(&mut conn).await;
     let failed = run_one(&mut conn, Finish::Fail("the contract has ended".into())).await;
     let later = start() + TimeDelta::days(1);
-    let retried = jobs::retry(&mut conn, failed, "operator:kim", later).await.unwrap();
+    let retried = jobs::retry(&mut conn, failed, &reason("renewed"), &acting("kim", later)).await.unwrap();
     assert_ne!(retried.runs_as, failed);
     let chain = jobs::show(&mut conn, failed).await.unwrap();
     assert_eq!(chain.0[1].state, "available");
@@ -74,13 +74,12 @@ async fn a_waiting_job_is_discarded_with_reason_and_name_but_not_twice(pool: PgP
     let mut conn = pool.acquire().await.unwrap();
     active_subscription(&mut conn).await;
     let id = jobs::list(&mut conn, &JobsWanted::default()).await.unwrap().0[0].id;
-    let empty = jobs::discard(&mut conn, id, " ", "operator:kim", start()).await.unwrap_err();
-    assert_eq!(empty.exit_code(), 2);
-    jobs::discard(&mut conn, id, "asked by mistake", "operator:kim", start()).await.unwrap();
+    let kim = acting("kim", start());
+    jobs::discard(&mut conn, id, &reason("asked by mistake"), &kim).await.unwrap();
     let job = &jobs::show(&mut conn, id).await.unwrap().0[0];
     assert_eq!(job.state, "discarded");
     assert_eq!(job.note.as_deref(), Some("asked by mistake (operator:kim)"));
-    let again = jobs::discard(&mut conn, id, "again", "operator:kim", start()).await.unwrap_err();
+    let again = jobs::discard(&mut conn, id, &reason("again"), &kim).await.unwrap_err();
     assert!(again.to_string().contains("it is over"), "{again}");
 }
 

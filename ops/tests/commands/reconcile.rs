@@ -12,7 +12,7 @@ use ops::{
 };
 use sqlx::{PgConnection, PgPool};
 
-use crate::seed::start;
+use crate::seed::{acting, reason, start};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -109,10 +109,8 @@ async fn a_break_that_somebody_accepts_waits_for_nobody_until_its_amounts_change
     worker_compares(&mut conn, 1, "2026-11-21").await;
     let id = reconcile::open(&mut conn).await.unwrap().0[0].id;
 
-    let unsaid = reconcile::accept(&mut conn, id, " ", "operator:lee", start()).await.unwrap_err();
-    assert!(unsaid.to_string().contains("reason"), "{unsaid}");
     let accepted =
-        reconcile::accept(&mut conn, id, "sold in the shop", "operator:lee", start()).await.unwrap();
+        reconcile::accept(&mut conn, id, &reason("sold in the shop"), &acting("lee", start())).await.unwrap();
     assert!(accepted.to_string().contains("accepted by operator:lee: sold in the shop"), "{accepted}");
     assert_eq!(reconcile::open(&mut conn).await.unwrap().0, []);
 
@@ -124,6 +122,7 @@ async fn a_break_that_somebody_accepts_waits_for_nobody_until_its_amounts_change
     assert!(!changed.is_accepted);
     assert_eq!(reconcile::open(&mut conn).await.unwrap().0.len(), 1);
 
-    let unknown = reconcile::accept(&mut conn, uuid::Uuid::nil(), "why not", "operator:lee", start()).await;
+    let unknown =
+        reconcile::accept(&mut conn, uuid::Uuid::nil(), &reason("why not"), &acting("lee", start())).await;
     assert!(unknown.unwrap_err().to_string().contains("no discrepancy"));
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     commands::confirm::{Confirmation, record_confirmation},
     domain::{
+        actor::{Actor, Reason},
         calendar::{Cycle, Period},
         invoice::{Invoice, InvoiceStatus},
         money::Won,
@@ -11,15 +12,27 @@ use common::{
         payment::Payment,
         subscription::Subscription,
     },
+    email::Brand,
     id::{new_id, new_key},
     store::{invoices, payments, subscriptions},
 };
+use ops::action::{Acting, parse_reason};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 /// 22 November 2026, nine in the morning in Seoul.
 pub(crate) fn start() -> DateTime<Utc> {
     "2026-11-22T00:00:00Z".parse().unwrap()
+}
+
+/// An operator of this name at the command line.
+pub(crate) fn acting(name: &str, now: DateTime<Utc>) -> Acting {
+    let brand = Brand { name: "집체크".into(), public_url: "https://zip.example".parse().unwrap() };
+    Acting { actor: Actor::command_line(name, "root", None), brand, now }
+}
+
+pub(crate) fn reason(text: &str) -> Reason {
+    parse_reason(text).unwrap()
 }
 
 /// Confirmed, paid, active, with a sealed billing key.

@@ -10,13 +10,13 @@ use ops::{OpsError, subscription, subscription_history};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::seed::{active_subscription, start};
+use crate::seed::{acting, active_subscription, reason, start};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_history_tells_everything_but_the_billing_key(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
-    subscription::pause(&mut conn, id, "dispute", "operator:kim", start()).await.unwrap();
+    subscription::pause(&mut conn, id, &reason("dispute"), &acting("kim", start())).await.unwrap();
     let history = subscription_history::show(&mut conn, id, start()).await.unwrap();
 
     assert_eq!(history.subscription.id, subscription_ref(id));

@@ -3,14 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    domain::payment::{Payment, PaymentKind, PaymentStatus},
-    jobs::{self, ChargeSubscription, ConfirmPayment},
-    queue::{self, JobError},
-    store::{
-        StoreError,
-        payments::{self, LiveJob},
-        webhooks::WebhookEnd,
-    },
+    commands::wake_payment::wake_payment,
+    domain::payment::{Payment, PaymentStatus},
+    queue::JobError,
+    store::{StoreError, payments, webhooks::WebhookEnd},
     webhook::NamedPayment,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -96,7 +92,7 @@ pub(crate) async fn follow(
             Ok(WebhookVerdict::ignored("the payment has not come to an end at Toss either"))
         }
         (PaymentStatus::Pending | PaymentStatus::Unknown, GatewayState::Captured | GatewayState::Ended) => {
-            wake(conn, &current, now).await?;
+            wake_payment(conn, &current, "a webhook", now).await?;
             Ok(WebhookVerdict::Later("the attempt is being looked up by its own job", SETTLES_WITHIN))
         }
         (
@@ -155,31 +151,4 @@ fn contradicted(attempt: &Payment, why: &'static str) -> WebhookVerdict {
     raise_alarm("contradicted_outcome");
     tracing::error!(payment.id = %attempt.id, order.id = attempt.order_id, status = %attempt.status, why, "an event contradicts our books");
     WebhookVerdict::failed(format!("{why}: a person has to look"))
-}
-
-/// Has the attempt's own job look now. One that has been lost is made anew.
-async fn wake(conn: &mut PgConnection, attempt: &Payment, now: DateTime<Utc>) -> Result<(), JobError> {
-    match payments::live_job_of(conn, attempt.invoice_id).await? {
-        Some(LiveJob::Waiting { job, run_at }) if run_at > now => {
-            queue::retry_now(conn, job, now, "a webhook").await?;
-        }
-        Some(LiveJob::Waiting { .. } | LiveJob::Busy) => {}
-        None => match attempt.kind {
-            PaymentKind::First => {
-                let job = ConfirmPayment {
-                    payment_id: attempt.id,
-                    invoice_id: attempt.invoice_id,
-                    subscription_id: attempt.subscription_id,
-                    order_id: attempt.order_id.clone(),
-                };
-                jobs::enqueue(conn, &job, now, now).await?;
-            }
-            PaymentKind::Renewal | PaymentKind::NewCard => {
-                let Payment { invoice_id, subscription_id, .. } = *attempt;
-                let job = ChargeSubscription { invoice_id, subscription_id, by_scan: false };
-                jobs::enqueue(conn, &job, now, now).await?;
-            }
-        },
-    }
-    Ok(())
 }

@@ -1,0 +1,134 @@
+//! How the commands carry out an operator's action: who acts, with which reason, and whether only a preview is wanted.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use common::{
+    commands::operate::{self, ActionError, ActionRequest, Performed, Preview},
+    domain::{
+        action::Action,
+        actor::{Actor, Reason},
+    },
+    email::Brand,
+};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+
+use crate::{OpsError, text::plain};
+
+/// The options that every action takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ActionOptions {
+    /// Why, for the audit log: one line of 3 to 500 characters
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Only show what it would do, or why it is not possible
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl ActionOptions {
+    /// The given reason, or `default` where the command has one.
+    pub fn reason(&self, default: Option<&str>) -> Result<Reason, OpsError> {
+        match self.reason.as_deref().or(default) {
+            Some(text) => parse_reason(text),
+            None => Err(OpsError::Usage("the reason is missing: --reason '…'".to_owned())),
+        }
+    }
+}
+
+/// A reason that a later reader can use.
+pub fn parse_reason(text: &str) -> Result<Reason, OpsError> {
+    Reason::parse(text).map_err(|rule| OpsError::Usage(format!("the reason {}", rule.en)))
+}
+
+/// Who acts, when, and in whose name customers are written to.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    pub actor: Actor,
+    pub brand: Brand,
+    pub now: DateTime<Utc>,
+}
+
+impl Acting {
+    /// Does it in a transaction of its own.
+    pub async fn perform(
+        &self,
+        conn: &mut PgConnection,
+        action: &Action,
+        reason: &Reason,
+    ) -> Result<Performed, OpsError> {
+        let request =
+            ActionRequest { action, actor: &self.actor, reason, seen: None, key: None, bulk_id: None };
+        let mut tx = conn.begin().await?;
+        let performed = operate::perform(&mut tx, &self.brand, &request, self.now).await?;
+        tx.commit().await?;
+        Ok(performed)
+    }
+
+    /// What it would do. Nothing is written.
+    pub async fn preview(&self, conn: &mut PgConnection, action: &Action) -> Result<ActionPreview, OpsError> {
+        let preview = operate::preview(conn, &self.brand, action, &self.actor, self.now).await?;
+        Ok(ActionPreview { target: action.target().to_string(), preview })
+    }
+}
+
+impl From<ActionError> for OpsError {
+    fn from(error: ActionError) -> Self {
+        match error {
+            ActionError::NotFound(target) => Self::NotFound(format!("there is no {target}")),
+            ActionError::Store(error) => Self::Store(error),
+            ActionError::Queue(error) => Self::Queue(error),
+            refused @ (ActionError::Changed { .. }
+            | ActionError::Refused(_)
+            | ActionError::KeyTaken
+            | ActionError::Render(_)) => Self::Refused(refused.to_string()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionPreview {
+    /// As people write it.
+    #[serde(skip)]
+    pub target: String,
+    #[serde(flatten)]
+    pub preview: Preview,
+}
+
+/// An action that was done, for commands without an answer of their own.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct ActionDone(pub Performed);
+
+impl fmt::Display for ActionPreview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, preview } = self;
+        writeln!(f, "{} of {target}; nothing was written", preview.action)?;
+        writeln!(f, "  now   {}", plain(&preview.before.to_string()))?;
+        match &preview.refused {
+            Some(why) => writeln!(f, "  not possible: {}", plain(&why.to_string())),
+            None if preview.effects.is_empty() => writeln!(f, "  changes nothing"),
+            None => {
+                preview
+                    .effects
+                    .iter()
+                    .try_for_each(|effect| writeln!(f, "  would {}", plain(&effect.en())))?;
+                writeln!(f, "  then  {}", plain(&preview.after.to_string()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ActionDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Performed { action, target_kind, target_id, effects, .. } = &self.0;
+        writeln!(f, "{action} of {target_kind} {target_id}")?;
+        if effects.is_empty() {
+            writeln!(f, "  it stood so before: nothing was written")?;
+        }
+        effects.iter().try_for_each(|effect| writeln!(f, "  {}", plain(&effect.en())))
+    }
+}
