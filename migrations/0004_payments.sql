@@ -119,6 +119,14 @@ create table payments (
     unknown_since   timestamptz,
     review_since    timestamptz,
     not_found_count integer      not null default 0,
+    -- The status that Toss shows of a payment that it has accepted and not ended; e.g. WAITING_FOR_DEPOSIT.
+    gateway_status  varchar(50),
+    -- Until when the buyer may pay into the virtual account of this payment.
+    deposit_due_at  timestamptz,
+    -- Sendings that Toss answered with 5xx: it may repeat that answer under the same idempotency key.
+    server_errors   integer      not null default 0,
+    -- Toss refused an optional field: the next request leaves all of them out.
+    is_plain        boolean      not null default false,
     decline_kind    varchar(10),
     toss_code       text,
     toss_message    text,
@@ -177,6 +185,15 @@ create trigger payments_attempt_fixed before update on payments for each row
         or (old.status in ('completed', 'refunded', 'partially_refunded')
             and (old.payment_key <> new.payment_key or old.paid_at <> new.paid_at)))
     execute function refuse_changed_attempt();
+
+-- Where the buyer of an order pays in. One account belongs to one payment, and takes money until payments.deposit_due_at.
+create table virtual_accounts (
+    payment_id     uuid         primary key references payments (id),
+    -- In Korean, for people.
+    bank           varchar(50)  not null,
+    account_number varchar(50)  not null,
+    holder_name    varchar(100) not null
+);
 
 -- An attempt of the dunning schedule on which the bank was not asked: the last decline was final for that card, or there is none.
 create table dunning_skips (

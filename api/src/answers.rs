@@ -5,13 +5,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use common::{
     domain::{
         payment::{Payment, PaymentStatus},
         registration::{Registration, RegistrationStatus},
     },
     id::subscription_ref,
-    store::subscriptions,
+    store::{subscriptions, virtual_accounts},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,6 +27,8 @@ use crate::{
 
 /// When it is worth asking again.
 const RETRY_AFTER_SECS: u16 = 2;
+/// A deposit takes its time.
+const DEPOSIT_RETRY_AFTER_SECS: u16 = 60;
 
 /// The payment is captured.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,12 +52,48 @@ pub(crate) struct Processing {
     status_url: String,
 }
 
+/// The payment waits for the buyer to pay into an account.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WaitingForDeposit {
+    success: bool,
+    #[schema(example = "waiting_for_deposit")]
+    status: &'static str,
+    /// Where to ask again; also in `Location`.
+    #[schema(example = "/api/payments/confirm/ORDER_1729657033847")]
+    status_url: String,
+    virtual_account: VirtualAccountView,
+}
+
+/// Where the buyer pays in, how much, and until when.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VirtualAccountView {
+    /// In Korean.
+    #[schema(example = "우리은행")]
+    bank: String,
+    #[schema(example = "X6505636518308")]
+    account_number: String,
+    #[schema(example = "홍길동")]
+    holder_name: String,
+    /// Won.
+    #[schema(example = 94800)]
+    amount: i32,
+    due_at: DateTime<Utc>,
+}
+
+/// The answer to a confirmation that has not settled: what a 202 carries.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Unsettled {
+    WaitingForDeposit(WaitingForDeposit),
+    Processing(Processing),
+}
+
 /// The answer to a first payment.
 pub(crate) async fn answer_payment(app: &App, payment: Payment) -> Result<Response, ApiError> {
     match payment.status {
-        PaymentStatus::Pending | PaymentStatus::Unknown => {
-            processing(format!("/api/payments/confirm/{}", payment.order_id))
-        }
+        PaymentStatus::Pending | PaymentStatus::Unknown => unsettled(app, payment).await,
         PaymentStatus::Completed | PaymentStatus::Refunded | PaymentStatus::PartiallyRefunded => {
             confirmed(app, payment.subscription_id).await
         }
@@ -76,11 +115,39 @@ pub(crate) async fn answer_registration(app: &App, card: Registration) -> Result
     }
 }
 
+/// Waits for its deposit, or is being processed.
+async fn unsettled(app: &App, payment: Payment) -> Result<Response, ApiError> {
+    let status_url = format!("/api/payments/confirm/{}", payment.order_id);
+    if payment.deposit_due_at.is_none() {
+        return processing(status_url);
+    }
+    let account = virtual_accounts::of_payment(&mut *app.pool.acquire().await?, payment.id).await?;
+    let Some(account) = account else { return processing(status_url) };
+    let virtual_account = VirtualAccountView {
+        bank: account.bank,
+        account_number: account.account_number,
+        holder_name: account.holder_name,
+        amount: payment.amount.get(),
+        due_at: account.due_at,
+    };
+    let status = "waiting_for_deposit";
+    let body = WaitingForDeposit { success: true, status, status_url: status_url.clone(), virtual_account };
+    accepted(&status_url, DEPOSIT_RETRY_AFTER_SECS, Unsettled::WaitingForDeposit(body))
+}
+
 fn processing(status_url: String) -> Result<Response, ApiError> {
-    let location = HeaderValue::from_str(&status_url).map_err(ApiError::internal)?;
-    let headers = [(header::LOCATION, location), (header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS))];
-    let body = Json(Processing { success: true, status: "processing", status_url });
-    Ok((StatusCode::ACCEPTED, headers, body).into_response())
+    let location = status_url.clone();
+    accepted(
+        &location,
+        RETRY_AFTER_SECS,
+        Unsettled::Processing(Processing { success: true, status: "processing", status_url }),
+    )
+}
+
+fn accepted(status_url: &str, retry_after_secs: u16, body: Unsettled) -> Result<Response, ApiError> {
+    let location = HeaderValue::from_str(status_url).map_err(ApiError::internal)?;
+    let headers = [(header::LOCATION, location), (header::RETRY_AFTER, HeaderValue::from(retry_after_secs))];
+    Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
 }
 
 async fn confirmed(app: &App, subscription_id: Uuid) -> Result<Response, ApiError> {

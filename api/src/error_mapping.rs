@@ -93,6 +93,7 @@ impl From<RefundError> for ApiError {
             RefundError::NotFound => Problem::NotFound.into(),
             RefundError::NotRefundable => Problem::NotRefundable.into(),
             RefundError::TooMuch(_) => Self::invalid("amount", TOO_MUCH),
+            RefundError::NeedsBankAccount => Problem::RefundNeedsBankAccount.into(),
             RefundError::InProgress => Problem::RefundInProgress.into(),
             RefundError::KeyTaken => Problem::IdempotencyConflict.into(),
             RefundError::Store(error) => error.into(),

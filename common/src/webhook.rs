@@ -9,7 +9,7 @@ const STRUCK_OUT: &str = "****";
 /// What an event asks us to look at.
 #[derive(Debug)]
 pub enum Hint {
-    /// `PAYMENT_STATUS_CHANGED`: this payment may have changed.
+    /// `PAYMENT_STATUS_CHANGED`, or the deposit callback of a virtual account: this payment may have changed.
     Payment(NamedPayment),
     /// `BILLING_DELETED`: this key may no longer charge. It becomes an audit entry.
     BillingKeyDeleted(SecretString),
@@ -32,17 +32,27 @@ pub struct NamedPayment {
 pub fn hint(body: &[u8]) -> Hint {
     let Some(event) = object(body) else { return Hint::Unreadable };
     let data = event.get("data").and_then(Value::as_object);
+    // The callback of a virtual account is flat and names no event type.
+    let names = |name: &str| event.get(name).is_some();
+    if !names("eventType") && names("orderId") && names("status") && names("secret") {
+        return Hint::Payment(named_payment(&event));
+    }
     let text = |name: &str| data?.get(name)?.as_str();
     match (event_type(body).as_deref(), text("billingKey")) {
-        (Some("PAYMENT_STATUS_CHANGED"), _) => Hint::Payment(NamedPayment {
-            order_id: text("orderId").filter(|id| is_order_id(id)).map(str::to_owned),
-            payment_key: text("paymentKey").filter(|key| is_payment_key(key)).map(str::to_owned),
-            secret: text("secret").filter(|secret| !secret.is_empty()).map(SecretString::from),
-        }),
+        (Some("PAYMENT_STATUS_CHANGED"), _) => Hint::Payment(data.map(named_payment).unwrap_or_default()),
         (Some(BILLING_DELETED), Some(key)) if !key.is_empty() && key != STRUCK_OUT => {
             Hint::BillingKeyDeleted(SecretString::from(key))
         }
         (kind, _) => Hint::Other(kind.unwrap_or("no event type").to_owned()),
+    }
+}
+
+fn named_payment(fields: &Map<String, Value>) -> NamedPayment {
+    let text = |name: &str| fields.get(name)?.as_str();
+    NamedPayment {
+        order_id: text("orderId").filter(|id| is_order_id(id)).map(str::to_owned),
+        payment_key: text("paymentKey").filter(|key| is_payment_key(key)).map(str::to_owned),
+        secret: text("secret").filter(|secret| !secret.is_empty()).map(SecretString::from),
     }
 }
 
@@ -129,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn the_deposit_callback_names_its_payment_without_an_event_type() {
+        let body = br#"{"createdAt":"2026-12-01T10:00:00.000000","secret":"ps_1","status":"DONE",
+            "transactionKey":"9C62","orderId":"ORDER_1"}"#;
+        let Hint::Payment(named) = hint(body) else { panic!("a payment") };
+        assert_eq!((named.order_id.as_deref(), named.payment_key), (Some("ORDER_1"), None));
+        assert_eq!(named.secret.unwrap().expose_secret(), "ps_1");
+    }
+
+    #[test]
     fn names_that_toss_would_not_give_are_left_out() {
         let body = br#"{"eventType":"PAYMENT_STATUS_CHANGED","data":{"orderId":"a\u0000b'; --","paymentKey":"a b"}}"#;
         let Hint::Payment(named) = hint(body) else { panic!("a payment") };
@@ -141,7 +160,7 @@ mod tests {
             assert!(matches!(hint(nonsense), Hint::Unreadable), "{nonsense:?}");
         }
         for (body, kind) in [
-            (&br#"{"secret":"s","status":"DONE","orderId":"ORDER_1"}"#[..], "no event type"),
+            (&br#"{"createdAt":"2026-12-01T10:00:00.000000","data":{}}"#[..], "no event type"),
             (br#"{"eventType":"METHOD_UPDATED","data":{}}"#, "METHOD_UPDATED"),
             (br#"{"eventType":"BILLING_DELETED","data":{}}"#, "BILLING_DELETED"),
             (br#"{"eventType":"two words"}"#, "no event type"),

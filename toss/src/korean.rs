@@ -45,6 +45,7 @@ pub fn korean_reason(code: &str) -> &'static str {
         "NOT_FOUND_PAYMENT" | "NOT_FOUND_PAYMENT_SESSION" | "EXPIRED_PAYMENT" | "EXPIRED" => {
             "결제 시간이 만료되었습니다. 처음부터 다시 진행해 주세요."
         }
+        "DEPOSIT_NOT_MADE" => "입금 기한까지 입금이 확인되지 않아 결제가 취소되었습니다.",
         "EXCEED_MAX_CARD_INSTALLMENT_PLAN"
         | "NOT_SUPPORTED_INSTALLMENT_PLAN_CARD_OR_MERCHANT"
         | "INVALID_CARD_INSTALLMENT_PLAN"
@@ -52,6 +53,39 @@ pub fn korean_reason(code: &str) -> &'static str {
         "NOT_ALLOWED_POINT_USE" => "카드 포인트로 결제할 수 없습니다.",
         _ => "결제가 승인되지 않았습니다. 결제수단을 확인해 주세요.",
     }
+}
+
+/// The Korean name of a bank by Toss's two-digit code (docs.tosspayments.com/codes/org-codes). `None` for a new code.
+pub fn korean_bank(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "02" => "산업은행",
+        "03" => "기업은행",
+        "06" => "국민은행",
+        "07" | "30" => "수협은행",
+        "11" => "농협은행",
+        "12" => "지역농축협",
+        "20" => "우리은행",
+        "23" => "SC제일은행",
+        "27" => "씨티은행",
+        "31" => "iM뱅크",
+        "32" => "부산은행",
+        "34" => "광주은행",
+        "35" => "제주은행",
+        "37" => "전북은행",
+        "39" => "경남은행",
+        "45" => "새마을금고",
+        "48" => "신협",
+        "50" => "저축은행",
+        "54" => "HSBC",
+        "64" => "산림조합",
+        "71" => "우체국",
+        "81" => "하나은행",
+        "88" => "신한은행",
+        "89" => "케이뱅크",
+        "90" => "카카오뱅크",
+        "92" => "토스뱅크",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

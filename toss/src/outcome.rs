@@ -24,6 +24,8 @@ pub enum ChargeOutcome {
     /// This call never reached the bank: counts for nothing. It says nothing about *earlier* calls with the same key;
     /// for a call that repeats one, see [`ChargeOutcome::of_resend`].
     NotSent(Reason),
+    /// Toss has the payment, and it has not ended: a deposit is awaited, or the bank is still at work. Look it up later.
+    Waiting(Box<GatewayPayment>),
     /// Nobody knows. Look the order up before anything else moves money for it.
     Unknown(Why),
 }
@@ -143,8 +145,6 @@ pub enum WhyKind {
     UnlistedCode,
     /// Success, but not for what was asked. Raise an alarm.
     Mismatch,
-    /// The payment has not reached an end.
-    StillOpen,
     /// The call itself was not sent, so what it asked about is as unknown as before.
     NotHeard(ReasonKind),
 }
@@ -157,6 +157,33 @@ impl From<Reason> for Why {
 }
 
 impl Reason {
+    /// Only a person can mend it: credentials, the contract, or our own request.
+    pub fn needs_operator(&self) -> bool {
+        match self.kind {
+            ReasonKind::OurMistake | ReasonKind::CredentialsRefused => true,
+            ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => false,
+        }
+    }
+
+    /// What the answer says about Toss. One that names what is wrong with this request works; `None`: Toss was not asked.
+    pub fn gateway_works(&self) -> Option<bool> {
+        match self.kind {
+            ReasonKind::OurMistake => self.code.is_some().then_some(true),
+            // With this key nothing works, for anybody.
+            ReasonKind::CredentialsRefused | ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => {
+                Some(false)
+            }
+        }
+    }
+
+    /// How long Toss asks us to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ReasonKind::RateLimited { retry_after } => retry_after,
+            ReasonKind::OurMistake | ReasonKind::CredentialsRefused | ReasonKind::Unavailable => None,
+        }
+    }
+
     /// The key's own, stored answer settles the calls before it; any other says nothing about them.
     fn of_resend(self) -> Result<Self, Why> {
         let stored = self.key_is_burnt && self.kind != ReasonKind::CredentialsRefused;
@@ -180,6 +207,41 @@ impl Why {
     /// Something that must not happen has happened: wake a person.
     pub fn is_alarm(&self) -> bool {
         self.kind == WhyKind::Mismatch
+    }
+
+    /// Whether nothing sensible was heard at all: says that Toss does not work.
+    pub fn is_technical(&self) -> bool {
+        match self.kind {
+            WhyKind::Timeout
+            | WhyKind::CutLine
+            | WhyKind::ServerError
+            | WhyKind::Undecodable
+            | WhyKind::Provider
+            | WhyKind::NotHeard(_) => true,
+            WhyKind::InFlight
+            | WhyKind::AlreadyDone
+            | WhyKind::TooSoon
+            | WhyKind::UnlistedCode
+            | WhyKind::Mismatch => false,
+        }
+    }
+
+    /// Whether the same question may be answered a little later without anybody's doing.
+    pub fn may_pass(&self) -> bool {
+        match self.kind {
+            WhyKind::Timeout
+            | WhyKind::CutLine
+            | WhyKind::ServerError
+            | WhyKind::Undecodable
+            | WhyKind::InFlight
+            | WhyKind::TooSoon
+            | WhyKind::Provider
+            | WhyKind::NotHeard(ReasonKind::Unavailable | ReasonKind::RateLimited { .. }) => true,
+            WhyKind::AlreadyDone
+            | WhyKind::UnlistedCode
+            | WhyKind::Mismatch
+            | WhyKind::NotHeard(ReasonKind::OurMistake | ReasonKind::CredentialsRefused) => false,
+        }
     }
 
     fn into_refusal(self) -> Decline {
@@ -206,7 +268,6 @@ impl Why {
             | WhyKind::InFlight
             | WhyKind::TooSoon
             | WhyKind::Mismatch
-            | WhyKind::StillOpen
             | WhyKind::NotHeard(_) => return Err(self),
         };
         let Self { kind: _, code, message, http_status, trace_id } = self;
@@ -225,7 +286,7 @@ impl ChargeOutcome {
             Self::NotSent(reason) => reason.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             Self::Unknown(why) => why.of_resend().map_or_else(Self::Unknown, Self::NotSent),
             Self::Declined(decline) => decline.of_resend().map_or_else(Self::Unknown, Self::Declined),
-            settled @ Self::Paid(_) => settled,
+            settled @ (Self::Paid(_) | Self::Waiting(_)) => settled,
         }
     }
 }

@@ -36,6 +36,12 @@ pub struct GatewayPayment {
     receipt: Option<Receipt>,
     #[serde(default, deserialize_with = "wire::or_none")]
     pub card: Option<Card>,
+    /// The account that the buyer pays into, from the confirm on.
+    #[serde(default, deserialize_with = "wire::or_none")]
+    pub virtual_account: Option<VirtualAccount>,
+    /// The merchant whose keys made the payment.
+    #[serde(default, rename = "mId", deserialize_with = "wire::or_none")]
+    pub merchant_id: Option<String>,
     #[serde(default, deserialize_with = "wire::null_is_empty")]
     pub cancels: Vec<Cancel>,
     /// Compared with the same field of a webhook's payment, where both are present.
@@ -56,6 +62,45 @@ impl GatewayPayment {
     pub fn receipt_url(&self) -> Option<&str> {
         self.receipt.as_ref().map(|receipt| receipt.url.as_str())
     }
+
+    /// Whether the payment was to be made by deposit, and ended before one came: no money moved.
+    pub fn ended_before_its_deposit(&self) -> bool {
+        let Some(account) = &self.virtual_account else { return false };
+        // A cancel of an account that nobody paid into reads CANCELED, as a refund does. Only the approval tells them apart.
+        self.approved_at.is_none()
+            && match self.status {
+                GatewayPaymentStatus::Canceled => true,
+                GatewayPaymentStatus::WaitingForDeposit => account.expired == Some(true),
+                GatewayPaymentStatus::Ready
+                | GatewayPaymentStatus::InProgress
+                | GatewayPaymentStatus::Done
+                | GatewayPaymentStatus::PartialCanceled
+                | GatewayPaymentStatus::Aborted
+                | GatewayPaymentStatus::Expired
+                | GatewayPaymentStatus::Other(_) => false,
+            }
+    }
+}
+
+/// A bank account made for one order.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualAccount {
+    pub account_number: String,
+    /// Two digits; see [`crate::korean_bank`].
+    #[serde(default, deserialize_with = "wire::or_none")]
+    pub bank_code: Option<String>,
+    /// Versions before 2022-06-08 name the bank.
+    #[serde(default, deserialize_with = "wire::or_none")]
+    pub bank: Option<String>,
+    /// In whose name the account is open.
+    #[serde(default, deserialize_with = "wire::or_none")]
+    pub customer_name: Option<String>,
+    #[serde(default, deserialize_with = "wire::time_or_none")]
+    pub due_date: Option<DateTime<FixedOffset>>,
+    /// True when the due date has passed without a deposit.
+    #[serde(default, deserialize_with = "wire::or_none")]
+    pub expired: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -95,6 +140,14 @@ impl From<String> for GatewayPaymentStatus {
 }
 
 impl GatewayPaymentStatus {
+    /// Whether the payment may still become paid. A status that nobody knows yet may.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Ready | Self::InProgress | Self::WaitingForDeposit | Self::Other(_) => true,
+            Self::Done | Self::Canceled | Self::PartialCanceled | Self::Aborted | Self::Expired => false,
+        }
+    }
+
     /// As Toss writes it.
     pub fn as_str(&self) -> &str {
         match self {

@@ -6,7 +6,7 @@ use common::{
         calendar::{seoul_date, seoul_midnight},
         invoice::Invoice,
         money::Won,
-        outcome::Receipt,
+        outcome::{Receipt, VirtualAccount},
         payment::Payment,
         plan_change::{NextTerms, Terms, terms_on},
         registration::Registration,
@@ -171,6 +171,34 @@ pub(crate) async fn first_failed(
     let step = card.id.simple().to_string();
     let fact = Fact { kind: "first_payment_failed", period_no: 0, step: &step };
     outbox::post(conn, subscription, fact, &rendered, Some(repair_until), now).await?;
+    Ok(())
+}
+
+/// The buyer chose to pay by deposit: which bank, account, holder, amount, and until when. Stale once that is over.
+pub(crate) async fn deposit_awaited(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Payment,
+    account: &VirtualAccount,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let rendered = email::deposit_awaited(
+        &env.brand,
+        &email::DepositAwaited {
+            customer_name: &subscription.customer_name,
+            plan_name: &plan_name(conn, &subscription.plan).await?,
+            cycle: subscription.cycle,
+            amount: attempt.amount,
+            bank: &account.bank,
+            account_number: &account.account_number,
+            holder_name: &account.holder_name,
+            due_at: account.due_at,
+            subscription_ref: &subscription_ref(subscription.id),
+        },
+    )?;
+    let fact = Fact { kind: "deposit_awaited", period_no: 0, step: "0" };
+    outbox::post(conn, subscription, fact, &rendered, Some(account.due_at), now).await?;
     Ok(())
 }
 

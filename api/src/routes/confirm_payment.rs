@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    answers::{Confirmed, Processing, answer_payment},
+    answers::{Confirmed, Unsettled, answer_payment},
     app::{App, retry_lost_race},
     caller::{Buyer, Customer},
     error::ApiError,
@@ -76,7 +76,7 @@ impl ConfirmBody {
     security(("customer" = [])),
     responses(
         (status = 200, description = "Paid; the subscription is active", body = Confirmed),
-        (status = 202, description = "On record, not settled yet: ask `statusUrl`", body = Processing),
+        (status = 202, description = "`processing`: on record, not settled yet, ask `statusUrl`; `waiting_for_deposit`: the buyer is to pay into `virtualAccount`", body = Unsettled),
         (status = 400, description = "Malformed"),
         (status = 401, description = "No valid token"),
         (status = 402, description = "Declined: `payment_declined` with Toss's code"),
@@ -104,11 +104,14 @@ pub(crate) async fn confirm_payment(
         let mut conn = app.pool.acquire().await?;
         payments::find(&mut conn, id).await
     };
-    let payment = app
-        .settlements
-        .wait_until_settled(subscription, &order_id, recorded, Payment::is_unfinished, read)
-        .await;
+    let payment =
+        app.settlements.wait_until_settled(subscription, &order_id, recorded, is_worth_waiting, read).await;
     answer_payment(&app, payment).await
+}
+
+/// A deposit comes in hours, not in seconds.
+fn is_worth_waiting(payment: &Payment) -> bool {
+    payment.is_unfinished() && payment.deposit_due_at.is_none()
 }
 
 /// Records subscription, invoice, payment and job, or finds what an equal request recorded.
@@ -132,7 +135,7 @@ async fn record(app: &App, confirmation: &Confirmation) -> Result<Payment, Confi
     params(("orderId" = String, Path, description = "As it was confirmed")),
     responses(
         (status = 200, description = "Paid; the subscription is active", body = Confirmed),
-        (status = 202, description = "On record, not settled yet: ask again", body = Processing),
+        (status = 202, description = "`processing`: on record, not settled yet, ask again; `waiting_for_deposit`: the buyer is to pay into `virtualAccount`", body = Unsettled),
         (status = 401, description = "No valid token"),
         (status = 402, description = "Declined: `payment_declined` with Toss's code"),
         (status = 404, description = "No such order, or somebody else's"),

@@ -75,6 +75,24 @@ async fn a_paid_order_is_answered_as_the_guide_says_and_says_what_is_left_to_do(
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_order_that_waits_for_its_deposit_names_the_account(pool: PgPool) {
+    let (api, customer) = (Api::new(pool), Customer::new(1));
+    api.confirm(&customer, &order(ORDER)).await;
+    worker::wait_for_deposit(&api.pool, ORDER, "2027-01-05T14:59:59Z".parse().unwrap()).await;
+    let account = json!({
+        "bank": "우리은행", "accountNumber": "X6505636518308", "holderName": "홍길동", "amount": 94_800,
+        "dueAt": "2027-01-05T14:59:59Z",
+    });
+    let whole = json!({
+        "success": true, "status": "waiting_for_deposit", "statusUrl": STATUS, "virtualAccount": account,
+    });
+    let again = api.confirm(&customer, &order(ORDER)).await;
+    assert_eq!((again.status.as_u16(), again.body), (202, whole.clone()));
+    let asked = api.get(&customer, STATUS).await;
+    assert_eq!((asked.status.as_u16(), asked.body), (202, whole));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_card_that_came_with_the_payment_leaves_nothing_to_do(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     api.confirm(&customer, &order(ORDER)).await;

@@ -1,9 +1,10 @@
 //! The worker's part: writes the outcome of a first payment as the worker would, and announces it.
 
+use chrono::{DateTime, Utc};
 use common::{
     domain::{
         calendar::Period,
-        outcome::{Decline, Receipt},
+        outcome::{Decline, Receipt, VirtualAccount, WaitingPayment},
         payment::{DeclineKind, Payment},
     },
     store::{announce_settled, invoices, payments, subscriptions},
@@ -33,6 +34,29 @@ pub(crate) async fn pay(pool: &PgPool, order_id: &str, with_card: bool) {
     if with_card {
         subscriptions::keep_card(&mut tx, it.id, "k1:sealed", Some("43301234****123*"), now).await.unwrap();
     }
+    announce_settled(&mut tx, order_id).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// The buyer chose to pay into an account by this instant.
+pub(crate) async fn wait_for_deposit(pool: &PgPool, order_id: &str, due_at: DateTime<Utc>) {
+    let mut tx = pool.begin().await.unwrap();
+    let attempt = attempt(&mut tx, order_id).await;
+    payments::mark_sent(&mut tx, attempt.id, attempt.created_at).await.unwrap();
+    let account = VirtualAccount {
+        bank: "우리은행".to_owned(),
+        account_number: "X6505636518308".to_owned(),
+        holder_name: "홍길동".to_owned(),
+        due_at,
+    };
+    let waiting = WaitingPayment {
+        status: "WAITING_FOR_DEPOSIT".to_owned(),
+        payment_key: attempt.payment_key.clone().unwrap(),
+        account: Some(account),
+        secret: None,
+        trace_id: None,
+    };
+    payments::wait_for(&mut tx, attempt.id, &waiting, attempt.created_at).await.unwrap();
     announce_settled(&mut tx, order_id).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::wake_payment::wake_payment;
 use crate::{
     domain::{
         invoice::InvoiceStatus,
@@ -90,7 +91,13 @@ pub async fn close_invoices(
     for invoice in invoices::unsettled_of(conn, subscription_id).await? {
         let attempts = payments::of_invoice(conn, invoice.id).await?;
         match attempts.iter().find(|attempt| attempt.is_unfinished()) {
-            Some(open) if may_be_on_its_way(open) => continue,
+            Some(open) if may_be_on_its_way(open) => {
+                // Its buyer may hold an account that is to be closed before they pay into it.
+                if open.deposit_due_at.is_some() {
+                    wake_payment(conn, open, "the cancel", now).await?;
+                }
+                continue;
+            }
             Some(unsent) => payments::withdraw(conn, unsent.id, "canceled before it was sent", now).await?,
             None => {}
         }

@@ -31,6 +31,10 @@ pub enum RefundError {
     NotRefundable,
     #[error("no more than {0} is left to go back")]
     TooMuch(Won),
+    #[error(
+        "a deposit goes back to a bank account that its customer names: refund it in Toss's dashboard, and it is booked here"
+    )]
+    NeedsBankAccount,
     #[error("another refund of the payment is under way")]
     InProgress,
     #[error("the key was used before with other content")]
@@ -110,6 +114,9 @@ async fn amount_to_refund(
         PaymentStatus::Pending | PaymentStatus::Unknown | PaymentStatus::Failed | PaymentStatus::Refunded => {
             return Err(RefundError::NotRefundable);
         }
+    }
+    if payments::is_deposit(conn, payment.id).await? {
+        return Err(RefundError::NeedsBankAccount);
     }
     let before = refunds::asked_of(conn, payment.id).await?;
     if before.is_under_way {

@@ -60,7 +60,7 @@ impl Breaker {
 /// Whether an outcome shows that the gateway works. None: it says nothing about that.
 pub fn gateway_works(outcome: &Outcome) -> Option<bool> {
     match outcome {
-        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => Some(true),
+        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::Waiting(_) | Outcome::NoSuchOrder => Some(true),
         Outcome::NotSent(why) => why.gateway_works,
         Outcome::Unknown(doubt) if doubt.is_technical => Some(false),
         Outcome::Unknown(_) => None,

@@ -62,6 +62,10 @@ pub(super) fn attempt(status: PaymentStatus, sent_at: Option<DateTime<Utc>>) -> 
         unknown_since: sent_at,
         review_since: None,
         not_found_count: 0,
+        gateway_status: None,
+        deposit_due_at: None,
+        server_errors: 0,
+        is_plain: false,
     }
 }
 

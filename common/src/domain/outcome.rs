@@ -1,6 +1,6 @@
-//! What a call to the gateway came to: four outcomes, and for a look-up a fifth, "no such order".
+//! What a call to the gateway came to: five outcomes, and for a look-up a sixth, "no such order".
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::payment::DeclineKind;
 
@@ -12,6 +12,8 @@ pub enum Outcome {
     Declined(Decline),
     /// It never reached the bank: maintenance, rate limit, our mistake. Counts nothing, mails nobody.
     NotSent(NotSent),
+    /// The gateway has the payment, and it has not ended: a deposit is awaited, or the bank is still at work.
+    Waiting(WaitingPayment),
     /// Nobody knows: a timeout, a 5xx, a cut line. Never a failure.
     Unknown(UnknownOutcome),
     /// A look-up only: the gateway knows no such order, or one that has not been approved.
@@ -50,14 +52,41 @@ pub struct NotSent {
     pub key_is_burnt: bool,
     /// Only a person can mend it (credentials, contract, our own request).
     pub needs_operator: bool,
+    /// How long the gateway asks us to wait.
+    pub retry_after: Option<TimeDelta>,
     /// What it says about the gateway: one that names what is wrong with this request works. None: it was not asked.
     pub gateway_works: Option<bool>,
+}
+
+/// A payment that the gateway has accepted and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingPayment {
+    /// As the gateway writes it, e.g. `WAITING_FOR_DEPOSIT`.
+    pub status: String,
+    pub payment_key: String,
+    /// The account that the buyer pays into, where that is what is waited for.
+    pub account: Option<VirtualAccount>,
+    /// Compared with the secret of later webhooks.
+    pub secret: Option<String>,
+    pub trace_id: Option<String>,
+}
+
+/// A bank account made for one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualAccount {
+    /// In Korean, for people.
+    pub bank: String,
+    pub account_number: String,
+    pub holder_name: String,
+    pub due_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownOutcome {
     /// Nothing sensible was heard at all: says that the gateway does not work.
     pub is_technical: bool,
+    /// The gateway answered 5xx, which it may repeat for as long as it keeps the idempotency key.
+    pub is_server_error: bool,
     pub code: Option<String>,
     pub message: String,
     pub trace_id: Option<String>,
@@ -66,6 +95,12 @@ pub struct UnknownOutcome {
 impl UnknownOutcome {
     /// One of our own, which says nothing about whether the gateway works.
     pub fn of(message: impl Into<String>) -> Self {
-        Self { is_technical: false, code: None, message: message.into(), trace_id: None }
+        Self {
+            is_technical: false,
+            is_server_error: false,
+            code: None,
+            message: message.into(),
+            trace_id: None,
+        }
     }
 }

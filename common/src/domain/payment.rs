@@ -26,6 +26,14 @@ pub const MISSES_BEFORE_GIVING_UP: i32 = 4;
 /// it, nothing is sent again.
 pub const NEVER_ARRIVED_AFTER: TimeDelta = TimeDelta::hours(6);
 
+/// A bank may report a deposit late; an account that is open this long after its due date is closed.
+pub const DEPOSIT_GRACE: TimeDelta = TimeDelta::hours(3);
+
+/// From this many 5xx answers on, a request that the gateway does not know takes a fresh idempotency key.
+///
+/// Whether Toss binds a 5xx to the key is not documented. The order id still keeps one order from being paid twice.
+pub const SERVER_ERRORS_OF_A_KEY: i32 = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
@@ -83,6 +91,14 @@ pub struct Payment {
     pub unknown_since: Option<DateTime<Utc>>,
     pub review_since: Option<DateTime<Utc>>,
     pub not_found_count: i32,
+    /// The status that the gateway shows of a payment that it has accepted and not ended.
+    pub gateway_status: Option<String>,
+    /// Until when the buyer may pay into the payment's account; none where no deposit is awaited.
+    pub deposit_due_at: Option<DateTime<Utc>>,
+    /// How many sendings the gateway answered with 5xx.
+    pub server_errors: i32,
+    /// The gateway refused an optional field: the next request leaves all of them out.
+    pub is_plain: bool,
 }
 
 impl Payment {
@@ -135,6 +151,10 @@ impl Payment {
             unknown_since: None,
             review_since: None,
             not_found_count: 0,
+            gateway_status: None,
+            deposit_due_at: None,
+            server_errors: 0,
+            is_plain: false,
         }
     }
 
@@ -198,14 +218,37 @@ impl Payment {
             && self.sent_at.is_none_or(|sent| now - sent >= NEVER_ARRIVED_AFTER)
     }
 
-    /// Whether a person has to look at it.
+    /// Whether a person has to look at it. A deposit that may still come needs nobody.
     pub fn is_for_review(&self, now: DateTime<Utc>) -> bool {
-        self.review_since.is_some() || self.unknown_since.is_some_and(|since| now - since >= REVIEW_AFTER)
+        let waits_since = self.deposit_due_at.or(self.unknown_since);
+        self.review_since.is_some() || waits_since.is_some_and(|since| now - since >= REVIEW_AFTER)
+    }
+
+    /// Whether the account has been due for so long that the gateway should have ended it.
+    pub fn is_deposit_overdue(&self, now: DateTime<Utc>) -> bool {
+        self.deposit_due_at.is_some_and(|due| now - due >= DEPOSIT_GRACE)
+    }
+
+    /// Whether the idempotency key may repeat a 5xx for as long as the gateway keeps it. The first may have been bad luck.
+    pub fn needs_fresh_key(&self) -> bool {
+        self.server_errors >= SERVER_ERRORS_OF_A_KEY
+    }
+
+    /// When to ask again about a payment that the gateway has not ended. Its webhook makes this sooner.
+    fn next_deposit_check(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let due = self.deposit_due_at?;
+        let hourly = now + TimeDelta::hours(1);
+        // A minute later the gateway has ended it, too.
+        let at_its_end = due + TimeDelta::minutes(1);
+        Some(if now < at_its_end { hourly.min(at_its_end) } else { hourly })
     }
 
     /// When to ask the gateway again about an answer that did not come: soon at first, hourly later, daily once a person
     /// has it and the gateway has not begun to say that it knows no such order.
     pub fn next_lookup(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if let Some(check) = self.next_deposit_check(now) {
+            return check;
+        }
         let waited = self.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
         let is_about_to_end = self.not_found_count > 0 && !self.never_received(now);
         let pause = if self.is_for_review(now) && !is_about_to_end {

@@ -21,8 +21,8 @@ pub use dunning::{
     first_payment_failed, payment_failed, subscription_suspended,
 };
 pub use payment::{
-    PaymentRefunded, PaymentSucceeded, RefundExtent, RenewalNotice, payment_refunded, payment_succeeded,
-    renewal_notice,
+    DepositAwaited, PaymentRefunded, PaymentSucceeded, RefundExtent, RenewalNotice, deposit_awaited,
+    payment_refunded, payment_succeeded, renewal_notice,
 };
 pub use subscription::{
     SubscriptionCanceled, SubscriptionEnded, SubscriptionNotBegun, subscription_canceled, subscription_ended,

@@ -1,10 +1,10 @@
 //! E-mails about money that moved or will move: paid, refunded, renewed soon.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Brand, RenderError, RenderedEmail, layout::EmailLayout, links};
 use crate::domain::{
-    calendar::{Cycle, OutOfCalendar, korean_date},
+    calendar::{Cycle, OutOfCalendar, korean_date, korean_moment},
     money::Won,
 };
 
@@ -133,5 +133,40 @@ pub fn renewal_notice(brand: &Brand, m: &RenewalNotice<'_>) -> Result<RenderedEm
         m.amount
     ));
     layout.button("구독 관리 페이지로 가기", links::subscription(brand, m.subscription_ref)?);
+    layout.render()
+}
+
+/// A first payment by virtual account that waits for its deposit.
+#[derive(Debug, Clone)]
+pub struct DepositAwaited<'a> {
+    pub customer_name: &'a str,
+    pub plan_name: &'a str,
+    pub cycle: Cycle,
+    pub amount: Won,
+    pub bank: &'a str,
+    pub account_number: &'a str,
+    pub holder_name: &'a str,
+    pub due_at: DateTime<Utc>,
+    pub subscription_ref: &'a str,
+}
+
+/// No button: the money is paid at the customer's own bank.
+pub fn deposit_awaited(brand: &Brand, m: &DepositAwaited<'_>) -> Result<RenderedEmail, RenderError> {
+    let until = korean_moment(m.due_at);
+    let mut layout = EmailLayout::new(brand, "입금 안내", m.customer_name, m.subscription_ref)?;
+    layout.opening(&format!(
+        "{} 플랜의 첫 결제를 가상계좌로 신청하셨습니다. 아래 계좌로 입금하시면 구독이 시작됩니다.",
+        m.plan_name
+    ));
+    layout.fact("구독", format!("{} 플랜 ({})", m.plan_name, m.cycle.korean()));
+    layout.fact("입금 금액", m.amount);
+    layout.fact("은행", m.bank);
+    layout.fact("계좌번호", m.account_number);
+    layout.fact("예금주", m.holder_name);
+    layout.fact("입금 기한", &until);
+    layout.closing(&format!(
+        "{until}까지 입금하지 않으시면 결제 없이 신청이 자동으로 취소됩니다. 가상계좌는 첫 결제에만 사용되며, 다음 결제부터는 \
+         등록하신 카드로 결제됩니다."
+    ));
     layout.render()
 }

@@ -125,6 +125,20 @@ pub(super) fn ended(customer_name: &str) -> SubscriptionEnded<'_> {
     }
 }
 
+pub(super) fn by_deposit(customer_name: &str) -> DepositAwaited<'_> {
+    DepositAwaited {
+        customer_name,
+        plan_name: "퍼스널",
+        cycle: Cycle::Yearly,
+        amount: won(94_800),
+        bank: "우리은행",
+        account_number: "X6505636518308",
+        holder_name: "홍길동",
+        due_at: "2026-12-29T14:59:59Z".parse().unwrap(),
+        subscription_ref: SUB,
+    }
+}
+
 pub(super) fn not_begun(customer_name: &str) -> SubscriptionNotBegun<'_> {
     SubscriptionNotBegun {
         customer_name,
@@ -206,6 +220,7 @@ pub(super) fn every_email(brand: &Brand, name: &str) -> Vec<(&'static str, Rende
         ("first_payment_failed", first_payment_failed(brand, &not_begun_yet(name))),
         ("subscription_ended", subscription_ended(brand, &ended(name))),
         ("subscription_ended_without_refund", subscription_ended(brand, &without_refund)),
+        ("deposit_awaited", deposit_awaited(brand, &by_deposit(name))),
         ("subscription_not_begun", subscription_not_begun(brand, &not_begun(name))),
         ("payment_refunded", payment_refunded(brand, &refunded(name))),
         ("payment_refunded_in_part", payment_refunded(brand, &in_part)),

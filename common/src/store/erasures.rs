@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, virtual_accounts};
 use crate::domain::erasure::{ERASED_ADDRESS, ERASED_NAME, ERASED_WORDS, Unfinished};
 
 /// The users of this id, or who have or had this address.
@@ -74,6 +74,7 @@ pub async fn person(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) 
     sqlx::query!("update card_registrations set card_number = null where user_id = $1", user_id)
         .execute(&mut *conn)
         .await?;
+    virtual_accounts::erase_holder(conn, user_id).await?;
     let subscriptions = sqlx::query!(
         r#"
         update subscriptions

@@ -30,6 +30,7 @@ pub mod story;
 pub mod subscriptions;
 pub mod sweep;
 pub mod users;
+pub mod virtual_accounts;
 pub mod webhook_deliveries;
 pub mod webhooks;
 

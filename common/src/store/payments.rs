@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, number, one_row, won};
+use super::{StoreError, known, number, one_row, virtual_accounts, won};
 use crate::domain::{
-    outcome::{Decline, NotSent, Receipt, UnknownOutcome},
+    outcome::{Decline, NotSent, Receipt, UnknownOutcome, WaitingPayment},
     payment::Payment,
 };
 
@@ -38,6 +38,10 @@ struct Row {
     unknown_since: Option<DateTime<Utc>>,
     review_since: Option<DateTime<Utc>>,
     not_found_count: i32,
+    gateway_status: Option<String>,
+    deposit_due_at: Option<DateTime<Utc>>,
+    server_errors: i32,
+    is_plain: bool,
 }
 
 impl TryFrom<Row> for Payment {
@@ -69,6 +73,10 @@ impl TryFrom<Row> for Payment {
             unknown_since: row.unknown_since,
             review_since: row.review_since,
             not_found_count: row.not_found_count,
+            gateway_status: row.gateway_status,
+            deposit_due_at: row.deposit_due_at,
+            server_errors: row.server_errors,
+            is_plain: row.is_plain,
         })
     }
 }
@@ -242,7 +250,7 @@ pub async fn unknown(
         update payments
            set status = 'unknown', unknown_since = coalesce(unknown_since, $2),
                not_found_count = not_found_count + $3::int, toss_code = coalesce($4, toss_code), toss_message = $5,
-               toss_trace_id = coalesce($6, toss_trace_id)
+               toss_trace_id = coalesce($6, toss_trace_id), server_errors = server_errors + $7::int
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
@@ -251,10 +259,63 @@ pub async fn unknown(
         doubt.code,
         doubt.message,
         doubt.trace_id,
+        i32::from(doubt.is_server_error),
     )
     .execute(conn)
     .await?;
     one_row("keep an unknown outcome", &done)
+}
+
+/// The gateway has it, and it has not ended: waited for as an unknown outcome is, with what the gateway says of it.
+pub async fn wait_for(
+    conn: &mut PgConnection,
+    id: Uuid,
+    waiting: &WaitingPayment,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'unknown', unknown_since = coalesce(unknown_since, $2), not_found_count = 0, gateway_status = $3,
+               deposit_due_at = coalesce($4, deposit_due_at), toss_secret = coalesce($5, toss_secret), toss_code = null,
+               toss_message = null, toss_trace_id = coalesce($6, toss_trace_id)
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        now,
+        waiting.status,
+        waiting.account.as_ref().map(|account| account.due_at),
+        waiting.secret,
+        waiting.trace_id,
+    )
+    .execute(&mut *conn)
+    .await?;
+    one_row("wait for a payment", &done)?;
+    match &waiting.account {
+        Some(account) => virtual_accounts::keep(conn, id, account).await,
+        None => Ok(()),
+    }
+}
+
+/// The next sending takes this key, and may go out at once: the old one may repeat a 5xx for as long as the gateway keeps it.
+pub async fn renew_key(conn: &mut PgConnection, id: Uuid, fresh_key: Uuid) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments set status = 'pending', sent_at = null, idempotency_key = $2
+         where id = $1 and status in ('pending', 'unknown')
+        "#,
+        id,
+        fresh_key,
+    )
+    .execute(conn)
+    .await?;
+    one_row("renew the key of a payment", &done)
+}
+
+/// The next request of the payment leaves out what is optional.
+pub async fn make_plain(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
+    let done = sqlx::query!("update payments set is_plain = true where id = $1", id).execute(conn).await?;
+    one_row("leave optional fields out", &done)
 }
 
 /// Withdraws an attempt that was never sent, or never arrived as far as look-ups can tell. No decline: it counts nothing.
@@ -314,7 +375,7 @@ pub async fn mark_overdue_for_review(
            set review_since = $2, status = 'unknown', unknown_since = coalesce(unknown_since, sent_at)
          where id in (select id from payments
                        where status in ('pending', 'unknown') and review_since is null and sent_at is not null
-                         and coalesce(unknown_since, sent_at) <= $1
+                         and coalesce(deposit_due_at, unknown_since, sent_at) <= $1
                        order by created_at limit 1000
                          for update skip locked)
         returning id
@@ -411,4 +472,17 @@ pub async fn methods_of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.method)).collect())
+}
+
+/// Whether the payment was made by deposit into a virtual account. The gateway gives one back only to a named bank account.
+pub async fn is_deposit(conn: &mut PgConnection, id: Uuid) -> Result<bool, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select exists (select from payments where id = $1 and payment_method = 'virtual_account') as "is_deposit!"
+        "#,
+        id
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.is_deposit)
 }

@@ -10,6 +10,8 @@ mod card_window;
 #[cfg(test)]
 mod consent_fences;
 #[cfg(test)]
+mod deposit;
+#[cfg(test)]
 mod dunning;
 #[cfg(test)]
 mod end;

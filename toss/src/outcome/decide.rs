@@ -45,6 +45,7 @@ fn paid(
     check: impl FnOnce(&GatewayPayment) -> Result<(), String>,
 ) -> ChargeOutcome {
     match success(call, reply).and_then(|answer| payment(&answer, check)) {
+        Ok(payment) if payment.status.is_open() => ChargeOutcome::Waiting(Box::new(payment)),
         Ok(payment) => ChargeOutcome::Paid(Box::new(payment)),
         Err(not_done) => not_done.into(),
     }
@@ -193,7 +194,9 @@ pub(super) fn payment(
 
 fn taken(payment: &GatewayPayment, order_id: &str, amount: i64) -> Result<(), String> {
     same("orderId", &payment.order_id, order_id)?;
-    same("status", payment.status.as_str(), GatewayPaymentStatus::Done.as_str())?;
+    if !payment.status.is_open() {
+        same("status", payment.status.as_str(), GatewayPaymentStatus::Done.as_str())?;
+    }
     same_money(payment, amount)
 }
 

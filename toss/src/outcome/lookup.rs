@@ -31,11 +31,14 @@ pub(crate) fn lookup(reply: Reply, wanted: Wanted<'_>) -> LookupOutcome {
 /// What became of the charge or confirmation that asked for `amount` whole won under `order_id`.
 ///
 /// Captured payments are [`ChargeOutcome::Paid`] even when cancelled since: `cancels` and `balance_amount` tell.
-/// `ABORTED` and `EXPIRED` took no money and never will: declined, or not sent where the failure's code says that
-/// the bank was not asked. Anything else has not ended.
+/// `ABORTED` and `EXPIRED` took no money and never will: declined where the failure's code is one of the bank's, else
+/// not sent. Anything else has not ended.
 pub fn outcome_of_lookup(payment: &GatewayPayment, order_id: &str, amount: i64) -> ChargeOutcome {
     if let Err(what) = same("orderId", &payment.order_id, order_id) {
         return ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what));
+    }
+    if payment.ended_before_its_deposit() {
+        return ChargeOutcome::Declined(not_deposited(payment));
     }
     match &payment.status {
         GatewayPaymentStatus::Done
@@ -44,38 +47,60 @@ pub fn outcome_of_lookup(payment: &GatewayPayment, order_id: &str, amount: i64) 
             Ok(()) => ChargeOutcome::Paid(Box::new(payment.clone())),
             Err(what) => ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what)),
         },
+        GatewayPaymentStatus::Expired if payment.virtual_account.is_some() => {
+            ChargeOutcome::Declined(not_deposited(payment))
+        }
         GatewayPaymentStatus::Aborted | GatewayPaymentStatus::Expired => ended_without_money(payment),
         GatewayPaymentStatus::Ready
         | GatewayPaymentStatus::InProgress
         | GatewayPaymentStatus::WaitingForDeposit
-        | GatewayPaymentStatus::Other(_) => {
-            let what = format!("status is {}", payment.status.as_str());
-            ChargeOutcome::Unknown(why(payment, WhyKind::StillOpen, what))
-        }
+        | GatewayPaymentStatus::Other(_) => match same_money(payment, amount) {
+            Ok(()) => ChargeOutcome::Waiting(Box::new(payment.clone())),
+            Err(what) => ChargeOutcome::Unknown(why(payment, WhyKind::Mismatch, what)),
+        },
     }
 }
 
-/// The status is certain here, so a code that is on no list is still a refusal, a soft one.
+/// The buyer did not pay into the account while it was open.
+fn not_deposited(payment: &GatewayPayment) -> Decline {
+    Decline {
+        code: Code::new("DEPOSIT_NOT_MADE"),
+        message: "입금 기한까지 입금이 확인되지 않았습니다.".to_owned(),
+        hard: true,
+        http_status: 200,
+        trace_id: payment.trace_id.clone(),
+    }
+}
+
+/// The status says that no money moved. Only a code on a closed list says that the bank refused: any other leaves the
+/// reason open, and that the customer was declined may not be concluded from it.
 fn ended_without_money(payment: &GatewayPayment) -> ChargeOutcome {
     let call = if payment.kind == Some(PaymentType::Normal) { Call::Confirm } else { Call::Charge };
     let (code, message) = match &payment.failure {
         Some(failure) => (failure.code.clone(), failure.message.clone()),
         None => (Code::new(payment.status.as_str()), String::new()),
     };
-    let not_sent = match verdict(call, code.as_str()) {
-        Verdict::NotSent(kind) => Some(kind),
-        Verdict::Unknown(WhyKind::Provider) => Some(ReasonKind::Unavailable),
-        Verdict::Unknown(_) if is_fault_of_the_system(&code) => Some(ReasonKind::Unavailable),
-        Verdict::Refused { .. } | Verdict::Unknown(_) => None,
-    };
     let trace_id = payment.trace_id.clone();
-    if let Some(kind) = not_sent {
-        let (code, http_status, key_is_burnt) = (Some(code), Some(200), true);
-        return ChargeOutcome::NotSent(Reason { kind, code, message, http_status, trace_id, key_is_burnt });
+    let declined = |hard, code| Decline {
+        code,
+        message: message.clone(),
+        hard,
+        http_status: 200,
+        trace_id: trace_id.clone(),
+    };
+    // The buyer's time ran out: this payment can never be confirmed.
+    if payment.status == GatewayPaymentStatus::Expired {
+        return ChargeOutcome::Declined(declined(true, code));
     }
-    let expired = payment.status == GatewayPaymentStatus::Expired;
-    let hard = expired || verdict(call, code.as_str()) == (Verdict::Refused { hard: true });
-    ChargeOutcome::Declined(Decline { code, message, hard, http_status: 200, trace_id })
+    let kind = match verdict(call, code.as_str()) {
+        Verdict::Refused { hard } => return ChargeOutcome::Declined(declined(hard, code)),
+        Verdict::NotSent(kind) => kind,
+        Verdict::Unknown(WhyKind::Provider) => ReasonKind::Unavailable,
+        Verdict::Unknown(_) if is_fault_of_the_system(&code) => ReasonKind::Unavailable,
+        Verdict::Unknown(_) => ReasonKind::OurMistake,
+    };
+    let (code, http_status, key_is_burnt) = (Some(code), Some(200), true);
+    ChargeOutcome::NotSent(Reason { kind, code, message, http_status, trace_id, key_is_burnt })
 }
 
 /// The codes Toss documents with HTTP 500 for charges and confirmations: nobody's bank said no.

@@ -1,21 +1,25 @@
 //! Asks the gateway and puts its answer into the domain's words. No transaction is open here, and nothing cancels it.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use common::{
     domain::{
-        outcome::{Decline, NotSent, Outcome, Receipt, UnknownOutcome},
+        outcome::{self, NotSent, Outcome, Receipt, UnknownOutcome, VirtualAccount, WaitingPayment},
         payment::{DeclineKind, Payment, PaymentKind},
         subscription::Subscription,
     },
+    id::new_key,
     seal::SealError,
 };
 use secrecy::ExposeSecret;
 use toss::{
-    BillingKey, ChargeOutcome, ChargeRequest, ConfirmRequest, GatewayPayment, IdempotencyKey, LookupOutcome,
-    Reason, ReasonKind, Why, WhyKind, outcome_of_lookup,
+    BillingKey, CancelOutcome, CancelRequest, ChargeOutcome, ChargeRequest, ConfirmRequest, Decline,
+    GatewayPayment, GatewayPaymentStatus, IdempotencyKey, LookupOutcome, Reason, Why, WhyKind,
+    outcome_of_lookup,
 };
 
-use super::match_payment::{is_another_payment, may_be_earlier_sending, was_refunded_before};
+use super::match_payment::{
+    is_another_payment, is_not_confirmed_yet, may_be_earlier_sending, was_refunded_before,
+};
 use crate::{
     env::{Env, raise_alarm},
     gateway::reads::account_of,
@@ -68,7 +72,27 @@ pub(crate) async fn look_up_outcome(env: &Env, subscription: &Subscription, atte
             }
             Some(_) | None => Outcome::NoSuchOrder,
         },
-        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+        LookupOutcome::Unavailable(why) => Outcome::Unknown(unanswered(why)),
+    }
+}
+
+/// Closes the account that the buyer of a payment was to pay into. An account that was paid into meanwhile stays as it is:
+/// Toss gives a deposit back only to a bank account that is named. The caller looks the payment up afterwards.
+pub(crate) async fn close_account(env: &Env, attempt: &Payment, payment_key: &str) {
+    let Ok(key) = IdempotencyKey::new(new_key().to_string()) else { return };
+    let reason = "구독 신청이 취소되었습니다.".to_owned();
+    let request = CancelRequest { reason, amount: None, refundable_amount: None };
+    let answer = env.toss.cancel(account_of(attempt.kind), payment_key, &request, &key).await;
+    match answer {
+        CancelOutcome::Canceled(_) => {
+            tracing::info!(payment.id = %attempt.id, "the virtual account was closed");
+        }
+        CancelOutcome::Refused(Decline { code, .. }) => {
+            tracing::warn!(payment.id = %attempt.id, toss.code = %code, "the virtual account could not be closed");
+        }
+        CancelOutcome::NotSent(Reason { message, .. }) | CancelOutcome::Unknown(Why { message, .. }) => {
+            tracing::warn!(payment.id = %attempt.id, message, "the virtual account is not known to be closed");
+        }
     }
 }
 
@@ -85,8 +109,13 @@ async fn find_payment(
         }
         LookupOutcome::Found(payment) => said_of(env, subscription, attempt, &payment),
         LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
-        LookupOutcome::Unavailable(why) => Outcome::Unknown(doubt(why)),
+        LookupOutcome::Unavailable(why) => Outcome::Unknown(unanswered(why)),
     }
+}
+
+/// A question that was not answered says nothing about the sending that it asked about.
+fn unanswered(why: Why) -> UnknownOutcome {
+    UnknownOutcome { is_server_error: false, ..doubt(why) }
 }
 
 /// What the payment that was found says of the attempt.
@@ -97,19 +126,14 @@ fn said_of(env: &Env, subscription: &Subscription, attempt: &Payment, found: &Ga
     if may_be_earlier_sending(attempt, found, env.clock.now()) {
         return Outcome::Unknown(still_running(found));
     }
-    match outcome_of_lookup(found, &attempt.order_id, i64::from(attempt.amount.get())) {
-        // A confirmation's order exists before it is confirmed: not approved yet is not sent yet.
-        ChargeOutcome::Unknown(why)
-            if attempt.kind == PaymentKind::First && why.kind == WhyKind::StillOpen =>
-        {
-            Outcome::NoSuchOrder
-        }
-        other => translate(env, subscription, other),
+    if is_not_confirmed_yet(attempt, found) {
+        return Outcome::NoSuchOrder;
     }
+    translate(env, subscription, outcome_of_lookup(found, &attempt.order_id, i64::from(attempt.amount.get())))
 }
 
-fn already(message: &str, found: &GatewayPayment) -> Decline {
-    Decline {
+fn already(message: &str, found: &GatewayPayment) -> outcome::Decline {
+    outcome::Decline {
         kind: DeclineKind::Hard,
         code: "ALREADY_PROCESSED_PAYMENT".to_owned(),
         message: message.to_owned(),
@@ -131,14 +155,20 @@ fn open_key(env: &Env, subscription: &Subscription) -> Result<BillingKey, SealEr
 }
 
 fn charge_request(subscription: &Subscription, attempt: &Payment, plan_name: &str) -> ChargeRequest {
+    let optional = |text: &str| as_toss_takes_it(text).filter(|_| !attempt.is_plain);
     ChargeRequest {
         customer_key: subscription.customer_key.clone(),
         amount: i64::from(attempt.amount.get()),
         order_id: attempt.order_id.clone(),
-        order_name: format!("{plan_name} - {} 자동결제", subscription.cycle.korean()),
-        customer_email: as_toss_takes_it(&subscription.customer_email),
-        customer_name: as_toss_takes_it(&subscription.customer_name),
+        order_name: order_name(plan_name, subscription),
+        customer_email: optional(&subscription.customer_email),
+        customer_name: optional(&subscription.customer_name),
     }
+}
+
+/// Toss takes an order name of at most 100 characters. The customer reads its beginning on the card statement.
+fn order_name(plan_name: &str, subscription: &Subscription) -> String {
+    format!("{plan_name} - {} 자동결제", subscription.cycle.korean()).chars().take(100).collect()
 }
 
 /// Toss refuses a charge whose name or address is longer than 100 characters; both may be left out
@@ -150,7 +180,8 @@ fn as_toss_takes_it(text: &str) -> Option<String> {
 fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> Outcome {
     match answer {
         ChargeOutcome::Paid(payment) => Outcome::Paid(receipt(env, subscription, &payment)),
-        ChargeOutcome::Declined(refusal) => Outcome::Declined(Decline {
+        ChargeOutcome::Waiting(payment) => Outcome::Waiting(waiting(env, &payment)),
+        ChargeOutcome::Declined(refusal) => Outcome::Declined(outcome::Decline {
             kind: if refusal.hard { DeclineKind::Hard } else { DeclineKind::Soft },
             code: refusal.code.as_str().to_owned(),
             message: refusal.message,
@@ -198,40 +229,48 @@ fn method(payment: &GatewayPayment) -> String {
     }
 }
 
+/// The gateway has the payment, and it has not ended.
+fn waiting(env: &Env, payment: &GatewayPayment) -> WaitingPayment {
+    let account = payment.virtual_account.as_ref();
+    let account = account.filter(|_| payment.status == GatewayPaymentStatus::WaitingForDeposit);
+    WaitingPayment {
+        status: payment.status.as_str().chars().take(50).collect(),
+        payment_key: payment.payment_key.clone(),
+        account: account.map(|account| account_to_pay_into(env, account)),
+        secret: payment.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
+        trace_id: payment.trace_id.clone(),
+    }
+}
+
+fn account_to_pay_into(env: &Env, account: &toss::VirtualAccount) -> VirtualAccount {
+    let code = account.bank_code.as_deref();
+    let bank = code.and_then(toss::korean_bank).or(account.bank.as_deref()).or(code).unwrap_or_default();
+    let cut = |text: &str, longest| text.chars().take(longest).collect::<String>();
+    VirtualAccount {
+        bank: cut(bank, 50),
+        account_number: cut(&account.account_number, 50),
+        holder_name: cut(account.customer_name.as_deref().unwrap_or_default(), 100),
+        // Toss always names the date. Its default is 168 hours.
+        due_at: account.due_date.map_or_else(|| env.clock.now() + TimeDelta::hours(168), |due| due.to_utc()),
+    }
+}
+
 pub(crate) fn not_sent(reason: Reason) -> NotSent {
-    let (needs_operator, gateway_works) = match reason.kind {
-        ReasonKind::OurMistake => (true, reason.code.is_some().then_some(true)),
-        // With this key nothing works, for anybody.
-        ReasonKind::CredentialsRefused => (true, Some(false)),
-        ReasonKind::Unavailable | ReasonKind::RateLimited { .. } => (false, Some(false)),
-    };
     NotSent {
+        needs_operator: reason.needs_operator(),
+        gateway_works: reason.gateway_works(),
+        retry_after: reason.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok()),
         code: reason.code.map(|code| code.as_str().to_owned()),
         message: reason.message,
         trace_id: reason.trace_id,
         key_is_burnt: reason.key_is_burnt,
-        needs_operator,
-        gateway_works,
     }
 }
 
 pub(crate) fn doubt(why: Why) -> UnknownOutcome {
-    let is_technical = match why.kind {
-        WhyKind::Timeout
-        | WhyKind::CutLine
-        | WhyKind::ServerError
-        | WhyKind::Undecodable
-        | WhyKind::Provider
-        | WhyKind::NotHeard(_) => true,
-        WhyKind::InFlight
-        | WhyKind::AlreadyDone
-        | WhyKind::TooSoon
-        | WhyKind::UnlistedCode
-        | WhyKind::Mismatch
-        | WhyKind::StillOpen => false,
-    };
     UnknownOutcome {
-        is_technical,
+        is_technical: why.is_technical(),
+        is_server_error: why.kind == WhyKind::ServerError,
         code: why.code.map(|code| code.as_str().to_owned()),
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,
@@ -246,5 +285,6 @@ fn our_mistake(message: &str) -> Outcome {
         key_is_burnt: false,
         needs_operator: true,
         gateway_works: None,
+        retry_after: None,
     })
 }

@@ -5,10 +5,11 @@ use common::{
     domain::{
         charge::{Lost, NotFoundAction},
         invoice::InvoiceStatus,
-        outcome::{Outcome, UnknownOutcome},
+        outcome::{Outcome, UnknownOutcome, WaitingPayment},
         payment::Payment,
-        subscription::Subscription,
+        subscription::{Subscription, SubscriptionStatus},
     },
+    id::new_key,
     queue::{Finish, JobError, Lease, Ran},
     store::{
         self,
@@ -35,11 +36,30 @@ pub(super) async fn look_up(
     caller: Caller,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
-    let heard = gateway::look_up_outcome(env, subscription, attempt).await;
+    let mut heard = gateway::look_up_outcome(env, subscription, attempt).await;
+    if let Outcome::Waiting(waiting) = &heard
+        && waits_in_vain(subscription, attempt, waiting, env.clock.now())
+    {
+        env.rate_limiter.acquire(&env.pool).await?;
+        gateway::close_account(env, attempt, &waiting.payment_key).await;
+        env.rate_limiter.acquire(&env.pool).await?;
+        heard = gateway::look_up_outcome(env, subscription, attempt).await;
+    }
     if heard != Outcome::NoSuchOrder {
         return outcome::record(env, lease, attempt, caller, heard).await;
     }
     act_on_not_found(env, lease, attempt, caller).await
+}
+
+/// Whether nobody wants the deposit any more: the customer canceled, or the account should have ended long ago.
+fn waits_in_vain(
+    subscription: &Subscription,
+    attempt: &Payment,
+    waiting: &WaitingPayment,
+    now: DateTime<Utc>,
+) -> bool {
+    let is_canceled = subscription.status == SubscriptionStatus::Canceled;
+    waiting.account.is_some() && (is_canceled || attempt.is_deposit_overdue(now))
 }
 
 /// Toss knows no such order: the payment is asked about again, sent again or given up.
@@ -73,16 +93,14 @@ async fn act_on_not_found(
         }
         NotFoundAction::SendAgain => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
+            let mut again = asked.as_sent(now);
+            if asked.needs_fresh_key() {
+                again.idempotency_key = new_key();
+                payments::renew_key(&mut tx, attempt.id, again.idempotency_key).await?;
+            }
             payments::mark_sent(&mut tx, attempt.id, now).await?;
-            super::send(
-                env,
-                lease,
-                tx,
-                &context.subscription,
-                &asked.as_sent(now),
-                Sending { again: true, caller },
-            )
-            .await
+            let sending = Sending { again: true, caller };
+            super::send(env, lease, tx, &context.subscription, &again, sending).await
         }
         NotFoundAction::GiveUp(lost) => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;

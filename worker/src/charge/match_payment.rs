@@ -26,6 +26,13 @@ pub(super) fn may_be_earlier_sending(attempt: &Payment, found: &GatewayPayment, 
         && now - sent < attempt.may_run_for()
 }
 
+/// The order of a confirmation exists before it is confirmed: not approved yet is not sent yet, unless Toss has answered a
+/// confirmation with such a status.
+pub(super) fn is_not_confirmed_yet(attempt: &Payment, found: &GatewayPayment) -> bool {
+    let is_open = matches!(found.status, GatewayPaymentStatus::Ready | GatewayPaymentStatus::InProgress);
+    attempt.kind == PaymentKind::First && is_open && attempt.gateway_status.is_none()
+}
+
 /// A payment of the shop's own, say, that a browser brings although nothing is held for it any more.
 pub(super) fn was_refunded_before(attempt: &Payment, found: &GatewayPayment) -> bool {
     let approved_before =
@@ -71,6 +78,10 @@ mod tests {
             unknown_since: None,
             review_since: None,
             not_found_count: 0,
+            gateway_status: None,
+            deposit_due_at: None,
+            server_errors: 0,
+            is_plain: false,
         }
     }
 
@@ -111,6 +122,16 @@ mod tests {
         assert!(is_another_payment(&first, &other));
         assert!(!is_another_payment(&first, &found("ABORTED", "02:00:00", 0)));
         assert!(!is_another_payment(&attempt(PaymentKind::Renewal, "02:00:00"), &other));
+    }
+
+    #[test]
+    fn an_accepted_payment_in_progress_is_not_confirmed_again() {
+        let first = attempt(PaymentKind::First, "02:00:00");
+        let running = found("IN_PROGRESS", "02:00:00", 9_900);
+        assert!(is_not_confirmed_yet(&first, &running));
+        let accepted = Payment { gateway_status: Some("IN_PROGRESS".to_owned()), ..first.clone() };
+        assert!(!is_not_confirmed_yet(&accepted, &running));
+        assert!(!is_not_confirmed_yet(&first, &found("WAITING_FOR_DEPOSIT", "02:00:00", 9_900)));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, QueueError, Ran};
 use common::{
     domain::{
-        outcome::{NotSent, Outcome, UnknownOutcome},
+        outcome::{NotSent, Outcome, UnknownOutcome, WaitingPayment},
         payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER},
+        subscription::SubscriptionStatus,
     },
     id::new_key,
-    store::{StoreError, payments},
+    store::{self, StoreError, payments},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -22,6 +23,7 @@ use crate::{
     env::{Env, raise_alarm},
     error::SettleError,
     gateway::health::{self, Caller},
+    notifications,
 };
 
 /// Records the outcome of an attempt, however long the database is away meanwhile: the answer is held in hand.
@@ -91,6 +93,7 @@ async fn settle(
             unknown(conn, current, &doubt, false, now).await
         }
         Outcome::NotSent(why) => not_sent(conn, current, why, now).await,
+        Outcome::Waiting(waiting) => wait(env, conn, &context, current, waiting, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
             let doubt = UnknownOutcome::of("the gateway does not know the order (yet)");
@@ -110,7 +113,7 @@ fn warn_if_contradicted(settled: &Payment, outcome: &Outcome) {
             !captured || settled.payment_key.as_deref() != Some(receipt.payment_key.as_str())
         }
         Outcome::Declined(_) => captured,
-        Outcome::NotSent(_) | Outcome::Unknown(_) | Outcome::NoSuchOrder => false,
+        Outcome::Waiting(_) | Outcome::NotSent(_) | Outcome::Unknown(_) | Outcome::NoSuchOrder => false,
     };
     if contradicts {
         raise_alarm("contradicted_outcome");
@@ -142,6 +145,37 @@ async fn not_sent(
     };
     let reason = format!("not sent, no try spent: {code} {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })
+}
+
+/// The gateway has the payment, and it has not ended: the customer is told where to pay, and it is asked about again.
+async fn wait(
+    env: &Env,
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    waiting: &WaitingPayment,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    payments::wait_for(conn, attempt.id, waiting, now).await?;
+    let due_at = waiting.account.as_ref().map(|account| account.due_at).or(attempt.deposit_due_at);
+    let waited_for = Payment {
+        status: PaymentStatus::Unknown,
+        unknown_since: attempt.unknown_since.or(Some(now)),
+        deposit_due_at: due_at,
+        not_found_count: 0,
+        ..attempt.clone()
+    };
+    if waited_for.is_for_review(now) && attempt.review_since.is_none() {
+        payments::mark_for_review(conn, attempt.id, now).await?;
+        alarm_review(attempt.id);
+    }
+    let is_wanted = context.subscription.status == SubscriptionStatus::Incomplete;
+    if let Some(account) = waiting.account.as_ref().filter(|_| is_wanted) {
+        notifications::deposit_awaited(env, conn, &context.subscription, attempt, account, now).await?;
+        store::announce_settled(conn, &attempt.order_id).await?;
+    }
+    let reason = format!("Toss has the payment and has not ended it: {}", waiting.status);
+    Ok(Finish::Snooze { reason, run_at: waited_for.next_lookup(now) })
 }
 
 /// Soon while the outage is young, half-hourly later.

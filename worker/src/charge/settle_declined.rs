@@ -38,6 +38,8 @@ struct Step<'a> {
     told: String,
     /// For the customer: why, and whether this card is done for. None: no mail for this step.
     reason: Option<(&'a str, bool)>,
+    /// The buyer was to pay into an account, and did not.
+    deposit_was_awaited: bool,
 }
 
 /// The bank said no.
@@ -64,6 +66,7 @@ pub(crate) async fn settle(
         policy,
         gone,
         reason: Some((toss::korean_reason(code), *kind == DeclineKind::Hard)),
+        deposit_was_awaited: attempt.deposit_due_at.is_some(),
     };
     let finish = take(env, conn, context, step, now).await?;
     health::stop_if_absurd(conn, now).await?;
@@ -104,6 +107,7 @@ pub(crate) async fn skip_step(
             SkipReason::HardDecline => None,
             SkipReason::NoPaymentMethod => Some(("결제에 사용할 카드가 등록되어 있지 않습니다.", true)),
         },
+        deposit_was_awaited: false,
     };
     let finish = take(env, &mut tx, context, step, now).await?;
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
@@ -169,7 +173,7 @@ async fn take(
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
-    let Step { kind, policy, gone, told, reason } = step;
+    let Step { kind, policy, gone, told, reason, deposit_was_awaited } = step;
     let is_older = context.is_older(conn, now).await?;
     match after_decline(kind, subscription.status, is_older, &policy, gone, now, env.charge_time)? {
         AfterDecline::RetryAt(at) => {
@@ -184,6 +188,10 @@ async fn take(
         AfterDecline::Suspend => suspend(env, conn, context, (gone, &told), now).await,
         AfterDecline::NeverBegins => {
             cancel_incomplete(conn, context, "first payment declined", &told, now).await?;
+            // Whoever was to pay into an account has left the checkout page long ago.
+            if deposit_was_awaited {
+                notifications::tell_not_begun(env, conn, subscription, now).await?;
+            }
             Ok(Finish::Fail(format!("{told}; the first payment failed, the subscription does not begin")))
         }
         AfterDecline::Void => {

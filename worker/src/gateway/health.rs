@@ -136,7 +136,7 @@ fn why(outcome: &Outcome) -> String {
     match outcome {
         Outcome::NotSent(why) => why.message.clone(),
         Outcome::Unknown(doubt) => doubt.message.clone(),
-        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::NoSuchOrder => String::new(),
+        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::Waiting(_) | Outcome::NoSuchOrder => String::new(),
     }
 }
 

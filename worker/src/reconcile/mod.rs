@@ -16,7 +16,7 @@ use common::{
         payments, reconcile,
     },
 };
-use toss::{GatewayPayment, LookupOutcome, ReasonKind, WhyKind};
+use toss::{GatewayPayment, LookupOutcome};
 use uuid::Uuid;
 
 use self::gateway_transactions::{LedgerError, read_gateway_transactions};
@@ -143,21 +143,7 @@ fn put_off(unread: LedgerError, now: DateTime<Utc>) -> Result<Ran, JobError> {
     let needs_a_person = match unread {
         LedgerError::Store(error) => return Err(error.into()),
         LedgerError::Circular => true,
-        LedgerError::Toss(why) => match why.kind {
-            WhyKind::Timeout
-            | WhyKind::CutLine
-            | WhyKind::ServerError
-            | WhyKind::Undecodable
-            | WhyKind::InFlight
-            | WhyKind::TooSoon
-            | WhyKind::Provider
-            | WhyKind::NotHeard(ReasonKind::Unavailable | ReasonKind::RateLimited { .. }) => false,
-            WhyKind::AlreadyDone
-            | WhyKind::UnlistedCode
-            | WhyKind::Mismatch
-            | WhyKind::StillOpen
-            | WhyKind::NotHeard(ReasonKind::OurMistake | ReasonKind::CredentialsRefused) => true,
-        },
+        LedgerError::Toss(why) => !why.may_pass(),
     };
     if needs_a_person {
         raise_alarm("books_unreadable");

@@ -184,7 +184,7 @@ async fn record(
             Finish::Done(Some(format!("{} went back", refund.amount)))
         }
         CancelOutcome::Refused(refusal) => {
-            let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
+            let (code, message) = (refusal.code.as_str(), why_refused(&refusal));
             refunds::fail(&mut tx, refund.id, Some(code), message, refusal.trace_id.as_deref(), now).await?;
             common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
             raise_alarm("refund_refused");
@@ -207,6 +207,16 @@ async fn record(
         CancelOutcome::Unknown(why) => snooze_unknown(&mut tx, refund, &why, now).await?,
     };
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+}
+
+/// What an operator has to know beside Toss's words.
+fn why_refused(refusal: &toss::Decline) -> &str {
+    match refusal.code.as_str() {
+        "INVALID_REFUND_ACCOUNT_INFO" => {
+            "a deposit goes back to a bank account that its customer names: refund it in Toss's dashboard, and it is booked here"
+        }
+        _ => &refusal.message,
+    }
 }
 
 /// The money went back: `after` is the payment with this refund as its last cancel.

@@ -1,12 +1,16 @@
 //! What follows from an event about a payment, once it has been read back. Never a second way of settling: an unsettled
 //! attempt is left to its own job, which is only woken.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use common::{
     commands::wake_payment::wake_payment,
-    domain::payment::{Payment, PaymentStatus},
+    domain::{
+        calendar::seoul_date,
+        payment::{Payment, PaymentStatus},
+        reconcile::{Discrepancy, DiscrepancyKind},
+    },
     queue::JobError,
-    store::{StoreError, payments, webhooks::WebhookEnd},
+    store::{StoreError, discrepancies, payments, webhooks::WebhookEnd},
     webhook::NamedPayment,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -104,7 +108,9 @@ pub(crate) async fn follow(
             GatewayState::Open | GatewayState::Ended,
         ) => Ok(contradicted(&current, "our books have captured it, Toss has not")),
         (PaymentStatus::Failed, GatewayState::Captured) if shown.balance_amount != Some(0) => {
-            Ok(contradicted(&current, "Toss has captured it, our books have it as failed"))
+            let discrepancy = capture_of_failed(&current, shown);
+            discrepancies::record(conn, captured_on(shown, now), &discrepancy, now).await?;
+            Ok(contradicted(&current, why_captured(shown)))
         }
         (PaymentStatus::Failed, GatewayState::Captured) => {
             Ok(WebhookVerdict::handled("captured at Toss and given back in full; failed in our books"))
@@ -112,6 +118,34 @@ pub(crate) async fn follow(
         (PaymentStatus::Failed, GatewayState::Open | GatewayState::Ended) => {
             Ok(WebhookVerdict::handled("no money moved, as our books have it"))
         }
+    }
+}
+
+fn capture_of_failed(payment: &Payment, shown: &GatewayPayment) -> Discrepancy {
+    let transaction = shown.last_transaction_key.clone();
+    Discrepancy {
+        kind: DiscrepancyKind::CaptureKnownAsFailed,
+        reference: transaction.clone().unwrap_or_else(|| payment.order_id.clone()),
+        order_id: Some(payment.order_id.clone()),
+        payment_key: Some(shown.payment_key.clone()),
+        transaction_key: transaction,
+        payment_id: Some(payment.id),
+        refund_id: None,
+        our_amount: Some(payment.amount.get().into()),
+        their_amount: Some(shown.total_amount),
+    }
+}
+
+/// The civil day on which the comparison of the books lists the capture.
+fn captured_on(shown: &GatewayPayment, now: DateTime<Utc>) -> NaiveDate {
+    seoul_date(shown.approved_at.map_or(now, |at| at.to_utc()))
+}
+
+fn why_captured(shown: &GatewayPayment) -> &'static str {
+    if shown.virtual_account.is_some() {
+        "a deposit came after its account had ended; it is given back in Toss's dashboard, to the customer's bank account"
+    } else {
+        "Toss has captured it, our books have it as failed"
     }
 }
 

@@ -34,9 +34,7 @@ fn a_charge_is_paid_only_by_a_done_payment_for_what_was_asked() {
     let ChargeOutcome::Paid(payment) = charged(reply(200, &payment_json("DONE", 9_900))) else { panic!() };
     assert_eq!(payment.trace_id.as_deref(), Some("trace-1"));
     let mut wrong = vec![payment_json("DONE", 9_901), payment_json("DONE", 0)];
-    for status in
-        ["READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", "CANCELED", "PARTIAL_CANCELED", "ABORTED", "NEW"]
-    {
+    for status in ["CANCELED", "PARTIAL_CANCELED", "ABORTED"] {
         wrong.push(payment_json(status, 9_900));
     }
     for (field, value) in [("orderId", "order-2"), ("currency", "USD")] {
@@ -48,6 +46,16 @@ fn a_charge_is_paid_only_by_a_done_payment_for_what_was_asked() {
         let why = why(charged(reply(200, &payment)));
         assert!(why.is_alarm() && why.kind == WhyKind::Mismatch, "{payment}");
         assert_eq!(why.trace_id.as_deref(), Some("trace-1"));
+    }
+}
+
+#[test]
+fn a_payment_that_has_not_ended_is_waited_for() {
+    for status in ["READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", "A_STATUS_OF_TOMORROW"] {
+        let open = reply(200, &payment_json(status, 9_900));
+        assert!(matches!(charged(open), ChargeOutcome::Waiting(_)), "{status}");
+        let wrong = why(charged(reply(200, &payment_json(status, 9_901))));
+        assert!(wrong.is_alarm(), "{status}");
     }
 }
 

@@ -48,10 +48,14 @@ fn an_aborted_payment_is_declined_with_its_own_code() {
     assert!(hard.hard && hard.code == "INVALID_STOPPED_CARD" && hard.message == "사유");
     let ChargeOutcome::Declined(soft) = failed("ABORTED", "REJECT_CARD_PAYMENT") else { panic!() };
     assert!(!soft.hard);
-    let ChargeOutcome::Declined(new) = failed("ABORTED", "SOMETHING_NEW") else { panic!() };
-    assert!(!new.hard && new.code == "SOMETHING_NEW");
-    let ChargeOutcome::Declined(silent) = outcome("ABORTED", &json!({})) else { panic!() };
-    assert!(!silent.hard && silent.code == "ABORTED");
+}
+
+#[test]
+fn an_aborted_payment_with_an_unlisted_code_is_no_decline() {
+    for seen in [failed("ABORTED", "SOMETHING_NEW"), outcome("ABORTED", &json!({}))] {
+        let ChargeOutcome::NotSent(reason) = seen else { panic!("{seen:?}") };
+        assert!(reason.kind == ReasonKind::OurMistake && reason.key_is_burnt);
+    }
 }
 
 #[test]
@@ -70,11 +74,28 @@ fn an_aborted_payment_that_the_bank_never_judged_is_not_sent() {
 }
 
 #[test]
-fn a_payment_without_an_end_stays_unknown() {
+fn a_payment_without_an_end_is_waited_for() {
     for status in ["READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", "SOMETHING_NEW"] {
         let seen = outcome(status, &json!({}));
-        assert!(matches!(seen, ChargeOutcome::Unknown(why) if why.kind == WhyKind::StillOpen), "{status}");
+        assert!(matches!(seen, ChargeOutcome::Waiting(_)), "{status}");
     }
+}
+
+#[test]
+fn an_account_that_nobody_paid_into_ends_without_money() {
+    let account =
+        |expired| json!({"virtualAccount": {"accountNumber": "1", "bankCode": "20", "expired": expired}});
+    for (status, expired) in [("WAITING_FOR_DEPOSIT", true), ("CANCELED", false), ("EXPIRED", true)] {
+        let seen = outcome(status, &account(expired));
+        assert!(
+            matches!(&seen, ChargeOutcome::Declined(why) if why.hard && why.code == "DEPOSIT_NOT_MADE"),
+            "{seen:?}"
+        );
+    }
+    assert!(matches!(outcome("WAITING_FOR_DEPOSIT", &account(false)), ChargeOutcome::Waiting(_)));
+    let mut refunded = account(false);
+    refunded["approvedAt"] = "2026-12-01T10:00:00+09:00".into();
+    assert!(matches!(outcome("CANCELED", &refunded), ChargeOutcome::Paid(_)));
 }
 
 fn looked_up(http_status: u16, body: &str) -> LookupOutcome {
