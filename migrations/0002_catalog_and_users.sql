@@ -43,12 +43,48 @@ insert into plans (code, name, monthly_amount, yearly_amount) values
     ('pro', '프로', 19900, 190800);
 
 create table operators (
-    id         uuid        primary key,
-    email      text        not null,
-    token_hash bytea       not null,
-    created_at timestamptz not null default now(),
+    id              uuid        primary key,
+    -- In lower case.
+    email           text        not null,
+    role            varchar(10) not null default 'operator',
+    -- argon2id as a PHC string; null until the operator sets a password by the one-time link.
+    password_hash   text,
+    -- SHA-256 of the API token and of the one-time link; null where there is none.
+    token_hash      bytea,
+    link_hash       bytea,
+    link_expires_at timestamptz,
+    created_at      timestamptz not null default now(),
+    disabled_at     timestamptz,
     constraint operators_email_key unique (email),
-    constraint operators_token_hash_key unique (token_hash)
+    constraint operators_token_hash_key unique (token_hash),
+    constraint operators_link_hash_key unique (link_hash),
+    constraint operators_role_known check (role in ('viewer', 'operator', 'admin')),
+    constraint operators_link_expires check ((link_hash is null) = (link_expires_at is null))
+);
+
+-- Logins of the console. By the database's clock: a test clock that jumps a month must not log its operator out.
+create table operator_sessions (
+    id          uuid        primary key,
+    operator_id uuid        not null references operators (id),
+    -- SHA-256 of the cookie's 256-bit token.
+    token_hash  bytea       not null,
+    created_at  timestamptz not null default clock_timestamp(),
+    seen_at     timestamptz not null default clock_timestamp(),
+    ended_at    timestamptz,
+    address     text,
+    user_agent  text,
+    constraint operator_sessions_token_hash_key unique (token_hash)
+);
+create index idx_operator_sessions_operator_id on operator_sessions (operator_id, created_at);
+
+-- How often a login failed, per account and per address, and until when the next one is refused. By the database's clock.
+create table operator_login_failures (
+    -- account:<e-mail address> or address:<IP address>; an account need not exist.
+    subject        text        primary key,
+    failures       integer     not null default 0,
+    last_failed_at timestamptz not null default clock_timestamp(),
+    locked_until   timestamptz,
+    constraint operator_login_failures_counted check (failures >= 0)
 );
 
 create table settings (

@@ -62,6 +62,7 @@ create index idx_subscriptions_billing_key_fingerprint on subscriptions (billing
     where billing_key_fingerprint is not null;
 create index idx_subscriptions_incomplete on subscriptions (repair_until)
     where status = 'incomplete' and repair_until is not null;
+create index idx_subscriptions_in_trouble on subscriptions (status, id) where status in ('past_due', 'suspended');
 create index idx_subscriptions_price on subscriptions (plan, billing_cycle, amount, id) where status <> 'canceled';
 
 create trigger subscriptions_legal_transition before update of status on subscriptions for each row

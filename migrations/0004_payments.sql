@@ -161,6 +161,8 @@ create unique index payments_payment_key_key on payments (payment_key)
 -- An event may name a payment by the gateway's key alone.
 create index idx_payments_payment_key on payments (payment_key) where payment_key is not null;
 create index idx_payments_paid_at on payments (paid_at) where paid_at is not null;
+-- The declines of a day, and what went wrong lately.
+create index idx_payments_declined on payments (settled_at, id) where status = 'failed';
 -- The first tries of a day, for the stop at an absurd rate of declines.
 create index idx_payments_first_tries on payments (settled_at) where kind = 'renewal' and attempt_no = 1;
 

@@ -29,6 +29,7 @@ create table emails (
     constraint emails_settled_has_time check ((status = 'queued') = (settled_at is null))
 );
 create index idx_emails_queued on emails (created_at) where status = 'queued';
+create index idx_emails_failed on emails (created_at, id) where status = 'failed';
 -- An erasure reads all e-mails of a customer.
 create index idx_emails_user_id on emails (user_id);
 create index idx_emails_subscription_id on emails (subscription_id, created_at);

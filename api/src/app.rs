@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Auth, AuthSettings},
+    console::Passwords,
     metrics,
     rate_limit::RateLimit,
     settlements::Settlements,
@@ -43,6 +44,7 @@ pub struct App {
     pub(crate) purchase_requests: RateLimit<Uuid>,
     /// Distinct orders and cards of one user.
     pub(crate) purchases: RateLimit<Uuid>,
+    pub(crate) passwords: Passwords,
     pub(crate) metrics: PrometheusHandle,
     /// Cancelled when the process is asked to stop: no request waits for a payment any longer.
     pub(crate) stopping: CancellationToken,
@@ -68,6 +70,7 @@ impl App {
             allowed_origins: settings.allowed_origins,
             purchase_requests: RateLimit::per_minute(PURCHASE_REQUESTS_PER_MINUTE),
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
+            passwords: Passwords::new(),
             metrics: metrics::recorder(),
             stopping,
         }))

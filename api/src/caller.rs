@@ -6,9 +6,8 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use common::store::operators;
+use common::{domain::operator::Role, secret_token, store::operators};
 use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::{Span, field::display};
 use uuid::Uuid;
@@ -53,7 +52,7 @@ impl FromRequestParts<Arc<App>> for Buyer {
     }
 }
 
-/// An operator: whoever brings a token whose hash is on record.
+/// An operator who may act: whoever brings a token whose hash is on record. A viewer is refused.
 pub(crate) struct Operator {
     pub(crate) email: String,
 }
@@ -64,9 +63,14 @@ impl FromRequestParts<Arc<App>> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let token = bearer(&parts.headers).ok_or(Problem::Unauthorized)?;
         // Only hashes are compared: how long a refusal takes tells nothing about a token.
-        let hash = Sha256::digest(token.as_bytes());
-        let email = operators::email_of(&mut *app.pool.acquire().await?, &hash).await?;
-        Ok(Self { email: email.ok_or(Problem::Unauthorized)? })
+        let hash = secret_token::hash(token);
+        let operator = operators::find_by_token(&mut *app.pool.acquire().await?, &hash).await?;
+        let operator = operator.ok_or(Problem::Unauthorized)?;
+        if operator.role < Role::Operator {
+            tracing::warn!(operator = operator.email, "a viewer's token was refused");
+            return Err(Problem::Forbidden.into());
+        }
+        Ok(Self { email: operator.email })
     }
 }
 

@@ -22,6 +22,7 @@ use tracing::{Instrument, field::Empty};
 
 use crate::{
     app::App,
+    console,
     error::{ApiError, write_problem},
     language::Language,
     metrics,
@@ -89,6 +90,11 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let path = request.extensions().get::<MatchedPath>();
     let route = path.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let is_api = request.uri().path().starts_with("/api/");
+    let is_console = console::is_console(request.uri().path());
+    let client = is_console.then(|| {
+        let client = console::Client::of(request.headers(), request.extensions(), request.uri());
+        (client, request.method().clone())
+    });
     let span = tracing::info_span!(
         "request",
         http.method = method,
@@ -103,7 +109,10 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         let response = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
             ApiError::unavailable(anyhow::anyhow!("no answer within {within:?}")).into_response()
         });
-        let mut response = write_problem(response, language, &trace_id);
+        let mut response = match &client {
+            Some((client, method)) => console::finish(&app, client, method, response),
+            None => write_problem(response, language, &trace_id),
+        };
         add_headers(&mut response, &trace_id, is_api);
         report(method, &route, response.status().as_u16(), started.elapsed());
         response
@@ -118,8 +127,9 @@ fn add_headers(response: &mut Response, trace_id: &TraceId, is_api: bool) {
         headers.insert(X_TRACE_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // A page of the console says more exactly what it allows.
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     if is_api {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

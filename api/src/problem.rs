@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 pub(crate) enum Problem {
     Malformed,
     Unauthorized,
+    Forbidden,
     PaymentDeclined,
     CardRefused,
     NotFound,
@@ -65,6 +66,8 @@ impl Problem {
                 "요청 형식이 올바르지 않습니다.", "The request is malformed."),
             Self::Unauthorized => row(S::UNAUTHORIZED, "unauthorized",
                 "로그인이 필요합니다.", "A valid token is required."),
+            Self::Forbidden => row(S::FORBIDDEN, "forbidden",
+                "이 작업을 할 권한이 없습니다.", "Your role does not allow this."),
             Self::PaymentDeclined => row(S::PAYMENT_REQUIRED, "payment_declined",
                 "결제가 거절되었습니다.", "The payment was declined."),
             Self::CardRefused => row(S::PAYMENT_REQUIRED, "card_refused",

@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     app::App,
-    middleware,
+    console, middleware,
     openapi::show_openapi,
     request::MAX_BODY_BYTES,
     routes::{
@@ -62,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs", get(show_docs))
         .route("/docs/", get(show_docs_index))
         .route("/docs/{*path}", get(show_docs_file))
+        .merge(console::router(&app))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::clone(&app));
     middleware::wrap(routes, app)

@@ -12,7 +12,9 @@ pub mod mailer;
 pub mod outbox;
 pub mod presence;
 pub mod seal;
+pub mod secret_token;
 pub mod store;
+pub mod visible_text;
 pub mod webhook;
 
 /// The job table, for crates that know it through this one only.

@@ -1,71 +1,190 @@
-//! `billing operator add`: an operator with a token of which only the hash is kept.
+//! `billing operator`: who may use the console and the operators' part of the API. Of tokens and links only hashes are kept.
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use clap::Subcommand;
-use common::{email::is_address, id::new_id, store::operators};
-use rand::TryRng;
+use clap::{Args, Subcommand};
+use common::{
+    domain::operator::Role,
+    email::is_address,
+    id::new_id,
+    secret_token,
+    store::{
+        login_failures,
+        operators::{self, OperatorRow},
+    },
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
-use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
+use url::Url;
 
-use crate::{OpsError, session::Session};
+use crate::{
+    OpsError,
+    session::Session,
+    text::{Table, seoul, seoul_or_dash},
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make an operator, or give a known one a new token; it is printed once
-    #[command(after_help = "Example:\n  billing operator add --email kim@example.com")]
-    Add {
+    /// Make an operator, or give a known one a new API token and a one-time link for the console
+    #[command(after_help = "Example:\n  billing operator add --email kim@example.com --role admin")]
+    Add(NewOperator),
+    /// Give an operator a new one-time link to set a password for the console
+    #[command(after_help = "Example:\n  billing operator link --email kim@example.com")]
+    Link {
         #[arg(long)]
         email: String,
-        /// Use this token instead of a random one: at least 32 characters
-        #[arg(long)]
-        token: Option<SecretString>,
+        #[command(flatten)]
+        console: Console,
     },
+    /// List the operators
+    #[command(after_help = "Example:\n  billing operator list")]
+    List,
+    /// Take an operator's token, password and sessions; `operator add` lets them in again
+    #[command(after_help = "Example:\n  billing operator disable --email kim@example.com")]
+    Disable {
+        #[arg(long)]
+        email: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct NewOperator {
+    #[arg(long)]
+    pub email: String,
+    /// viewer reads, operator acts, admin also turns the switches; operator when a new one has none
+    #[arg(long, value_parser = role)]
+    pub role: Option<Role>,
+    /// Use this API token instead of a random one: at least 32 characters
+    #[arg(long)]
+    pub token: Option<SecretString>,
+    #[command(flatten)]
+    pub console: Console,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Console {
+    /// Where operators reach billing-api; the one-time link begins with it
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub console_url: Url,
+}
+
+fn role(text: &str) -> Result<Role, &'static str> {
+    text.parse().map_err(|_| "viewer, operator or admin")
 }
 
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut conn, now) = session.connect_now().await?;
         match self {
-            Self::Add { email, token } => session.print(&add(&mut conn, &email, token, now).await?),
+            Self::Add(new) => session.print(&add(&mut conn, new, now).await?),
+            Self::Link { email, console } => session.print(&link(&mut conn, &email, &console).await?),
+            Self::List => session.print(&list(&mut conn).await?),
+            Self::Disable { email } => session.print(&disable(&mut conn, &email).await?),
         }
     }
 }
 
-const RANDOM_BYTES: usize = 32;
 /// A chosen token shorter than this could be guessed.
 const MIN_TOKEN_CHARS: usize = 32;
+const LINK_HOURS: i32 = 24;
 
-/// The token is shown this once.
+/// Token and link are shown this once.
 #[derive(Debug, Serialize)]
 pub struct OperatorAdded {
     pub email: String,
+    pub role: Role,
     #[serde(serialize_with = "exposed")]
     pub token: SecretString,
+    #[serde(flatten)]
+    pub link: OneTimeLink,
 }
 
-/// Makes an operator, or gives a known one a new token; the old one ends. Without `token` a random one is made.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OneTimeLink {
+    #[serde(serialize_with = "exposed")]
+    pub link: SecretString,
+    pub link_expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct LinkMade {
+    pub email: String,
+    #[serde(flatten)]
+    pub link: OneTimeLink,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct OperatorList(pub Vec<OperatorRow>);
+
+#[derive(Debug, Serialize)]
+pub struct OperatorDisabled {
+    pub email: String,
+    pub disabled: bool,
+}
+
+/// Makes an operator, or gives a known one a new token and link; the old ones end. Without `token` a random one is made.
 pub async fn add(
     conn: &mut PgConnection,
-    email: &str,
-    token: Option<SecretString>,
+    new: NewOperator,
     now: DateTime<Utc>,
 ) -> Result<OperatorAdded, OpsError> {
-    let email = checked_email(email)?;
-    let token = match token {
+    let email = checked_email(&new.email)?;
+    let token = match new.token {
         Some(given) => checked_token(given)?,
-        None => random_token()?,
+        None => random("op_")?,
     };
-    let hash = Sha256::digest(token.expose_secret().as_bytes());
-    operators::put(conn, new_id(now), &email, &hash).await.map_err(|error| match error.constraint() {
+    let hash = secret_token::hash(token.expose_secret());
+    let mut tx = conn.begin().await?;
+    let put = operators::put(&mut tx, new_id(now), &email, new.role, &hash).await;
+    let operator = put.map_err(|error| match error.constraint() {
         Some("operators_token_hash_key") => OpsError::Refused("another operator has this token".to_owned()),
         Some(_) | None => error.into(),
     })?;
-    Ok(OperatorAdded { email, token })
+    let link = make_link(&mut tx, &email, &new.console).await?;
+    tx.commit().await?;
+    Ok(OperatorAdded { email, role: operator.role, token, link })
+}
+
+/// Gives an operator a one-time link and lifts a lock-out after failed logins. The password before works until the link
+/// is used.
+pub async fn link(conn: &mut PgConnection, email: &str, console: &Console) -> Result<LinkMade, OpsError> {
+    let email = checked_email(email)?;
+    let mut tx = conn.begin().await?;
+    let link = make_link(&mut tx, &email, console).await?;
+    login_failures::forget(&mut tx, &format!("account:{email}")).await?;
+    tx.commit().await?;
+    Ok(LinkMade { email, link })
+}
+
+pub async fn list(conn: &mut PgConnection) -> Result<OperatorList, OpsError> {
+    Ok(OperatorList(operators::list(conn).await?))
+}
+
+pub async fn disable(conn: &mut PgConnection, email: &str) -> Result<OperatorDisabled, OpsError> {
+    let email = checked_email(email)?;
+    let mut tx = conn.begin().await?;
+    if !operators::disable(&mut tx, &email).await? {
+        return Err(unknown(&email));
+    }
+    tx.commit().await?;
+    Ok(OperatorDisabled { email, disabled: true })
+}
+
+async fn make_link(conn: &mut PgConnection, email: &str, console: &Console) -> Result<OneTimeLink, OpsError> {
+    let token = random("")?;
+    let hash = secret_token::hash(token.expose_secret());
+    let expires = operators::put_link(conn, email, &hash, LINK_HOURS).await?;
+    let base = console.console_url.as_str().trim_end_matches('/');
+    let link = SecretString::from(format!("{base}/console/link/{}", token.expose_secret()));
+    Ok(OneTimeLink { link, link_expires_at: expires.ok_or_else(|| unknown(email))? })
+}
+
+fn unknown(email: &str) -> OpsError {
+    OpsError::NotFound(format!("there is no operator {email}; `billing operator list` shows them"))
 }
 
 fn checked_email(email: &str) -> Result<String, OpsError> {
@@ -88,22 +207,62 @@ fn checked_token(token: SecretString) -> Result<SecretString, OpsError> {
     }
 }
 
-fn random_token() -> Result<SecretString, OpsError> {
-    let mut bytes = [0_u8; RANDOM_BYTES];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| OpsError::Refused(format!("the system has no random bytes: {error}")))?;
-    Ok(SecretString::from(format!("op_{}", URL_SAFE_NO_PAD.encode(bytes))))
+fn random(prefix: &str) -> Result<SecretString, OpsError> {
+    secret_token::new_token(prefix).map_err(|error| OpsError::Refused(error.to_string()))
 }
 
 fn exposed<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(token.expose_secret())
 }
 
+impl fmt::Display for OneTimeLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "link      {}", self.link.expose_secret())?;
+        writeln!(
+            f,
+            "          sets the password for the console, once, until {}",
+            seoul(self.link_expires_at)
+        )
+    }
+}
+
 impl fmt::Display for OperatorAdded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "operator  {}", self.email)?;
+        writeln!(f, "role      {}", self.role)?;
         writeln!(f, "token     {}", self.token.expose_secret())?;
-        writeln!(f, "It is shown this once; any token before it no longer works.")
+        write!(f, "{}", self.link)?;
+        writeln!(f, "Both are shown this once; any token or link before them no longer works.")
+    }
+}
+
+impl fmt::Display for LinkMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "operator  {}", self.email)?;
+        write!(f, "{}", self.link)
+    }
+}
+
+impl fmt::Display for OperatorList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(&["operator", "role", "password", "token", "last seen", "disabled"]);
+        let yes = |is: bool| if is { "yes" } else { "-" }.to_owned();
+        for row in &self.0 {
+            table.row([
+                row.email.clone(),
+                row.role.clone(),
+                yes(row.has_password),
+                yes(row.has_token),
+                seoul_or_dash(row.last_seen_at),
+                seoul_or_dash(row.disabled_at),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+impl fmt::Display for OperatorDisabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} is disabled: no token, no password, no session", self.email)
     }
 }

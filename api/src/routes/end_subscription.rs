@@ -67,6 +67,7 @@ pub(crate) struct EndAnswer {
         (status = 202, description = "Ended; its refund has not settled yet: the same request answers again", body = EndAnswer),
         (status = 400, description = "Malformed"),
         (status = 401, description = "No operator's token"),
+        (status = 403, description = "The token of a viewer"),
         (status = 404, description = "No such subscription"),
         (status = 409, description = "`already_ended`, `refund_in_progress`, `idempotency_conflict`: nothing is written"),
         (status = 413, description = "Larger than 16 KiB"),

@@ -74,6 +74,7 @@ pub(crate) struct RefundProcessing {
         (status = 202, description = "On record, not settled yet: the same request with the same key answers again", body = RefundProcessing),
         (status = 400, description = "Malformed"),
         (status = 401, description = "No operator's token"),
+        (status = 403, description = "The token of a viewer"),
         (status = 404, description = "No such payment"),
         (status = 409, description = "`not_refundable`, `refund_in_progress`, `idempotency_conflict`; or `refund_refused` with Toss's code"),
         (status = 413, description = "Larger than 16 KiB"),

@@ -24,7 +24,7 @@ async fn subscribed(pool: PgPool) -> (Api, Customer, String) {
     worker::pay(&api.pool, ORDER, true).await;
     let mut conn = api.pool.acquire().await.unwrap();
     let id = new_id(common::clock::Clock::Test(api.clock.clone()).now());
-    operators::put(&mut conn, id, "kim@example.com", &Sha256::digest(TOKEN.as_bytes())).await.unwrap();
+    operators::put(&mut conn, id, "kim@example.com", None, &Sha256::digest(TOKEN.as_bytes())).await.unwrap();
     drop(conn);
     let listed = api.get(&customer, "/api/subscriptions").await;
     let id = listed.body["subscriptions"][0]["id"].as_str().unwrap().to_owned();

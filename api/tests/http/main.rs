@@ -7,6 +7,8 @@ mod cancels;
 #[cfg(test)]
 mod confirms;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod cron;

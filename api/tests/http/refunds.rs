@@ -27,7 +27,7 @@ async fn paid(pool: PgPool, wait: Duration) -> (Api, Uuid) {
     let mut conn = api.pool.acquire().await.unwrap();
     let hash = Sha256::digest(TOKEN.as_bytes());
     let id = new_id(common::clock::Clock::Test(api.clock.clone()).now());
-    operators::put(&mut conn, id, "kim@example.com", &hash).await.unwrap();
+    operators::put(&mut conn, id, "kim@example.com", None, &hash).await.unwrap();
     let payment = payments::find_by_order(&mut conn, ORDER).await.unwrap().unwrap();
     drop(conn);
     (Api::with(api.pool, settings(wait)), payment.id)

@@ -18,6 +18,7 @@ pub mod import;
 pub mod incomplete;
 pub mod invoice;
 pub mod money;
+pub mod operator;
 pub mod outcome;
 pub mod payment;
 pub mod plan;

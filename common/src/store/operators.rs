@@ -1,35 +1,211 @@
-//! Operators and the hashes of their tokens.
+//! Operators: their roles, and the hashes of their API tokens, passwords and one-time links.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, known, one_row};
+use crate::domain::operator::Role;
 
-/// Makes an operator, or gives a known one a new token (the old one ends).
+/// An operator who may do something now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    pub id: Uuid,
+    pub email: String,
+    pub role: Role,
+}
+
+/// What a login is checked against.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub operator: Operator,
+    /// None: no password has been set yet.
+    pub password_hash: Option<String>,
+}
+
+/// As operators see each other.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorRow {
+    pub id: Uuid,
+    pub email: String,
+    pub role: String,
+    pub has_password: bool,
+    pub has_token: bool,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: Option<DateTime<Utc>>,
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+/// Makes an operator, or gives a known one a new token (the old one ends) and lets a disabled one in again. Without
+/// `role` a known operator keeps theirs, and a new one is [`Role::Operator`].
 pub async fn put(
     conn: &mut PgConnection,
     id: Uuid,
     email: &str,
+    role: Option<Role>,
     token_hash: &[u8],
-) -> Result<(), StoreError> {
-    sqlx::query!(
+) -> Result<Operator, StoreError> {
+    let role: Option<&str> = role.map(Into::into);
+    let row = sqlx::query!(
         r#"
-        insert into operators (id, email, token_hash) values ($1, $2, $3)
-        on conflict (email) do update set token_hash = excluded.token_hash
+        insert into operators (id, email, role, token_hash) values ($1, $2, coalesce($3::text, 'operator'), $4)
+        on conflict (email) do update
+           set token_hash = excluded.token_hash, role = coalesce($3::text, operators.role), disabled_at = null
+        returning id, email, role
         "#,
         id,
         email,
+        role,
         token_hash,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(Operator { id: row.id, email: row.email, role: known("operators", "role", &row.role)? })
 }
 
-/// The e-mail address of the operator whose token has this hash.
-pub async fn email_of(conn: &mut PgConnection, token_hash: &[u8]) -> Result<Option<String>, StoreError> {
-    let row = sqlx::query!("select email from operators where token_hash = $1", token_hash)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|row| row.email))
+/// The operator whose API token has this hash, unless disabled.
+pub async fn find_by_token(
+    conn: &mut PgConnection,
+    token_hash: &[u8],
+) -> Result<Option<Operator>, StoreError> {
+    let row = sqlx::query!(
+        "select id, email, role from operators where token_hash = $1 and disabled_at is null",
+        token_hash
+    )
+    .fetch_optional(conn)
+    .await?;
+    let operator = row.map(|row| {
+        Ok::<_, StoreError>(Operator {
+            id: row.id,
+            email: row.email,
+            role: known("operators", "role", &row.role)?,
+        })
+    });
+    operator.transpose()
+}
+
+/// The operator with this address and the hash of their password, unless disabled.
+pub async fn find_login(conn: &mut PgConnection, email: &str) -> Result<Option<Login>, StoreError> {
+    let row = sqlx::query!(
+        "select id, email, role, password_hash from operators where email = $1 and disabled_at is null",
+        email
+    )
+    .fetch_optional(conn)
+    .await?;
+    let login = row.map(|row| {
+        let role = known("operators", "role", &row.role)?;
+        let operator = Operator { id: row.id, email: row.email, role };
+        Ok::<_, StoreError>(Login { operator, password_hash: row.password_hash })
+    });
+    login.transpose()
+}
+
+/// Gives the operator a one-time link; one before it ends. Answers until when it works, by the database's clock. None:
+/// there is no such operator, or they are disabled.
+pub async fn put_link(
+    conn: &mut PgConnection,
+    email: &str,
+    link_hash: &[u8],
+    hours: i32,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        update operators set link_hash = $2, link_expires_at = clock_timestamp() + make_interval(hours => $3)
+         where email = $1 and disabled_at is null
+        returning link_expires_at as "link_expires_at!"
+        "#,
+        email,
+        link_hash,
+        hours,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| row.link_expires_at))
+}
+
+/// The operator whom a one-time link is for, while it works.
+pub async fn find_by_link(conn: &mut PgConnection, link_hash: &[u8]) -> Result<Option<Operator>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select id, email, role from operators
+         where link_hash = $1 and link_expires_at > clock_timestamp() and disabled_at is null
+        "#,
+        link_hash
+    )
+    .fetch_optional(conn)
+    .await?;
+    let operator = row.map(|row| {
+        let role = known("operators", "role", &row.role)?;
+        Ok::<_, StoreError>(Operator { id: row.id, email: row.email, role })
+    });
+    operator.transpose()
+}
+
+/// Sets the password by the one-time link, which ends with it. Of two at once one wins; the other gets none.
+pub async fn set_password_by_link(
+    conn: &mut PgConnection,
+    link_hash: &[u8],
+    password_hash: &str,
+) -> Result<Option<Operator>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        update operators set password_hash = $2, link_hash = null, link_expires_at = null
+         where link_hash = $1 and link_expires_at > clock_timestamp() and disabled_at is null
+        returning id, email, role
+        "#,
+        link_hash,
+        password_hash,
+    )
+    .fetch_optional(conn)
+    .await?;
+    let operator = row.map(|row| {
+        let role = known("operators", "role", &row.role)?;
+        Ok::<_, StoreError>(Operator { id: row.id, email: row.email, role })
+    });
+    operator.transpose()
+}
+
+/// Takes everything from the operator that lets them in: token, password, link and sessions. The row stays, because the
+/// audit log names it. Answers whether there is such an operator.
+pub async fn disable(conn: &mut PgConnection, email: &str) -> Result<bool, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        update operators
+           set disabled_at = coalesce(disabled_at, clock_timestamp()), token_hash = null, password_hash = null,
+               link_hash = null, link_expires_at = null
+         where email = $1
+        returning id
+        "#,
+        email,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    super::operator_sessions::end_all(conn, row.id).await?;
+    Ok(true)
+}
+
+/// Everybody, by e-mail address.
+pub async fn list(conn: &mut PgConnection) -> Result<Vec<OperatorRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        OperatorRow,
+        r#"
+        select id, email, role, password_hash is not null as "has_password!", token_hash is not null as "has_token!",
+               created_at, disabled_at,
+               (select max(seen_at) from operator_sessions where operator_id = operators.id) as last_seen_at
+          from operators order by email
+        "#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Gives the operator another role.
+pub async fn set_role(conn: &mut PgConnection, id: Uuid, role: Role) -> Result<(), StoreError> {
+    let role: &str = role.into();
+    let done = sqlx::query!("update operators set role = $2 where id = $1", id, role).execute(conn).await?;
+    one_row("change an operator's role", &done)
 }

@@ -13,26 +13,42 @@ use crate::project::Project;
 
 pub(crate) const EMAIL: &str = "operator@example.com";
 
-/// The operator's token. `billing operator add` shows it once, so it is kept beside the other secrets.
+/// How the operator of this machine gets in.
+pub(crate) struct Operator {
+    /// For the API.
+    pub(crate) token: String,
+    /// Sets the console's password, once.
+    pub(crate) link: String,
+}
+
+/// The operator's token, which `billing operator add` shows once, so it is kept beside the other secrets; and a new link.
 pub(crate) fn ensure(
     project: &Project,
     settings: &Settings,
     database: &DatabaseUrl,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Operator> {
     let kept = project.dev()?.join("operator.json");
     // Another server or database has operators of its own.
     let of = database.without_password();
+    let console = ["--console-url", &settings.base_url("API_ADDR")?, "--json"];
+    let ask = |arguments: &[&str]| -> anyhow::Result<Value> {
+        let mut command = billing(project, settings)?;
+        let said = process::output(command.arg("operator").args(arguments).args(console))?;
+        serde_json::from_str(&said).context("`billing operator` printed no JSON")
+    };
     if let Some(token) = fs::read_to_string(&kept).ok().and_then(|text| token_of(&text, &of)) {
-        return Ok(token);
+        let link = text(&ask(&["link", "--email", EMAIL])?, "link")?;
+        return Ok(Operator { token, link });
     }
-    let mut add = billing(project, settings)?;
-    let said = process::output(add.args(["operator", "add", "--email", EMAIL, "--json"]))?;
-    let answer: Value =
-        serde_json::from_str(&said).context("`billing operator add --json` printed no JSON")?;
-    let token =
-        answer.get("token").and_then(Value::as_str).context("`billing operator add` shows no token")?;
+    let answer = ask(&["add", "--email", EMAIL, "--role", "admin"])?;
+    let (token, link) = (text(&answer, "token")?, text(&answer, "link")?);
     secrets::write(&kept, &json!({ "database": of, "token": token }).to_string())?;
-    Ok(token.to_owned())
+    Ok(Operator { token, link })
+}
+
+fn text(answer: &Value, name: &str) -> anyhow::Result<String> {
+    let text = answer.get(name).and_then(Value::as_str);
+    text.map(str::to_owned).with_context(|| format!("`billing operator` shows no {name}"))
 }
 
 fn token_of(kept: &str, database: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! What a person sees once everything runs: one screen, and nothing to look up.
 
+use super::operator::{self, Operator};
 use super::settings::Settings;
-use super::{first_steps, operator, token};
+use super::{first_steps, token};
 use crate::postgres::DatabaseUrl;
 use crate::project::Project;
 
@@ -9,7 +10,7 @@ pub(crate) fn compose(
     project: &Project,
     settings: &Settings,
     database: &DatabaseUrl,
-    operator_token: &str,
+    operator: &Operator,
     customer_token: &str,
 ) -> anyhow::Result<String> {
     let api = settings.base_url("API_ADDR")?;
@@ -23,11 +24,14 @@ pub(crate) fn compose(
     let steps = first_steps::text(settings, &billing);
     let (database, dev) = (database.without_password(), dev.display());
     let (email, user) = (operator::EMAIL, token::CUSTOMER);
+    let Operator { token: operator_token, link } = operator;
     Ok(format!(
         "
 Everything runs. Ctrl-C stops it all.
 
   API       {api}   docs {api}/docs
+  console   {api}/console   log in as {email}; first, or after a forgotten password:
+            {link}
   worker    {worker}/readyz   {worker}/metrics
   sandbox   {sandbox}
   checkout  {sandbox}/checkout#token={customer_token}

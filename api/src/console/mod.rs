@@ -1,0 +1,28 @@
+//! The operators' console at `/console`: pages rendered here, one style sheet and one small script. It calls nothing but the
+//! database: actions are recorded and enqueued, as everywhere in the API.
+
+mod assets;
+mod failure;
+mod format;
+mod guard;
+mod link;
+mod login;
+mod login_attempts;
+mod origin;
+mod page;
+mod password;
+mod routes;
+mod session;
+mod settings;
+mod today;
+
+pub(crate) use failure::finish;
+pub(crate) use password::Passwords;
+pub(crate) use routes::router;
+pub use routes::{Access, ROUTES, Route};
+pub(crate) use session::Client;
+
+/// Whether a path belongs to the console, whose failures are pages and not problem documents.
+pub(crate) fn is_console(path: &str) -> bool {
+    path.strip_prefix("/console").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

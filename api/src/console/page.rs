@@ -1,0 +1,144 @@
+//! What every page has: its language, its operator, the sections beside it, the search field, and the clock where it is a test's.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use common::clock::Clock;
+
+use super::{
+    assets,
+    failure::ConsoleError,
+    format,
+    session::{Client, Session},
+};
+use crate::{app::App, language::Language};
+
+/// A place in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Today,
+    Settings,
+}
+
+impl Section {
+    pub(super) const ALL: [Self; 2] = [Self::Today, Self::Settings];
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Today => "/console",
+            Self::Settings => "/console/settings",
+        }
+    }
+
+    /// After `g`.
+    pub(super) fn key(self) -> char {
+        match self {
+            Self::Today => 't',
+            Self::Settings => 's',
+        }
+    }
+
+    pub(super) fn label(self, language: Language) -> &'static str {
+        match self {
+            Self::Today => language.choose("오늘", "Today"),
+            Self::Settings => language.choose("설정", "Settings"),
+        }
+    }
+}
+
+pub(super) struct Page {
+    pub(super) language: Language,
+    pub(super) title: String,
+    pub(super) session: Option<Session>,
+    pub(super) section: Option<Section>,
+    /// What stands in the search field.
+    pub(super) search: String,
+    pub(super) now: DateTime<Utc>,
+    pub(super) is_test_clock: bool,
+    pub(super) brand: String,
+}
+
+impl Page {
+    pub(super) fn new(
+        app: &App,
+        client: &Client,
+        section: Option<Section>,
+        title: impl Into<String>,
+    ) -> Self {
+        Self {
+            language: client.language,
+            title: title.into(),
+            session: client.session.clone(),
+            section,
+            search: String::new(),
+            now: app.clock.now(),
+            is_test_clock: !matches!(app.clock, Clock::System),
+            brand: app.brand.name.clone(),
+        }
+    }
+
+    /// A section's own page.
+    pub(super) fn of(app: &App, client: &Client, section: Section) -> Self {
+        Self::new(app, client, Some(section), section.label(client.language))
+    }
+
+    /// A text in the operator's language.
+    pub(super) fn t(&self, korean: &'static str, english: &'static str) -> &'static str {
+        self.language.choose(korean, english)
+    }
+
+    pub(super) fn lang(&self) -> &'static str {
+        self.language.choose("ko", "en")
+    }
+}
+
+#[expect(
+    clippy::unused_self,
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates call these on their page, and hand everything over by reference"
+)]
+impl Page {
+    pub(super) fn sections(&self) -> [Section; Section::ALL.len()] {
+        Section::ALL
+    }
+
+    pub(super) fn label(&self, section: &Section) -> &'static str {
+        section.label(self.language)
+    }
+
+    pub(super) fn is_in(&self, section: &Section) -> bool {
+        self.section == Some(*section)
+    }
+
+    /// What others wrote, with nothing in it unseen, and not so long that it hides the rest.
+    pub(super) fn clip(&self, text: &str) -> String {
+        format::clip(text)
+    }
+
+    pub(super) fn or_dash(&self, text: &Option<String>) -> String {
+        text.as_deref().map_or_else(|| "–".to_owned(), format::clip)
+    }
+
+    pub(super) fn css(&self) -> &'static str {
+        assets::css_path()
+    }
+
+    pub(super) fn js(&self) -> &'static str {
+        assets::js_path()
+    }
+
+    /// A time in Seoul as an element, with the exact one on hover.
+    pub(super) fn time(&self, at: &DateTime<Utc>) -> String {
+        format::time_element(*at)
+    }
+
+    /// As [`Self::time`], or a dash.
+    pub(super) fn time_or_dash(&self, at: &Option<DateTime<Utc>>) -> String {
+        at.map_or_else(|| "–".to_owned(), format::time_element)
+    }
+}
+
+pub(super) fn render(template: &impl Template) -> Result<Response, ConsoleError> {
+    template.render().map(|html| Html(html).into_response()).map_err(ConsoleError::internal)
+}

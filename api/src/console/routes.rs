@@ -1,0 +1,71 @@
+//! Every URL of the console in one table: the router is built from it, so no route is without its role.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, any, get, post},
+};
+use common::domain::operator::Role;
+
+use super::{
+    assets, failure,
+    guard::{self, Guard},
+    link, login, settings, today,
+};
+use crate::app::App;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Files that are the same for everybody.
+    Asset,
+    /// Pages before the login.
+    Anyone,
+    /// Operators with this role or a higher one.
+    Role(Role),
+}
+
+/// One row of the table.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub access: Access,
+    handler: fn() -> MethodRouter<Arc<App>>,
+}
+
+const VIEWER: Access = Access::Role(Role::Viewer);
+const ADMIN: Access = Access::Role(Role::Admin);
+
+const fn page(path: &'static str, access: Access, handler: fn() -> MethodRouter<Arc<App>>) -> Route {
+    Route { method: "GET", path, access, handler }
+}
+
+const fn form(path: &'static str, access: Access, handler: fn() -> MethodRouter<Arc<App>>) -> Route {
+    Route { method: "POST", path, access, handler }
+}
+
+pub const ROUTES: &[Route] = &[
+    page("/console/assets/{file}", Access::Asset, || get(assets::show)),
+    page("/console/login", Access::Anyone, || get(login::show)),
+    form("/console/login", Access::Anyone, || post(login::log_in)),
+    page("/console/link/{token}", Access::Anyone, || get(link::show)),
+    form("/console/link/{token}", Access::Anyone, || post(link::set_password)),
+    form("/console/logout", VIEWER, || post(login::log_out)),
+    page("/console", VIEWER, || get(today::show)),
+    page("/console/settings", VIEWER, || get(settings::show)),
+    form("/console/settings/language", VIEWER, || post(settings::choose_language)),
+    form("/console/settings/sessions/{id}/end", VIEWER, || post(settings::end_session)),
+    form("/console/settings/operators/{id}/sessions/end", ADMIN, || post(settings::end_sessions_of)),
+];
+
+pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    let guard = |access| from_fn_with_state(Guard { app: Arc::clone(app), access }, guard::admit);
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
+        router.route(route.path, (route.handler)().route_layer(guard(route.access)))
+    });
+    // An unknown page is shown as such to operators only.
+    let unknown = || any(failure::not_found).layer(guard(VIEWER));
+    routes.route("/console/{*path}", unknown()).route("/console/", unknown())
+}

@@ -1,0 +1,5 @@
+//! The console over HTTP: who may see and do what, how sessions begin and end, and what a page never lacks.
+
+mod accounts;
+mod browser;
+mod roles;
