@@ -12,14 +12,6 @@ use crate::{
     },
 };
 
-#[derive(Debug, thiserror::Error)]
-pub enum WakeError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {
     /// This job runs now.
@@ -34,14 +26,18 @@ pub async fn wake_payment(
     payment: &Payment,
     by: &str,
     now: DateTime<Utc>,
-) -> Result<Woken, WakeError> {
-    match payments::live_job_of(conn, payment.invoice_id).await? {
-        Some(LiveJob::Waiting { job, run_at }) if run_at > now => {
-            Ok(Woken::Job(queue::retry_now(conn, job, now, by).await?))
-        }
-        Some(LiveJob::Waiting { job, .. }) => Ok(Woken::Job(job)),
-        Some(LiveJob::Busy) => Ok(Woken::Busy),
-        None => Ok(Woken::Job(enqueue(conn, payment, now).await?)),
+) -> Result<Woken, StoreError> {
+    let woken = match payments::live_job_of(conn, payment.invoice_id).await? {
+        Some(LiveJob::Waiting { job, run_at }) if run_at > now => queue::retry_now(conn, job, now, by).await,
+        Some(LiveJob::Waiting { job, .. }) => Ok(job),
+        Some(LiveJob::Busy) => return Ok(Woken::Busy),
+        None => enqueue(conn, payment, now).await,
+    };
+    match woken {
+        Ok(job) => Ok(Woken::Job(job)),
+        Err(QueueError::Database(error)) => Err(error.into()),
+        // A worker took the job meanwhile and looks at the payment by itself.
+        Err(_) => Ok(Woken::Busy),
     }
 }
 

@@ -270,6 +270,10 @@ pub enum Refusal {
     NothingToRefund,
     #[error("no more than {0} is left to go back")]
     RefundTooLarge(Won),
+    #[error(
+        "a deposit goes back to a bank account that its customer names: refund it in Toss's dashboard, and it is booked here"
+    )]
+    DepositRefund,
     #[error("another refund of the payment is under way")]
     RefundInProgress,
     #[error("the gateway and the customer read the reason: at most 200 characters")]
@@ -308,6 +312,10 @@ impl Refusal {
             Self::PaymentNotSent => "아직 전송되지 않아 조회할 결과가 없습니다".to_owned(),
             Self::NothingToRefund => "환불할 금액이 없습니다".to_owned(),
             Self::RefundTooLarge(left) => format!("환불할 수 있는 금액은 {left}까지입니다"),
+            Self::DepositRefund => {
+                "가상계좌 입금은 토스페이먼츠 상점관리자에서 환불해 주세요. 환불 내역은 자동으로 반영됩니다"
+                    .to_owned()
+            }
             Self::RefundInProgress => "진행 중인 환불이 있습니다".to_owned(),
             Self::ReasonTooLong => "토스와 고객에게 전달되는 사유는 200자 이하여야 합니다".to_owned(),
             Self::JobState(why) => format!("지금은 할 수 없는 작업입니다 ({why})"),

@@ -7,10 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    commands::{
-        cancel::CancelError, deliver_events::DeliverError, end::EndError, refund::RefundError,
-        wake_payment::WakeError,
-    },
+    commands::{cancel::CancelError, end::EndError, refund::RefundError},
     domain::{
         action::{Action, Effect, Refusal, Target, TargetKind},
         actor::{Actor, Reason},
@@ -120,24 +117,6 @@ impl From<OutboxError> for ActionError {
     }
 }
 
-impl From<DeliverError> for ActionError {
-    fn from(error: DeliverError) -> Self {
-        match error {
-            DeliverError::Store(error) => error.into(),
-            DeliverError::Queue(error) => error.into(),
-        }
-    }
-}
-
-impl From<WakeError> for ActionError {
-    fn from(error: WakeError) -> Self {
-        match error {
-            WakeError::Store(error) => error.into(),
-            WakeError::Queue(error) => error.into(),
-        }
-    }
-}
-
 impl ActionError {
     pub(super) fn of_cancel(error: CancelError, target: Target) -> Self {
         match error {
@@ -165,6 +144,7 @@ impl ActionError {
             RefundError::NotFound => Self::NotFound(target),
             RefundError::NotRefundable => Refusal::NothingToRefund.into(),
             RefundError::TooMuch(left) => Refusal::RefundTooLarge(left).into(),
+            RefundError::NeedsBankAccount => Refusal::DepositRefund.into(),
             RefundError::InProgress => Refusal::RefundInProgress.into(),
             RefundError::KeyTaken => Self::KeyTaken,
             RefundError::Store(error) => error.into(),
