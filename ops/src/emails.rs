@@ -51,7 +51,7 @@ impl Command {
             Self::List(wanted) => session.print(&list(&mut conn, &wanted, now).await?),
             Self::Show { id } => session.print(&show(&mut conn, id).await?),
             Self::Resend { ids, reason } => {
-                session.print(&resend(&mut conn, &ids, &reason, &session.actor, now).await?)
+                session.print(&resend(&mut conn, &ids, &reason, session.actor.as_str(), now).await?)
             }
         }
     }
