@@ -1,17 +1,33 @@
 -- The durable queue: one row per try of a job. Nothing here knows what the jobs are about.
 --
--- Two clocks. run_at, created_at, started_at, finished_at and next_run_at are written and judged by the
+-- Two clocks. run_at, due_at, created_at, started_at, finished_at and next_run_at are written and judged by the
 -- application's clock, which a test may move by months. lease_until is written and judged by the database's
 -- clock alone, so that moving the application's clock never takes a job from a live worker.
+
+-- The only place that sends a NOTIFY. It is a hint: whoever listens also polls, so that an engine without NOTIFY needs
+-- nothing but another body here. Returns null.
+create function announce(channel text, payload text) returns text language plpgsql as $$
+begin
+    perform pg_notify(channel, payload);
+    return null;
+end $$;
+
+-- When a try may be claimed. A job for now is due an hour ago: a worker whose clock is behind that of the process that
+-- made the job claims it all the same, and before those that became due since.
+create function due_at(run_at timestamptz, now timestamptz) returns timestamptz language sql stable as $$
+    select case when run_at <= now then run_at - interval '1 hour' else run_at end
+$$;
 
 create table jobs (
     id            bigint generated always as identity,
     kind          text        not null,
     args          jsonb       not null,
+    about         uuid,
     subject       jsonb       not null default '{}',
     state         text        not null default 'available',
     priority      smallint    not null default 100,
     run_at        timestamptz not null,
+    due_at        timestamptz not null,
     attempt       integer     not null default 1,
     max_attempts  integer     not null,
     unique_key    text,
@@ -31,54 +47,57 @@ create table jobs (
     started_at    timestamptz,
     finished_at   timestamptz,
     constraint jobs_pkey primary key (id),
-    constraint jobs_kind_is_named check (kind <> ''),
-    constraint jobs_subject_is_an_object check (jsonb_typeof(subject) = 'object'),
-    constraint jobs_state_is_known
-        check (state in ('available', 'running', 'done', 'failed', 'discarded', 'parked')),
-    constraint jobs_attempt_is_within_max check (attempt between 1 and max_attempts),
-    constraint jobs_counts_are_not_negative check (crashes >= 0 and snoozes >= 0),
-    constraint jobs_lease_is_for_running
-        check ((state = 'running') = (lease_token is not null) and (lease_token is null) = (lease_until is null)),
-    constraint jobs_finished_at_is_for_ended
-        check ((state in ('done', 'failed', 'discarded')) = (finished_at is not null)),
-    constraint jobs_failed_says_why check (state <> 'failed' or last_error is not null),
-    constraint jobs_next_is_for_ended
-        check ((next_id is null) = (next_run_at is null) and (next_id is null or state in ('failed', 'discarded'))),
-    constraint jobs_later_try_is_linked check ((retry_of is null) = (root_id is null)),
-    constraint jobs_later_try_has_no_key check (retry_of is null or unique_key is null)
+    -- What a row holds in each state. A lease has a token and an end; only what has ended has a next try.
+    constraint jobs_state_fits check (case state
+        when 'available' then lease_token is null and lease_until is null and finished_at is null and next_id is null
+        when 'parked' then lease_token is null and lease_until is null and finished_at is null and next_id is null
+        when 'running' then lease_token is not null and lease_until is not null and finished_at is null and next_id is null
+        when 'done' then lease_token is null and lease_until is null and finished_at is not null and next_id is null
+        when 'failed' then lease_token is null and lease_until is null and finished_at is not null
+                           and last_error is not null and (next_id is null) = (next_run_at is null)
+        when 'discarded' then lease_token is null and lease_until is null and finished_at is not null
+                              and (next_id is null) = (next_run_at is null)
+        else false end),
+    -- A later try is linked to the first and to the one before, and has no unique key: the first one holds it.
+    constraint jobs_tries_fit check (attempt between 1 and max_attempts and (retry_of is null) = (root_id is null)
+        and (retry_of is null or unique_key is null) and crashes >= 0 and snoozes >= 0),
+    constraint jobs_is_named check (kind <> '' and jsonb_typeof(subject) = 'object')
 );
 
 -- Rows come and go all day: vacuum early, or claims walk over dead index entries.
 alter table jobs set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create unique index jobs_unique_key_idx on jobs (kind, unique_key) where unique_key is not null;
-create index jobs_available_idx on jobs (kind, priority, run_at, id) where state = 'available';
+create index jobs_available_idx on jobs (kind, priority, due_at, id) where state = 'available';
+-- The sweep asks which unfinished row has no job of its own.
+create index jobs_live_idx on jobs (about) where state in ('available', 'running', 'parked') and about is not null;
 -- Not on lease_until: a heartbeat then changes no indexed column and stays cheap (HOT).
 create index jobs_running_idx on jobs (id) where state = 'running';
-create index jobs_attention_idx on jobs (id) where state in ('failed', 'parked');
+-- What only a person can move on. A failed try that was tried again is not in it.
+create index jobs_attention_idx on jobs (id) where state = 'parked' or (state = 'failed' and next_id is null);
 create index jobs_finished_idx on jobs (finished_at) where finished_at is not null;
 create index jobs_chain_idx on jobs (root_id) where root_id is not null;
 
--- The sweep asks which unfinished row has no job of its own: one index per subject.
-create index idx_jobs_live_invoice on jobs ((subject->>'invoice')) where state in ('available', 'running', 'parked');
-create index idx_jobs_live_email on jobs ((subject->>'email')) where state in ('available', 'running', 'parked');
-create index idx_jobs_live_refund on jobs ((subject->>'refund')) where state in ('available', 'running', 'parked');
-create index idx_jobs_live_webhook on jobs ((subject->>'webhook')) where state in ('available', 'running', 'parked');
-create index idx_jobs_live_registration on jobs ((subject->>'registration'))
-    where state in ('available', 'running', 'parked');
-create index idx_jobs_live_billing_key_deletion on jobs ((subject->>'billingKeyDeletion'))
-    where state in ('available', 'running', 'parked');
-create index idx_jobs_live_incomplete on jobs ((subject->>'incomplete')) where state in ('available', 'running', 'parked');
-create index idx_jobs_live_event on jobs ((subject->>'event')) where state in ('available', 'running', 'parked');
+-- Work that one process of an installation does for all: whoever finds it due takes the turn.
+create table turns (
+    name     text        primary key,
+    taken_at timestamptz not null default '-infinity',
+    -- What the last one found, for the metrics of the others.
+    result   jsonb
+);
+comment on table turns is 'Periodic work that one process does for all: sweeping, measuring.';
+comment on column turns.taken_at is 'When somebody last took the turn (database clock).';
 
 comment on table jobs is 'The queue: one row per try of a job. A failed try stays here with its reason; the next try is a row of its own.';
 comment on column jobs.id is 'This try.';
 comment on column jobs.kind is 'What is to be done; chooses the handler. Each kind is a queue of its own.';
 comment on column jobs.args is 'What the handler gets: ids, not data.';
+comment on column jobs.about is 'The row that this job moves on, for example an invoice: what the sweep looks for.';
 comment on column jobs.subject is 'For people: the ids this job is about, for example {"subscription": "sub_1"}.';
 comment on column jobs.state is 'available: waits for run_at. running: leased by a worker. done. failed: see last_error, next_id. discarded: see note. parked: crashed its worker too often, waits for an operator.';
 comment on column jobs.priority is 'Lower runs first within a kind.';
 comment on column jobs.run_at is 'Not before (application clock).';
+comment on column jobs.due_at is 'From when a claim takes it: run_at, or long past for a job that was due when it was written.';
 comment on column jobs.attempt is 'Which try this is, from 1.';
 comment on column jobs.max_attempts is 'The last try there may be.';
 comment on column jobs.unique_key is 'With kind, unique for as long as the row exists, whatever became of the job. Only on the first try.';

@@ -168,13 +168,13 @@ begin
     if written.state = 'pending' and not exists (
         select from webhook_events_out earlier
          where earlier.subscription_id = of_id and earlier.state = 'pending' and earlier.seq < written.seq) then
-        insert into jobs (kind, args, subject, run_at, max_attempts, created_at)
+        insert into jobs (kind, args, about, subject, run_at, due_at, max_attempts, created_at)
         values ('deliver-event',
-                jsonb_build_object('eventId', written.id, 'subscriptionId', of_id),
+                jsonb_build_object('eventId', written.id, 'subscriptionId', of_id), written.id,
                 jsonb_build_object('subscription', 'sub_' || replace(of_id::text, '-', ''),
                                    'event', 'evt_' || replace(written.id::text, '-', '')),
-                at, 25, at);
-        perform pg_notify('jobs', 'deliver-event');
+                at, due_at(at, at), 25, at);
+        perform announce('jobs', 'deliver-event');
     end if;
 end $$;
 

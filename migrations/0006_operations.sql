@@ -87,8 +87,8 @@ create function subscription_ref(id uuid) returns text language sql immutable as
     select 'sub_' || replace(id::text, '-', '')
 $$;
 
--- The sweep makes a job for each row of this view. Each part reads one table's unfinished rows and looks for a live job by
--- the id that the job's subject carries, because those ids are indexed one by one.
+-- The sweep makes a job for each row of this view. Each part reads one table's unfinished rows and looks for a live job that
+-- is about them.
 create view work_without_job as
 -- An open invoice: its first payment is unfinished, or a charge is due.
 select case when first.id is null then 'charge-subscription' else 'confirm-payment' end as kind,
@@ -96,6 +96,7 @@ select case when first.id is null then 'charge-subscription' else 'confirm-payme
             then jsonb_build_object('invoiceId', invoice.id, 'subscriptionId', invoice.subscription_id, 'byScan', false)
             else jsonb_build_object('paymentId', first.id, 'invoiceId', invoice.id,
                                     'subscriptionId', invoice.subscription_id, 'orderId', first.order_id) end as args,
+       invoice.id as about,
        case when first.id is null
             then jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id)
             else jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id,
@@ -109,66 +110,66 @@ select case when first.id is null then 'charge-subscription' else 'confirm-payme
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked')
                       and jobs.kind in ('charge-subscription', 'confirm-payment')
-                      and jobs.subject->>'invoice' = invoice.id::text)
+                      and jobs.about = invoice.id)
 union all
 -- A refund without an outcome.
-select 'refund-payment', jsonb_build_object('refundId', refund.id, 'subscriptionId', payment.subscription_id),
+select 'refund-payment', jsonb_build_object('refundId', refund.id, 'subscriptionId', payment.subscription_id), refund.id,
        jsonb_build_object('subscription', subscription_ref(payment.subscription_id), 'refund', refund.id),
        payment.subscription_id, refund.created_at
   from refunds refund join payments payment on payment.id = refund.payment_id
  where refund.status in ('pending', 'unknown')
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'refund-payment'
-                      and jobs.subject->>'refund' = refund.id::text)
+                      and jobs.about = refund.id)
 union all
 -- A subscription whose first payment did not arrive by its deadline.
-select 'end-incomplete-subscription', jsonb_build_object('subscriptionId', id),
+select 'end-incomplete-subscription', jsonb_build_object('subscriptionId', id), id,
        jsonb_build_object('subscription', subscription_ref(id), 'incomplete', id), id, repair_until
   from subscriptions
  where status = 'incomplete' and repair_until is not null
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'end-incomplete-subscription'
-                      and jobs.subject->>'incomplete' = subscriptions.id::text)
+                      and jobs.about = subscriptions.id)
 union all
 -- A card registration that is not settled.
-select 'issue-billing-key', jsonb_build_object('registrationId', id, 'subscriptionId', subscription_id),
+select 'issue-billing-key', jsonb_build_object('registrationId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id), 'registration', id),
        subscription_id, created_at
   from card_registrations
  where status in ('pending', 'unknown', 'issued', 'proving')
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
-                      and jobs.subject->>'registration' = card_registrations.id::text)
+                      and jobs.about = card_registrations.id)
 union all
 -- A billing key that the gateway has not deleted yet.
-select 'delete-billing-key', jsonb_build_object('deletionId', id, 'subscriptionId', subscription_id),
+select 'delete-billing-key', jsonb_build_object('deletionId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id), 'billingKeyDeletion', id),
        subscription_id, created_at
   from billing_key_deletions
  where deleted_at is null
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
-                      and jobs.subject->>'billingKeyDeletion' = billing_key_deletions.id::text)
+                      and jobs.about = billing_key_deletions.id)
 union all
 -- An e-mail that is not sent.
-select 'send-email', jsonb_build_object('emailId', id, 'subscriptionId', subscription_id),
+select 'send-email', jsonb_build_object('emailId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id), 'email', id), subscription_id, created_at
   from emails
  where status = 'queued'
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'send-email'
-                      and jobs.subject->>'email' = emails.id::text)
+                      and jobs.about = emails.id)
 union all
 -- A webhook from the gateway that is not handled.
-select 'handle-webhook', jsonb_build_object('webhookId', id), jsonb_build_object('webhook', id), null, received_at
+select 'handle-webhook', jsonb_build_object('webhookId', id), id, jsonb_build_object('webhook', id), null, received_at
   from webhook_events_in
  where state = 'received'
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
-                      and jobs.subject->>'webhook' = webhook_events_in.id::text)
+                      and jobs.about = webhook_events_in.id)
 union all
 -- An outgoing event that is the next of its subscription.
-select 'deliver-event', jsonb_build_object('eventId', id, 'subscriptionId', subscription_id),
+select 'deliver-event', jsonb_build_object('eventId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id),
                           'event', 'evt_' || replace(id::text, '-', '')), subscription_id, created_at
   from webhook_events_out
@@ -178,11 +179,12 @@ select 'deliver-event', jsonb_build_object('eventId', id, 'subscriptionId', subs
                       and earlier.seq < webhook_events_out.seq)
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
-                      and jobs.subject->>'event' = 'evt_' || replace(webhook_events_out.id::text, '-', ''));
+                      and jobs.about = webhook_events_out.id);
 
 comment on view work_without_job is 'Unfinished work that no waiting, running or parked job looks after. A row that is older than two minutes has lost its job; the sweep makes a new one every 15 seconds.';
 comment on column work_without_job.kind is 'The kind of job that it needs.';
 comment on column work_without_job.args is 'The arguments of that job.';
+comment on column work_without_job.about is 'The unfinished row, which that job moves on.';
 comment on column work_without_job.subject is 'The ids that the job is about.';
 comment on column work_without_job.since is 'When the work was to be done, by the application''s clock.';
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{clock::Clock, email::Brand, store::StoreError};
+use common::{clock::Clock, email::Brand, queue::Supervisor, store::StoreError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
@@ -46,6 +46,8 @@ pub struct App {
     pub(crate) purchases: RateLimit<Uuid>,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: PrometheusHandle,
+    /// Runs the background tasks.
+    pub(crate) supervisor: Supervisor,
     /// Cancelled when the process is asked to stop: no request waits for a payment any longer.
     pub(crate) stopping: CancellationToken,
 }
@@ -72,6 +74,7 @@ impl App {
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             passwords: Passwords::new(),
             metrics: metrics::recorder(),
+            supervisor: Supervisor::default(),
             stopping,
         }))
     }

@@ -16,11 +16,11 @@ async fn main() -> ExitCode {
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(mistakes) => {
-            eprint!("{mistakes}");
+            common::logging::complain(&mistakes.to_string());
             return ExitCode::from(2);
         }
     };
-    common::logging::start(&config.base);
+    let _logs = common::logging::start(&config.base);
     match api::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

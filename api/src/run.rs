@@ -1,23 +1,28 @@
 //! The process: database, clock and address from the configuration; SIGTERM or Ctrl-C ends it.
 
-use std::{future::Future, pin::pin};
+use std::{future::Future, pin::pin, time::Duration};
 
 use anyhow::Context;
 use common::{
     clock::Clock,
     id::new_key,
     presence::{Presence, PresenceError},
+    queue::Supervisor,
     store,
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, config::Config, serve::serve};
 
 const CONNECTIONS: u32 = 20;
+/// A clock follower that has not looked for so long hangs: each look is given up after five minutes.
+const STALL_AFTER: Duration = Duration::from_mins(10);
 
 /// Runs until SIGTERM or Ctrl-C. Starts while the database is still away: `/readyz` says so.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -30,7 +35,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(config.addr).await.with_context(|| format!("API_ADDR {}", config.addr))?;
     tracing::info!(address = %listener.local_addr()?, "billing-api serves");
-    let mut following = presence.clone().spawn(has_entered, || async {});
+    let (supervisor, stop_following) = (app.supervisor.clone(), CancellationToken::new());
+    let mut wrong_clock = follow_clock(&supervisor, &presence, has_entered, &stop_following);
     let (must_stop, stopping) = oneshot::channel();
     let serving = serve(app, listener, async move {
         tokio::select! {
@@ -41,14 +47,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut serving = pin!(serving);
     let wrong_clock = tokio::select! {
         served = &mut serving => { served?; None }
-        reason = &mut following => {
+        reason = wrong_clock.recv() => {
             // Fails only where it has stopped already.
             let _ = must_stop.send(());
             serving.await?;
-            Some(reason?)
+            reason
         }
     };
-    following.abort();
+    stop_following.cancel();
     if let Err(error) = presence.leave().await {
         tracing::debug!(%error, "could not sign off");
     }
@@ -57,6 +63,32 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("billing-api ended");
     Ok(())
+}
+
+/// The channel brings the reason why this process must not go on.
+fn follow_clock(
+    supervisor: &Supervisor,
+    presence: &Presence,
+    mut has_entered: bool,
+    stop: &CancellationToken,
+) -> mpsc::Receiver<PresenceError> {
+    let (wrong_clock, reason) = mpsc::channel(1);
+    let (presence, stopping) = (presence.clone(), stop.clone());
+    supervisor.spawn("clock follower", STALL_AFTER, stop.clone(), move |progress| {
+        let (presence, wrong_clock, stopping) = (presence.clone(), wrong_clock.clone(), stopping.clone());
+        // Started again, it may have been away for long.
+        let is_known = std::mem::replace(&mut has_entered, false);
+        async move {
+            let following = presence.keep_following(is_known, || async {}, || progress.mark());
+            tokio::select! {
+                // Fails only where the process is stopping already.
+                reason = following => { let _ = wrong_clock.send(reason).await; }
+                () = stopping.cancelled() => {}
+            }
+            stopping.cancelled().await;
+        }
+    });
+    reason
 }
 
 /// False while the database is away: it is entered as soon as it is back.

@@ -3,7 +3,9 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
-use tokio::{net::TcpListener, task::JoinSet};
+use common::queue::Progress;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, router::router};
 
@@ -11,6 +13,8 @@ use crate::{app::App, router::router};
 const LEAVE_WITHIN: Duration = Duration::from_secs(20);
 /// Histograms keep every observation until they are tidied.
 const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
+/// Each background task says more often than this that it is alive, a database that does not answer included.
+const STALL_AFTER: Duration = Duration::from_mins(2);
 
 /// Serves `app` on `listener` until `shutdown` comes; waiting confirmations are then answered 202 at once.
 pub async fn serve(
@@ -18,9 +22,15 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let mut background = JoinSet::new();
-    background.spawn(listen_for_settlements(Arc::clone(&app)));
-    background.spawn(tidy_metrics(Arc::clone(&app)));
+    let background = CancellationToken::new();
+    let _ends_with_serving = background.clone().drop_guard();
+    let (listening, tidying) = (Arc::clone(&app), Arc::clone(&app));
+    app.supervisor.spawn("settlement listener", STALL_AFTER, background.clone(), move |progress| {
+        listen_for_settlements(Arc::clone(&listening), progress)
+    });
+    app.supervisor.spawn("metrics upkeep", STALL_AFTER, background, move |progress| {
+        tidy_metrics(Arc::clone(&tidying), progress)
+    });
     let stopping = app.stopping.clone();
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -46,12 +56,13 @@ pub async fn serve(
     }
 }
 
-async fn listen_for_settlements(app: Arc<App>) {
-    app.settlements.keep_listening().await;
+async fn listen_for_settlements(app: Arc<App>, progress: Progress) {
+    app.settlements.keep_listening(|| progress.mark()).await;
 }
 
-async fn tidy_metrics(app: Arc<App>) {
+async fn tidy_metrics(app: Arc<App>, progress: Progress) {
     loop {
+        progress.mark();
         tokio::time::sleep(TIDY_METRICS_EVERY).await;
         app.metrics.run_upkeep();
     }

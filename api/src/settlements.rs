@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::{
     sync::broadcast::{self, error::RecvError},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// A request that falls further behind than this reads its row.
 const MAX_BUFFERED: usize = 1024;
+/// How often it looks up from a silent connection to say that it is alive.
+const IDLE_MARK: Duration = Duration::from_secs(5);
 const MIN_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -90,11 +92,14 @@ impl Settlements {
     }
 
     /// Listens for as long as the process lives, and reconnects with growing pauses.
-    pub(crate) async fn keep_listening(&self) {
+    ///
+    /// `is_alive` is called at least every few seconds.
+    pub(crate) async fn keep_listening(&self, is_alive: impl Fn()) {
         let mut pause = MIN_RECONNECT_PAUSE;
         loop {
+            is_alive();
             let mut connected = false;
-            let Err(error) = self.listen(&mut connected).await;
+            let Err(error) = self.listen(&mut connected, &is_alive).await;
             if connected {
                 pause = MIN_RECONNECT_PAUSE;
             }
@@ -104,12 +109,14 @@ impl Settlements {
         }
     }
 
-    async fn listen(&self, connected: &mut bool) -> Result<Infallible, sqlx::Error> {
+    async fn listen(&self, connected: &mut bool, is_alive: &impl Fn()) -> Result<Infallible, sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.listener_pool).await?;
         listener.listen(SETTLED_CHANNEL).await?;
         *connected = true;
         loop {
-            if let Some(notice) = listener.try_recv().await? {
+            is_alive();
+            let Ok(received) = timeout(IDLE_MARK, listener.try_recv()).await else { continue };
+            if let Some(notice) = received? {
                 // An error only says that no request is waiting.
                 drop(self.settled.send(Arc::from(notice.payload())));
             }
@@ -132,10 +139,8 @@ impl SettlementSubscription {
 
 #[cfg(test)]
 mod tests {
-    use common::store::announce_settled;
-    use tokio::time::timeout;
-
     use super::*;
+    use common::store::announce_settled;
 
     #[sqlx::test(migrations = "../migrations")]
     async fn a_settled_order_wakes_its_own_request_only(pool: PgPool) {
@@ -143,7 +148,7 @@ mod tests {
         let (mut first, mut second) = (settlements.subscribe(), settlements.subscribe());
         let listening = tokio::spawn({
             let settlements = Arc::clone(&settlements);
-            async move { settlements.keep_listening().await }
+            async move { settlements.keep_listening(|| {}).await }
         });
         let woken = async {
             // Announced until the connection stands: what came before it is not received.

@@ -19,6 +19,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Tries before it fails for good. The sweep makes a new job while the work is still unfinished.
     const MAX_ATTEMPTS: i32 = 25;
 
+    /// The row that this job moves on: while the row is unfinished and has no job, the sweep makes one.
+    fn about(&self) -> Option<Uuid> {
+        None
+    }
+
     /// The ids this job is about, for people who read the job table.
     fn subject(&self) -> Value;
 
@@ -33,13 +38,13 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub fn row<J: Job>(job: &J, run_at: DateTime<Utc>) -> Result<NewJob, QueueError> {
     let args =
         serde_json::to_value(job).map_err(|error| QueueError::Database(sqlx::Error::Encode(error.into())))?;
-    let new = NewJob::new(J::KIND, args, run_at)
-        .subject(job.subject())
-        .priority(J::PRIORITY)
-        .max_attempts(J::MAX_ATTEMPTS);
-    Ok(match job.unique_key() {
-        Some(key) => new.unique_key(key),
-        None => new,
+    Ok(NewJob {
+        about: job.about(),
+        subject: job.subject(),
+        priority: J::PRIORITY,
+        max_attempts: J::MAX_ATTEMPTS,
+        unique_key: job.unique_key(),
+        ..NewJob::new(J::KIND, args, run_at)
     })
 }
 
@@ -66,6 +71,10 @@ pub struct ConfirmPayment {
 impl Job for ConfirmPayment {
     const KIND: &'static str = "confirm-payment";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.invoice_id)
+    }
+
     fn subject(&self) -> Value {
         json!({
             "subscription": subscription_ref(self.subscription_id),
@@ -90,6 +99,10 @@ pub struct ChargeSubscription {
 impl Job for ChargeSubscription {
     const KIND: &'static str = "charge-subscription";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.invoice_id)
+    }
+
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "invoice": self.invoice_id })
     }
@@ -110,6 +123,10 @@ pub struct RefundPayment {
 impl Job for RefundPayment {
     const KIND: &'static str = "refund-payment";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.refund_id)
+    }
+
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "refund": self.refund_id })
     }
@@ -125,6 +142,10 @@ pub struct IssueBillingKey {
 
 impl Job for IssueBillingKey {
     const KIND: &'static str = "issue-billing-key";
+
+    fn about(&self) -> Option<Uuid> {
+        Some(self.registration_id)
+    }
 
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "registration": self.registration_id })
@@ -142,6 +163,10 @@ pub struct DeleteBillingKey {
 impl Job for DeleteBillingKey {
     const KIND: &'static str = "delete-billing-key";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.deletion_id)
+    }
+
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "billingKeyDeletion": self.deletion_id })
     }
@@ -157,6 +182,10 @@ pub struct EndIncompleteSubscription {
 impl Job for EndIncompleteSubscription {
     const KIND: &'static str = "end-incomplete-subscription";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.subscription_id)
+    }
+
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "incomplete": self.subscription_id })
     }
@@ -171,6 +200,10 @@ pub struct HandleWebhook {
 
 impl Job for HandleWebhook {
     const KIND: &'static str = "handle-webhook";
+
+    fn about(&self) -> Option<Uuid> {
+        Some(self.webhook_id)
+    }
 
     fn subject(&self) -> Value {
         json!({ "webhook": self.webhook_id })
@@ -189,6 +222,10 @@ pub struct DeliverEvent {
 impl Job for DeliverEvent {
     const KIND: &'static str = "deliver-event";
 
+    fn about(&self) -> Option<Uuid> {
+        Some(self.event_id)
+    }
+
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "event": event_ref(self.event_id) })
     }
@@ -204,6 +241,10 @@ pub struct SendEmail {
 
 impl Job for SendEmail {
     const KIND: &'static str = "send-email";
+
+    fn about(&self) -> Option<Uuid> {
+        Some(self.email_id)
+    }
 
     fn subject(&self) -> Value {
         json!({ "subscription": subscription_ref(self.subscription_id), "email": self.email_id })

@@ -92,36 +92,49 @@ impl Presence {
         processes::leave(&mut conn, self.id).await
     }
 
-    /// Follows for as long as the process lives, and enters first where it has not; `moved` runs after each move, before
-    /// it is reported. Ends only with the reason why this process must not go on.
-    pub fn spawn<F, Fut>(self, mut has_entered: bool, moved: F) -> JoinHandle<PresenceError>
+    /// Follows on a task of its own, see [`Self::keep_following`].
+    pub fn spawn<F, Fut>(self, has_entered: bool, moved: F) -> JoinHandle<PresenceError>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send,
     {
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(match self.kind() {
-                ClockKind::System => LOOK_AT_TIMES,
-                ClockKind::Test => LOOK_EVERY,
-            });
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tick.tick().await;
-                match tokio::time::timeout(LOOKS_FOR, self.look(has_entered, &moved)).await {
-                    Ok(Ok(())) => has_entered = true,
-                    Ok(Err(stop @ PresenceError::ClockHasMoved)) => return stop,
-                    // By now the others may have taken it for gone.
-                    Ok(Err(PresenceError::Store(error))) => {
-                        has_entered = false;
-                        tracing::debug!(%error, "the clock could not be read; tried again soon");
-                    }
-                    Err(_elapsed) => {
-                        has_entered = false;
-                        tracing::warn!("the database does not answer; tried again soon");
-                    }
+        tokio::spawn(async move { self.keep_following(has_entered, moved, || {}).await })
+    }
+
+    /// Follows for as long as the process lives, and enters first where it has not; `moved` runs after each move, before
+    /// it is reported, `looked` after each look. Ends only with the reason why this process must not go on.
+    pub async fn keep_following<F, Fut>(
+        &self,
+        mut has_entered: bool,
+        moved: F,
+        looked: impl Fn() + Send,
+    ) -> PresenceError
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = ()> + Send,
+    {
+        let mut tick = tokio::time::interval(match self.kind() {
+            ClockKind::System => LOOK_AT_TIMES,
+            ClockKind::Test => LOOK_EVERY,
+        });
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match tokio::time::timeout(LOOKS_FOR, self.look(has_entered, &moved)).await {
+                Ok(Ok(())) => has_entered = true,
+                Ok(Err(stop @ PresenceError::ClockHasMoved)) => return stop,
+                // By now the others may have taken it for gone.
+                Ok(Err(PresenceError::Store(error))) => {
+                    has_entered = false;
+                    tracing::debug!(%error, "the clock could not be read; tried again soon");
+                }
+                Err(_elapsed) => {
+                    has_entered = false;
+                    tracing::warn!("the database does not answer; tried again soon");
                 }
             }
-        })
+            looked();
+        }
     }
 
     async fn look<F, Fut>(&self, has_entered: bool, moved: &F) -> Result<(), PresenceError>

@@ -1,12 +1,13 @@
 //! How much is waiting, running and stuck, per kind.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
 
 use crate::error::QueueError;
 
 /// One kind's unfinished jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Depth {
     /// The kind.
     pub kind: String,
@@ -27,24 +28,43 @@ impl Depth {
     }
 }
 
-/// Counts unfinished jobs per kind, by the application's clock.
-pub async fn depth(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> Result<Vec<Depth>, QueueError> {
+/// Counts unfinished jobs per kind, by the application's clock, and keeps the figures for [`last_depth`].
+pub async fn depth(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Depth>, QueueError> {
     let depths = sqlx::query_as!(
         Depth,
         r#"
         select kind as "kind!",
-               (count(*) filter (where state = 'available' and run_at <= $1))::integer as "due!",
-               (count(*) filter (where state = 'available' and run_at > $1))::integer as "scheduled!",
+               (count(*) filter (where state = 'available' and due_at <= $1))::integer as "due!",
+               (count(*) filter (where state = 'available' and due_at > $1))::integer as "scheduled!",
                (count(*) filter (where state = 'running'))::integer as "running!",
                (count(*) filter (where state = 'parked'))::integer as "parked!"
-        from (select kind, state, run_at from jobs where state = 'available'
-              union all select kind, state, run_at from jobs where state = 'running'
-              union all select kind, state, run_at from jobs where state = 'parked') unfinished
+        from (select kind, 'available' as state, due_at from jobs where state = 'available'
+              union all select kind, state, due_at from jobs where state = 'running'
+              union all select kind, state, due_at from jobs
+                         where state = 'parked' and (state = 'parked' or (state = 'failed' and next_id is null))
+             ) as unfinished
         group by kind order by kind
         "#,
         now
     )
-    .fetch_all(db)
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into turns (name, result) values ('queue.depth', $1)
+         on conflict (name) do update set result = excluded.result",
+        Json(&depths) as _
+    )
+    .execute(conn)
     .await?;
     Ok(depths)
+}
+
+/// The figures that some process last counted.
+pub async fn last_depth(conn: &mut PgConnection) -> Result<Vec<Depth>, QueueError> {
+    let counted = sqlx::query_scalar!(
+        r#"select result as "result: Json<Vec<Depth>>" from turns where name = 'queue.depth'"#
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(counted.flatten().map(|Json(depths)| depths).unwrap_or_default())
 }

@@ -1,7 +1,8 @@
-//! Enqueueing: in the caller's transaction, one row or a set, unique keys without an error, one NOTIFY at most.
+//! Enqueueing: in the caller's transaction, one row or a set, unique keys without an error, at most one NOTIFY.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::QueueError;
 use crate::job::NewJob;
@@ -57,12 +58,13 @@ async fn insert(
     let row = sqlx::query!(
         r#"
         with fresh as (
-            insert into jobs (kind, args, subject, unique_key, run_at, priority, max_attempts, trace_context, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            insert into jobs (kind, args, about, subject, unique_key, run_at, due_at, priority, max_attempts, trace_context,
+                              created_at)
+            values ($1, $2, $10, $3, $4, $5, due_at($5, $9), $6, $7, $8, $9)
             on conflict (kind, unique_key) where unique_key is not null do nothing
-            returning id, kind, run_at
+            returning id, kind
         )
-        select id as "id!", case when run_at <= $9 then pg_notify('jobs', kind)::text end as told from fresh
+        select id as "id!", case when $5 <= $9 then announce('jobs', kind) end as announced from fresh
         "#,
         job.kind,
         job.args,
@@ -72,7 +74,8 @@ async fn insert(
         job.priority,
         job.max_attempts,
         job.trace_context,
-        now
+        now,
+        job.about
     )
     .fetch_optional(conn)
     .await?;
@@ -95,18 +98,19 @@ pub async fn enqueue_many(
     let rows = sqlx::query!(
         r#"
         with fresh as (
-            insert into jobs (kind, args, subject, unique_key, run_at, priority, max_attempts, trace_context, created_at)
-            select kind, args, subject, unique_key, run_at, priority, max_attempts, trace_context, $9
-            from unnest($1::text[], $2::jsonb[], $3::jsonb[], $4::text[], $5::timestamptz[], $6::smallint[],
+            insert into jobs (kind, args, about, subject, unique_key, run_at, due_at, priority, max_attempts, trace_context,
+                              created_at)
+            select kind, args, about, subject, unique_key, run_at, due_at(run_at, $9), priority, max_attempts, trace_context, $9
+            from unnest($1::text[], $2::jsonb[], $10::uuid[], $3::jsonb[], $4::text[], $5::timestamptz[], $6::smallint[],
                         $7::integer[], $8::text[])
-                 as t (kind, args, subject, unique_key, run_at, priority, max_attempts, trace_context)
+                 as t (kind, args, about, subject, unique_key, run_at, priority, max_attempts, trace_context)
             on conflict (kind, unique_key) where unique_key is not null do nothing
             returning id, kind, run_at
-        ), told as (
-            select pg_notify('jobs', case when min(kind) = max(kind) then min(kind) else '' end)::text as nothing
+        ), announced as (
+            select announce('jobs', case when min(kind) = max(kind) then min(kind) else '' end) as nothing
             from fresh where run_at <= $9 having count(*) > 0
         )
-        select id as "id!", (select nothing from told) as told from fresh
+        select id as "id!", (select nothing from announced) as announced from fresh
         "#,
         &columns.kinds,
         &columns.args,
@@ -116,7 +120,8 @@ pub async fn enqueue_many(
         &columns.priorities,
         &columns.max_attempts,
         &columns.trace_contexts as &[Option<String>],
-        now
+        now,
+        &columns.about as &[Option<Uuid>]
     )
     .fetch_all(conn)
     .await?;
@@ -128,6 +133,7 @@ pub async fn enqueue_many(
 struct Columns {
     kinds: Vec<String>,
     args: Vec<serde_json::Value>,
+    about: Vec<Option<Uuid>>,
     subjects: Vec<serde_json::Value>,
     unique_keys: Vec<Option<String>>,
     run_ats: Vec<DateTime<Utc>>,
@@ -142,6 +148,7 @@ impl Columns {
         for job in jobs {
             columns.kinds.push(job.kind.to_owned());
             columns.args.push(job.args.clone());
+            columns.about.push(job.about);
             columns.subjects.push(job.subject.clone());
             columns.unique_keys.push(job.unique_key.clone());
             columns.run_ats.push(job.run_at);

@@ -146,7 +146,7 @@ impl Lease {
         )
         .execute(conn)
         .await?;
-        self.ours(closed.rows_affected() == 1)
+        self.fenced(closed.rows_affected() == 1)
     }
 
     /// Marks this try failed and writes the next in the same statement; returns the next one's id.
@@ -173,12 +173,12 @@ impl Lease {
         let row = sqlx::query!(
             "with back as (
                  update jobs
-                 set state = 'available', run_at = $4, note = $3, snoozes = snoozes + 1, crashes = 0,
+                 set state = 'available', run_at = $4, due_at = due_at($4, $5), note = $3, snoozes = snoozes + 1, crashes = 0,
                      lease_token = null, lease_until = null
                  where id = $1 and lease_token = $2
                  returning kind
              )
-             select case when $4 <= $5 then pg_notify('jobs', kind)::text end as told from back",
+             select case when $4 <= $5 then announce('jobs', kind) end as announced from back",
             self.id,
             self.token,
             storable(reason),
@@ -187,10 +187,10 @@ impl Lease {
         )
         .fetch_optional(conn)
         .await?;
-        self.ours(row.is_some())
+        self.fenced(row.is_some())
     }
 
-    fn ours(&self, written: bool) -> Result<(), QueueError> {
+    fn fenced(&self, written: bool) -> Result<(), QueueError> {
         if written { Ok(()) } else { Err(QueueError::LeaseLost(self.id)) }
     }
 }

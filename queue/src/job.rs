@@ -13,6 +13,8 @@ pub struct NewJob {
     pub kind: &'static str,
     /// What the handler gets: ids, not data.
     pub args: Value,
+    /// The row that this job moves on.
+    pub about: Option<Uuid>,
     /// The ids this job is about, for people who read the table: a JSON object.
     pub subject: Value,
     /// At most one job of the kind has this key, for as long as its row exists, whatever became of it.
@@ -33,6 +35,7 @@ impl NewJob {
         Self {
             kind,
             args,
+            about: None,
             subject: Value::Object(serde_json::Map::new()),
             unique_key: None,
             run_at,
@@ -80,16 +83,16 @@ pub struct Claimed {
     pub kind: String,
     /// What the handler gets.
     pub args: Value,
-    /// The ids it is about.
-    pub subject: Value,
     /// Lower ran first.
     pub priority: i16,
     /// Which try this is, from 1.
     pub attempt: i32,
     /// The last try there may be.
     pub max_attempts: i32,
-    /// When it was due.
+    /// Not before, as it was asked for.
     pub run_at: DateTime<Utc>,
+    /// From when on a claim takes it.
+    pub due_at: DateTime<Utc>,
     /// The first try of this job; its own id on the first.
     pub root_id: i64,
     /// How often a worker stopped answering while it held this try.
@@ -110,10 +113,7 @@ impl Claimed {
             token: self.token,
             attempt: self.attempt,
             max_attempts: self.max_attempts,
-            snoozes: self.snoozes,
-            crashes: self.crashes,
             root_id: self.root_id,
-            run_at: self.run_at,
             trace_context: self.trace_context.clone(),
         }
     }
@@ -126,10 +126,7 @@ pub struct Lease {
     pub(crate) token: Uuid,
     attempt: i32,
     max_attempts: i32,
-    snoozes: i32,
-    crashes: i32,
     root_id: i64,
-    run_at: DateTime<Utc>,
     trace_context: Option<String>,
 }
 
@@ -154,24 +151,9 @@ impl Lease {
         self.max_attempts
     }
 
-    /// How often this try was put off.
-    pub fn snoozes(&self) -> i32 {
-        self.snoozes
-    }
-
-    /// How often a worker stopped answering while it held this try: above 0, effects may already have happened.
-    pub fn crashes(&self) -> i32 {
-        self.crashes
-    }
-
     /// The first try of this job; its own id on the first.
     pub fn root_id(&self) -> i64 {
         self.root_id
-    }
-
-    /// When it was due, by the application's clock.
-    pub fn run_at(&self) -> DateTime<Utc> {
-        self.run_at
     }
 
     /// W3C traceparent of what caused the job: pass it on to the jobs that this one causes.

@@ -23,7 +23,7 @@
 //! # fn now() -> chrono::DateTime<chrono::Utc> { chrono::DateTime::UNIX_EPOCH }
 //! # async fn sigterm() {}
 //! # async fn example(db: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
-//! let queue = Queue::start(db.clone(), QueueConfig::new("worker-1", Arc::new(now), Arc::new(|| 0.5)))?;
+//! let queue = Queue::start(db.clone(), QueueConfig::new("worker-1", Arc::new(now), Arc::new(|| 0.5)));
 //! let charges = queue.clone();
 //! let monitor = Monitor::new().register(move |_| {
 //!     WorkerBuilder::new("charge")
@@ -37,39 +37,57 @@
 //! # }
 //! ```
 
-mod backend;
+mod apalis_backend;
 mod cause;
 mod claim;
+mod claimer;
 mod complete;
-mod cron;
+mod completion_batcher;
+mod config;
 mod depth;
 mod enqueue;
 mod error;
+mod execute;
 mod finish;
+mod heartbeat;
 mod job;
+mod lease_registry;
+mod listener;
+mod local_kind;
 mod operate;
+mod own_connection;
 mod policy;
 mod postpone;
+mod process;
 mod prune;
 mod rescue;
+mod rescuer;
+mod retry;
+mod running_job;
 mod settle;
+mod shared;
+mod supervisor;
+mod turn;
 
-pub use backend::{Jitter, JobLayer, JobService, Now, OnRescue, PgBackend, Queue, QueueConfig, Stopped};
+pub use apalis_backend::{JobLayer, JobService, PgBackend};
 pub use cause::caused_by;
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};
-pub use cron::{CronTick, enqueue_cron};
-pub use depth::{Depth, depth};
+pub use config::{Jitter, Now, OnRescue, QueueConfig};
+pub use depth::{Depth, depth, last_depth};
 pub use enqueue::{Enqueued, enqueue, enqueue_many};
 pub use error::{JobError, QueueError};
 pub use finish::{Committed, Finish, Finished};
 pub use job::{Claimed, Lease, NewJob};
 pub use operate::{JobFilter, JobRow, JobState, discard, list, retry_now, show};
-pub use policy::{Backoff, KindConfig, OnStop};
+pub use policy::{Backoff, ClaimLimit, KindConfig, OnStop};
 pub use postpone::postpone;
+pub use process::{Queue, Stopped};
 pub use prune::prune;
 pub use rescue::{Rescued, rescue, sweep_unknown_kinds};
 pub use settle::{Ran, settle};
+pub use supervisor::{FailingTask, Progress, Supervisor};
+pub use turn::take_turn;
 
 /// The channel on which a statement that made jobs due says so; the payload is the kind, or empty for several.
 pub const CHANNEL: &str = "jobs";

@@ -221,10 +221,10 @@ async fn requeue(
 ) -> Result<i64, QueueError> {
     sqlx::query!(
         "with back as (
-             update jobs set state = 'available', run_at = least(run_at, $2), crashes = 0, note = $3
+             update jobs set state = 'available', run_at = least(run_at, $2), due_at = due_at(least(run_at, $2), $2), crashes = 0, note = $3
              where id = $1 returning kind
          )
-         select pg_notify('jobs', kind)::text as told from back",
+         select announce('jobs', kind) as announced from back",
         id,
         now,
         storable(&format!("run now by {actor}"))
@@ -247,15 +247,15 @@ async fn try_again(
             update jobs set next_id = numbered.next_id, next_run_at = $2 from numbered where id = $1
             returning jobs.*
         ), next as (
-            insert into jobs (id, kind, args, subject, priority, run_at, attempt, max_attempts, root_id, retry_of,
+            insert into jobs (id, kind, args, about, subject, priority, run_at, due_at, attempt, max_attempts, root_id, retry_of,
                               trace_context, created_at, note)
             overriding system value
-            select next_id, kind, args, subject, priority, $2, attempt + 1, greatest(max_attempts, attempt + 1),
+            select next_id, kind, args, about, subject, priority, $2, due_at($2, $2), attempt + 1, greatest(max_attempts, attempt + 1),
                    coalesce(root_id, id), id, trace_context, $2, $3
             from ended
             returning id, kind
         )
-        select id, pg_notify('jobs', kind)::text as told from next
+        select id, announce('jobs', kind) as announced from next
         "#,
         id,
         now,

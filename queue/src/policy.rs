@@ -43,6 +43,18 @@ pub enum OnStop {
     HandBack,
 }
 
+/// How many jobs of a kind a process may claim, beside its free slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClaimLimit {
+    /// As many as there are free slots.
+    #[default]
+    All,
+    /// One at a time: to try whether what the kind needs works again.
+    One,
+    /// None: what the kind needs does not work, and each job would only be put off.
+    Nothing,
+}
+
 /// How one kind of job is run by one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindConfig {

@@ -16,7 +16,7 @@ pub async fn postpone(
         r#"
         with current as (select id, state from jobs where id = $1 for update),
         moved as (
-            update jobs set run_at = $2, note = $3 from current
+            update jobs set run_at = $2, due_at = $2, note = $3 from current
              where jobs.id = current.id and current.state = 'available' returning jobs.id
         )
         select state, exists (select from moved) as "is_moved!" from current

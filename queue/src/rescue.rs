@@ -41,11 +41,11 @@ pub async fn rescue(
                                     worker, crashes + 1, $2::integer)
             from expired where jobs.id = expired.id
             returning jobs.id, kind, state
-        ), told as (
-            select pg_notify('jobs', case when min(kind) = max(kind) then min(kind) else '' end)::text as nothing
+        ), announced as (
+            select announce('jobs', case when min(kind) = max(kind) then min(kind) else '' end) as nothing
             from back where state = 'available' having count(*) > 0
         )
-        select id, kind, state = 'parked' as "parked!", (select nothing from told) as told from back
+        select id, kind, state = 'parked' as "parked!", (select nothing from announced) as announced from back
         "#,
         lease.as_secs_f64(),
         max_crashes

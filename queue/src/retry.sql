@@ -8,12 +8,12 @@ failed as (
     from numbered where id = $1 and lease_token = $2
     returning jobs.*
 ), next as (
-    insert into jobs (id, kind, args, subject, priority, run_at, attempt, max_attempts, root_id, retry_of,
+    insert into jobs (id, kind, args, about, subject, priority, run_at, due_at, attempt, max_attempts, root_id, retry_of,
                       trace_context, created_at)
     overriding system value
-    select next_id, kind, args, subject, priority, $4, attempt + 1, max_attempts, coalesce(root_id, id), id,
+    select next_id, kind, args, about, subject, priority, $4, due_at($4, $5), attempt + 1, max_attempts, coalesce(root_id, id), id,
            trace_context, $5
     from failed
     returning id, kind
 )
-select id as "id!", case when $4 <= $5 then pg_notify('jobs', kind)::text end as told from next
+select id as "id!", case when $4 <= $5 then announce('jobs', kind) end as announced from next

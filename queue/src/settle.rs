@@ -30,23 +30,23 @@ impl From<Finish> for Ran {
 }
 
 /// Whether anything is left to write.
-pub(crate) enum Verdict {
+pub(crate) enum Answer {
     Written(Finished),
-    Write(Finish),
+    Unwritten(Finish),
 }
 
 /// An error is tried again by the kind's backoff, as a row of its own, until the tries are used up.
-pub(crate) fn judge(
+pub(crate) fn read_answer(
     lease: &Lease,
     answer: Result<Ran, JobError>,
     backoff: Backoff,
     now: DateTime<Utc>,
     jitter: f64,
-) -> Verdict {
+) -> Answer {
     match answer {
-        Ok(Ran::Committed(committed)) => Verdict::Written(committed.finished()),
-        Ok(Ran::Finish(finish)) => Verdict::Write(finish),
-        Err(error) => Verdict::Write(Finish::Retry {
+        Ok(Ran::Committed(committed)) => Answer::Written(committed.finished()),
+        Ok(Ran::Finish(finish)) => Answer::Unwritten(finish),
+        Err(error) => Answer::Unwritten(Finish::Retry {
             error: error.text(),
             run_at: backoff.next(lease.attempt(), now, jitter),
         }),
@@ -64,8 +64,8 @@ pub async fn settle(
     now: DateTime<Utc>,
     jitter: f64,
 ) -> Result<Finished, QueueError> {
-    match judge(lease, answer, backoff, now, jitter) {
-        Verdict::Written(finished) => Ok(finished),
-        Verdict::Write(finish) => lease.finish_in(conn, finish, now).await,
+    match read_answer(lease, answer, backoff, now, jitter) {
+        Answer::Written(finished) => Ok(finished),
+        Answer::Unwritten(finish) => lease.finish_in(conn, finish, now).await,
     }
 }

@@ -50,14 +50,18 @@ async fn main() -> ExitCode {
     match settings.check() {
         Ok(checked) => run(checked).await,
         Err(mistakes) => {
-            eprint!("{mistakes}");
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), mistakes.to_string().as_bytes());
             ExitCode::from(2)
         }
     }
 }
 
 async fn run(checked: Checked) -> ExitCode {
-    let logs = tracing_subscriber::fmt().with_env_filter(checked.log_filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(checked.log_filter)
+        .with_writer(std::io::stderr)
+        // It would panic when standard error cannot be written.
+        .log_internal_errors(false);
     if checked.json_logs {
         logs.json().init();
     } else {

@@ -1,4 +1,5 @@
-//! The one list of jobs: kind, handler, concurrency, time limit, and what a stop of the process does to a running one.
+//! The one list of jobs: kind, handler, concurrency, time limit, what a stop of the process does to a running one, and
+//! whether it waits for Toss.
 //!
 //! Everything else derives from the list: the workers under apalis, running one job by hand in tests, the kinds that
 //! this build knows, and the table of jobs in the documents. Only this file of the worker knows apalis.
@@ -11,8 +12,14 @@ use common::jobs::{
     HandleWebhook, IssueBillingKey, Job, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
     SendRenewalNotices,
 };
-use common::queue::{
-    Backoff, Claimed, Finished, JobError, KindConfig, OnStop, Queue, QueueConfig, QueueError, Ran,
+use common::{
+    clock::Clock,
+    domain::breaker::BreakerState,
+    id::new_key,
+    queue::{
+        Backoff, ClaimLimit, Claimed, Finished, JobError, KindConfig, OnStop, Queue, QueueConfig, QueueError,
+        Ran, Supervisor,
+    },
 };
 
 use crate::{
@@ -47,6 +54,15 @@ impl Concurrency {
     }
 }
 
+/// Whether jobs of a kind stay unclaimed while the circuit breaker is open: each would only be put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Each of them calls Toss first of all, except under an open breaker.
+    Gateway,
+    /// They do something else, or call Toss under an open breaker, too.
+    Nothing,
+}
+
 /// One line of the list, as documents show it.
 #[derive(Debug, Clone, Copy)]
 pub struct JobSpec {
@@ -55,11 +71,12 @@ pub struct JobSpec {
     pub concurrency: Option<usize>,
     pub timeout: Duration,
     pub on_stop: OnStop,
+    pub needs: Needs,
 }
 
-/// `job: handler, concurrency, time limit, behaviour at a stop`.
+/// `job: handler, concurrency, time limit, behaviour at a stop, needs`.
 macro_rules! job_list {
-    ($($job:ident: $handler:path, $concurrency:expr, $timeout:expr, $on_stop:expr;)*) => {
+    ($($job:ident: $handler:path, $concurrency:expr, $timeout:expr, $on_stop:expr, $needs:expr;)*) => {
         /// Every kind that this build handles.
         pub const KINDS: &[&str] = &[$(<$job as Job>::KIND),*];
 
@@ -69,6 +86,7 @@ macro_rules! job_list {
             concurrency: match $concurrency { Concurrency::Fixed(count) => Some(count), Concurrency::Charges => None },
             timeout: $timeout,
             on_stop: $on_stop,
+            needs: $needs,
         }),*];
 
         /// A worker per kind, so that slow calls to Toss never hold up confirmations or e-mails.
@@ -102,29 +120,31 @@ macro_rules! job_list {
 
 // Jobs that move money are never cut off: they keep their lease at a stop. The others start over when they are cut off.
 job_list! {
-    ConfirmPayment: charge::confirm_payment, Concurrency::Fixed(16), MONEY_TIMEOUT, OnStop::KeepLease;
-    ChargeSubscription: charge::charge_subscription, Concurrency::Charges, MONEY_TIMEOUT, OnStop::KeepLease;
-    RefundPayment: refund::refund_payment, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::KeepLease;
-    IssueBillingKey: card::issue_billing_key, Concurrency::Fixed(8), MONEY_TIMEOUT, OnStop::KeepLease;
-    DeleteBillingKey: card::deletion::delete_billing_key, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease;
-    EndIncompleteSubscription: charge::end_incomplete::end_incomplete_subscription, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::HandBack;
-    ScanDueSubscriptions: daily::scan_due_subscriptions, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack;
-    SendRenewalNotices: daily::renewal_notices::send_renewal_notices, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack;
-    ReconcilePayments: reconcile::reconcile_payments, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack;
-    HandleWebhook: webhook::handle_webhook, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::HandBack;
-    SendEmail: email::send_email, Concurrency::Fixed(8), EMAIL_TIMEOUT, OnStop::HandBack;
-    DeliverEvent: events::deliver_event, Concurrency::Fixed(8), EVENT_TIMEOUT, OnStop::HandBack;
+    ConfirmPayment: charge::confirm_payment, Concurrency::Fixed(16), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Nothing;
+    ChargeSubscription: charge::charge_subscription, Concurrency::Charges, MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    RefundPayment: refund::refund_payment, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    IssueBillingKey: card::issue_billing_key, Concurrency::Fixed(8), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    DeleteBillingKey: card::deletion::delete_billing_key, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    EndIncompleteSubscription: charge::end_incomplete::end_incomplete_subscription, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    ScanDueSubscriptions: daily::scan_due_subscriptions, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    SendRenewalNotices: daily::renewal_notices::send_renewal_notices, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    ReconcilePayments: reconcile::reconcile_payments, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    HandleWebhook: webhook::handle_webhook, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    SendEmail: email::send_email, Concurrency::Fixed(8), EMAIL_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    DeliverEvent: events::deliver_event, Concurrency::Fixed(8), EVENT_TIMEOUT, OnStop::HandBack, Needs::Nothing;
 }
 
 /// Starts this process's part in the queue.
-pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Result<Queue> {
+pub(crate) fn start(env: &Env, supervisor: &Supervisor) -> Queue {
+    let worker = format!("worker-{}", new_key().simple());
     let clock = env.clock.clone();
     let now = Arc::new(move || clock.now());
     let jitter = Arc::new(|| rand::random_range(0.0..1.0));
     let config = QueueConfig {
         lease: Duration::from_secs(30),
-        poll_interval: poll,
+        poll_interval: poll_interval(&env.clock),
         known_kinds: KINDS.to_vec(),
+        supervisor: supervisor.clone(),
         on_rescue: Arc::new(|job| {
             if job.parked {
                 raise_alarm("job_parked");
@@ -133,6 +153,27 @@ pub(crate) fn start(env: &Env, worker: String, poll: Duration) -> std::io::Resul
         ..QueueConfig::new(worker, now, jitter)
     };
     Queue::start(env.pool.clone(), config)
+}
+
+/// A moved clock makes jobs due without a NOTIFY: look sooner then.
+fn poll_interval(clock: &Clock) -> Duration {
+    match clock {
+        Clock::System | Clock::Standing(_) => Duration::from_secs(2),
+        Clock::Test(_) => Duration::from_millis(300),
+    }
+}
+
+/// Keeps jobs that need Toss in the table while its breaker is open. When its pause is over, one of each kind is claimed:
+/// the first to call is the probe.
+pub(crate) fn limit_claims(queue: &Queue, breaker: BreakerState) {
+    let limit = match breaker {
+        BreakerState::Closed => ClaimLimit::All,
+        BreakerState::HalfOpen => ClaimLimit::One,
+        BreakerState::Open(_) => ClaimLimit::Nothing,
+    };
+    for job in JOBS.iter().filter(|job| job.needs == Needs::Gateway) {
+        queue.limit_claims(job.kind, limit);
+    }
 }
 
 /// Runs one due job of any kind by hand, with no background task. Returns `None` when nothing is due.

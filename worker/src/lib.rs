@@ -1,5 +1,6 @@
 //! The worker: runs the jobs, calls Toss, records its answers, sends the e-mails. Any number may run side by side.
 
+mod background;
 mod card;
 mod charge;
 pub mod config;

@@ -20,11 +20,11 @@ async fn main() -> ExitCode {
     let config = match config::Config::read(Vars::from_env()) {
         Ok(config) => config,
         Err(mistakes) => {
-            eprint!("billing-worker: {mistakes}");
+            logging::complain(&format!("billing-worker: {mistakes}"));
             return ExitCode::from(2);
         }
     };
-    logging::start(&config.base);
+    let _logs = logging::start(&config.base);
     match start(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,10 +1,10 @@
 //! When the daily runs are due: ticks by cron, catches up at every start, and follows a test clock that was moved.
 
-use std::{str::FromStr, sync::Arc};
+use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use chrono_tz::{Asia::Seoul, Tz};
-use common::queue::{Enqueued, JobError};
+use common::queue::{Enqueued, JobError, Progress};
 use common::{
     domain::calendar::seoul_midnight,
     jobs::{self, ReconcilePayments, ScanDueSubscriptions, SendRenewalNotices},
@@ -20,6 +20,8 @@ use crate::env::Env;
 
 /// How many days of the books a daily run compares at most: those that were missed, or that still differ.
 const RECONCILE_DAYS: i64 = 100;
+/// How often the scheduler is asked whether it is alive.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// `SCAN_CRON`: second, minute, hour, day, month, weekday, in Seoul.
 #[derive(Debug, Clone)]
@@ -76,9 +78,14 @@ pub async fn catch_up(env: &Env, schedule: &Schedule) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Ticks for as long as the scheduler lives. Every process may: the job table keeps each day's run unique.
-pub(crate) async fn start(env: &Env, schedule: &Schedule) -> Result<JobScheduler, JobSchedulerError> {
-    let scheduler = JobScheduler::new().await?;
+/// Ticks until it is dropped. Every process may: the job table keeps each day's run unique. The sweep enqueues the same
+/// runs up to 15 seconds later, so a tick that is lost costs no more than that.
+pub(crate) async fn run(
+    env: &Env,
+    schedule: &Schedule,
+    progress: &Progress,
+) -> Result<Infallible, JobSchedulerError> {
+    let mut scheduler = JobScheduler::new().await?;
     let (env, ticking) = (env.clone(), schedule.clone());
     let tick = Job::new_async_tz(schedule.0.as_str(), Seoul, move |_, _| {
         let (env, schedule) = (env.clone(), ticking.clone());
@@ -90,7 +97,12 @@ pub(crate) async fn start(env: &Env, schedule: &Schedule) -> Result<JobScheduler
     })?;
     scheduler.add(tick).await?;
     scheduler.start().await?;
-    Ok(scheduler)
+    loop {
+        // It runs in tasks of its own. One that died answers nothing, and no progress is marked.
+        scheduler.time_till_next_job().await?;
+        progress.mark();
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 #[cfg(test)]

@@ -54,14 +54,6 @@ async fn give_up_webhooks(conn: &mut PgConnection, now: DateTime<Utc>) -> Result
     Ok(())
 }
 
-/// What the breaker says is one thing for all workers, and each tells it.
-pub async fn show_breaker(env: &Env) -> Result<(), JobError> {
-    let stand = gate::read(&mut *env.pool.acquire().await?).await?;
-    let is_open = stand.breaker.open_until.is_some();
-    metrics::gauge!("billing_breaker_open").set(if is_open { 1.0 } else { 0.0 });
-    Ok(())
-}
-
 /// Says where events go, so that from now on they are kept for it. A copied database says nothing.
 pub async fn announce_endpoint(env: &Env) -> Result<(), JobError> {
     let Some(endpoint) = &env.endpoint else { return Ok(()) };

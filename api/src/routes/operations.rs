@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::header::CONTENT_TYPE,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use common::store::readiness;
@@ -20,10 +20,31 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// Alive.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "Alive", body = Health)))]
-pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+/// A background task of the process that cannot run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Failing {
+    #[schema(example = "failing")]
+    status: &'static str,
+    #[schema(example = "clock follower")]
+    task: &'static str,
+    reason: String,
+}
+
+/// Alive: every background task runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operations",
+    responses((status = 200, description = "Alive", body = Health), (status = 503, description = "A background task cannot run", body = Failing))
+)]
+pub(crate) async fn healthz(
+    State(app): State<Arc<App>>,
+) -> Result<Json<Health>, (StatusCode, Json<Failing>)> {
+    match app.supervisor.failing() {
+        None => Ok(Json(Health { status: "ok" })),
+        Some(task) => {
+            let failing = Failing { status: "failing", task: task.name, reason: task.reason };
+            Err((StatusCode::SERVICE_UNAVAILABLE, Json(failing)))
+        }
+    }
 }
 
 /// Able to serve.

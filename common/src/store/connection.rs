@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgConnection, PgPool,
+    Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -28,6 +28,8 @@ const SESSION: [(&str, &str); 6] = [
     ("search_path", "public"),
 ];
 const LOCK_TIMEOUT: &str = "5s";
+/// A session that was used a moment ago is taken to work. If it does not, its user is told, and all of its age are closed.
+const TRY_AFTER_IDLE: Duration = Duration::from_secs(5);
 
 /// Where a `DATABASE_URL` leads; none where it is not one of PostgreSQL. sqlx would take any scheme for PostgreSQL's.
 pub fn address(url: &str) -> Option<PgConnectOptions> {
@@ -53,8 +55,15 @@ pub fn pool(url: &SecretString, connections: u32) -> Result<PgPool, sqlx::Error>
     Ok(PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
-        // A session from before a failover or a changed table is closed, not used again.
-        .before_acquire(|_, meta| Box::pin(async move { Ok(!sqlstate::is_unfit(meta.age)) }))
+        // A session from before a failover or a changed table is closed, not used again. One that has been idle for long is
+        // tried first; asking before each use would double the round trips.
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                let is_fit = !sqlstate::is_unfit(meta.age);
+                Ok(is_fit && (meta.idle_for < TRY_AFTER_IDLE || conn.ping().await.is_ok()))
+            })
+        })
         .connect_lazy_with(with_session(options)))
 }
 

@@ -266,7 +266,7 @@ pub async fn live_job(conn: &mut PgConnection, id: Uuid) -> Result<Option<i64>, 
     let job = sqlx::query_scalar!(
         r#"
         select id from jobs
-         where jobs.subject->>'email' = $1::uuid::text and jobs.state in ('available', 'running', 'parked')
+         where jobs.about = $1 and jobs.state in ('available', 'running', 'parked')
            and jobs.kind = 'send-email'
          order by id limit 1
         "#,

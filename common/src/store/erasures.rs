@@ -140,7 +140,7 @@ pub async fn letters(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>)
         r#"
         update jobs set note = null, last_error = case when jobs.last_error is not null then $2 end
           from emails
-         where jobs.kind = 'send-email' and jobs.state <> 'running' and jobs.subject->>'email' = emails.id::text
+         where jobs.kind = 'send-email' and jobs.state <> 'running' and jobs.about = emails.id
            and emails.user_id = $1 and (jobs.note is not null or jobs.last_error <> $2)
         "#,
         user_id,

@@ -76,11 +76,12 @@ impl StoreError {
 /// may succeed a moment later, on another connection.
 pub fn database_is_away(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => {
+            // What cut one connection has mostly cut the others, too.
+            sqlstate::mark_sessions_unfit();
+            true
+        }
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_not_now(&code)),
         _ => false,
     }
@@ -88,7 +89,7 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
 
 /// Tells whoever waits for this order that its payment has settled. Heard on commit.
 pub async fn announce_settled(conn: &mut PgConnection, order_id: &str) -> Result<(), StoreError> {
-    sqlx::query!("select pg_notify($1, $2)", SETTLED_CHANNEL, order_id).execute(conn).await?;
+    sqlx::query_scalar!("select announce($1, $2)", SETTLED_CHANNEL, order_id).fetch_one(conn).await?;
     Ok(())
 }
 

@@ -450,11 +450,11 @@ pub async fn live_job_of(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Op
         select id, run_at, state = 'available' as "waits!" from jobs
          where state in ('available', 'running', 'parked')
            and kind in ('charge-subscription', 'confirm-payment')
-           and subject->>'invoice' = $1
+           and about = $1
          order by state = 'available', run_at
          limit 1
         "#,
-        invoice_id.to_string(),
+        invoice_id,
     )
     .fetch_optional(conn)
     .await?;

@@ -19,14 +19,14 @@ pub async fn make_missing_jobs(
     let made = sqlx::query_scalar!(
         r#"
         with made as (
-            insert into jobs (kind, args, subject, run_at, max_attempts, created_at)
-            select kind, args, subject, $1, $2, $1 from work_without_job
+            insert into jobs (kind, args, about, subject, run_at, due_at, max_attempts, created_at)
+            select kind, args, about, subject, $1, due_at($1, $1), $2, $1 from work_without_job
              where since < $3 order by since limit $4
             returning 1
-        ), told as (
-            select pg_notify('jobs', '') from made having count(*) > 0
+        ), announced as (
+            select announce('jobs', '') from made having count(*) > 0
         )
-        select (select count(*) from made) + 0 * (select count(*) from told) as "made!"
+        select (select count(*) from made) + 0 * (select count(*) from announced) as "made!"
         "#,
         now,
         MAX_ATTEMPTS,
@@ -49,14 +49,14 @@ pub async fn make_delivery_jobs(
     let made = sqlx::query_scalar!(
         r#"
         with made as (
-            insert into jobs (kind, args, subject, run_at, max_attempts, created_at)
-            select kind, args, subject, $1, $2, $1 from work_without_job
+            insert into jobs (kind, args, about, subject, run_at, due_at, max_attempts, created_at)
+            select kind, args, about, subject, $1, due_at($1, $1), $2, $1 from work_without_job
              where kind = 'deliver-event' and ($3::uuid is null or subscription_id = $3) limit $4
             returning 1
-        ), told as (
-            select pg_notify('jobs', 'deliver-event') from made having count(*) > 0
+        ), announced as (
+            select announce('jobs', 'deliver-event') from made having count(*) > 0
         )
-        select (select count(*) from made) + 0 * (select count(*) from told) as "made!"
+        select (select count(*) from made) + 0 * (select count(*) from announced) as "made!"
         "#,
         now,
         MAX_ATTEMPTS,

@@ -91,7 +91,7 @@ impl Worker {
         let options = pool.connect_options().as_ref().clone();
         let pool = PgPoolOptions::new().max_connections(connections).connect_with(options).await?;
         let config = QueueConfig::new("bench", Arc::new(now), Arc::new(|| 0.5));
-        let queue = Queue::start(pool.clone(), config)?;
+        let queue = Queue::start(pool.clone(), config);
         let (started, starts) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let left = Arc::new(AtomicU32::new(jobs));

@@ -227,7 +227,7 @@ async fn a_copied_database_tells_nobody(pool: PgPool) {
     let announced = webhook_deliveries::endpoint(&mut conn).await.unwrap().endpoint.unwrap();
     assert!(receiver.url.starts_with(&announced), "the copy took it over: {announced}");
     gate::unbind(&mut conn).await.unwrap();
-    sqlx::query("update jobs set run_at = created_at where state = 'available'")
+    sqlx::query("update jobs set run_at = created_at, due_at = created_at where state = 'available'")
         .execute(&world.pool)
         .await
         .unwrap();

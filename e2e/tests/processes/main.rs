@@ -33,6 +33,8 @@ mod side_by_side;
 #[cfg(test)]
 mod smtp_server;
 #[cfg(test)]
+mod supervised;
+#[cfg(test)]
 mod system;
 #[cfg(test)]
 mod wait;

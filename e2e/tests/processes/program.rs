@@ -59,6 +59,12 @@ impl Program {
         Process { child, log }
     }
 
+    /// Starts it with standard error as given, and standard output nowhere.
+    pub(crate) fn start_with_log(&self, log: Stdio) -> Process {
+        let child = self.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Process { child, log: NamedTempFile::new().unwrap() }
+    }
+
     /// Runs it to its end.
     pub(crate) async fn run(&self) -> Output {
         tokio::time::timeout(LIMIT, self.command().output()).await.expect("it was to end by itself").unwrap()

@@ -114,7 +114,7 @@ impl Simulation<'_> {
             self.slots.iter_mut().for_each(|slot| slot.is_idle = true);
             return;
         };
-        let description = format!("{} {}", claimed.kind, trace::subject_label(self, &claimed.subject));
+        let description = format!("{} {}", claimed.kind, trace::job_label(self, &claimed.args));
         self.trace.record(format!("{} takes job {}: {description}", process.name, claimed.id));
         let (env, job) = (process.env.clone(), Some((claimed.id, claimed.kind.clone())));
         let task = async move { format!("{:?}", jobs::run_claimed(&env, claimed).await) };

@@ -53,11 +53,11 @@ pub(crate) fn order_label(simulation: &Simulation<'_>, order_id: &str) -> String
     format!("{}/p{}", customer_label(simulation, id), rest.join("/a"))
 }
 
-/// Writes a job's subject without ids.
-pub(crate) fn subject_label(simulation: &Simulation<'_>, subject: &Value) -> String {
-    let id = subject["subscription"].as_str().and_then(common::id::parse_subscription_ref);
+/// Writes whom a job is for, by its args, without ids.
+pub(crate) fn job_label(simulation: &Simulation<'_>, args: &Value) -> String {
+    let id = args["subscriptionId"].as_str().and_then(|id| Uuid::try_parse(id).ok());
     id.map_or_else(
-        || subject["date"].as_str().unwrap_or_default().to_owned(),
+        || args["date"].as_str().unwrap_or_default().to_owned(),
         |id| customer_label(simulation, id),
     )
 }

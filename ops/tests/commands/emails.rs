@@ -74,7 +74,7 @@ async fn a_waiting_email_is_tried_now_and_not_doubled(pool: PgPool) {
     let id = written(&mut conn, &subscription, "payment_succeeded").await;
     let next = start() + TimeDelta::minutes(30);
     rows::postpone(&mut conn, id, "535 bad credentials", next).await.unwrap();
-    sqlx::query("update jobs set run_at = $1 where kind = 'send-email'")
+    sqlx::query("update jobs set run_at = $1, due_at = $1 where kind = 'send-email'")
         .bind(next)
         .execute(&mut *conn)
         .await

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use queue::{NewJob, QueueError, claim, enqueue_many, heartbeat, release};
+use queue::{ClaimLimit, NewJob, QueueError, claim, enqueue_many, heartbeat, release};
 use sqlx::PgPool;
 
-use crate::support::{MINUTE, WORK, Work, after, at_once, claim_one, job, put, state, t0};
+use crate::support::{
+    Env, MINUTE, Process, WORK, Work, after, at_once, claim_one, eventually, job, put, state, t0,
+};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_claimers_never_share_a_job(pool: PgPool) {
@@ -120,4 +122,34 @@ async fn a_row_that_somebody_has_locked_holds_up_no_other_lease(pool: PgPool) {
     let mut tx = pool.begin().await.unwrap();
     sqlx::query("select from jobs where id = $1 for update").bind(locked).execute(&mut *tx).await.unwrap();
     assert_eq!(at_once(heartbeat(&pool, &leases, MINUTE)).await.unwrap(), [free]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_limit_of_one_claims_one_at_a_time_and_nothing_claims_none(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    process.queue.limit_claims(WORK, ClaimLimit::Nothing);
+    for _ in 0..3 {
+        put(&pool, &job(&Work::WaitAtGate)).await;
+    }
+    let other = put(&pool, &NewJob { kind: "other", ..job(&Work::Nothing) }).await;
+    // Another kind of the same process is claimed meanwhile, so the claimer has looked.
+    let others = process.run_also("other");
+    eventually("the other kind runs", async || state(&pool, other).await == "done").await;
+    let running = async || {
+        let count = "select count(*) from jobs where state = 'running'";
+        sqlx::query_scalar::<_, i64>(count).fetch_one(&pool).await.unwrap()
+    };
+    assert_eq!(running().await, 0);
+    process.queue.limit_claims(WORK, ClaimLimit::One);
+    env.has_started(2).await;
+    assert_eq!(running().await, 1);
+    env.gate.add_permits(1);
+    env.has_started(1).await;
+    assert_eq!(running().await, 1);
+    process.queue.limit_claims(WORK, ClaimLimit::All);
+    env.has_started(1).await;
+    env.gate.add_permits(2);
+    others.abort();
+    process.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The database away: what is in hand is kept, and the worker goes on by itself.
+//! The database away: what is running is kept, and the worker goes on by itself.
 
 use std::time::Duration;
 
@@ -27,16 +27,16 @@ async fn cut_all_connections(pool: &PgPool) {
 async fn cut_connections_drop_no_handler_and_the_worker_goes_on(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::started(&env);
-    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    let running = put(&pool, &job(&Work::WaitAtGate)).await;
     env.has_started(1).await;
     for _ in 0..3 {
         cut_all_connections(&pool).await;
     }
     env.gate.add_permits(1);
-    eventually("what was in hand is done", async || state(&pool, in_hand).await == "done").await;
+    eventually("what was running is done", async || state(&pool, running).await == "done").await;
     let next = put(&pool, &job(&Work::Nothing)).await;
     eventually("new work is done", async || state(&pool, next).await == "done").await;
-    let [row] = tries(&pool, in_hand).await.try_into().unwrap();
+    let [row] = tries(&pool, running).await.try_into().unwrap();
     assert_eq!((row.attempt, row.crashes), (1, 0));
     process.stop().await;
 }
@@ -45,7 +45,7 @@ async fn cut_connections_drop_no_handler_and_the_worker_goes_on(pool: PgPool) {
 async fn an_outcome_waits_for_a_database_that_refuses_it(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::started(&env);
-    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    let running = put(&pool, &job(&Work::WaitAtGate)).await;
     env.has_started(1).await;
     let mut lock = pool.begin().await.unwrap();
     sqlx::query("lock table jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
@@ -59,7 +59,7 @@ async fn an_outcome_waits_for_a_database_that_refuses_it(pool: PgPool) {
     .await;
     cut_all_connections(&pool).await;
     drop(lock);
-    eventually("it is written at last", async || state(&pool, in_hand).await == "done").await;
+    eventually("it is written at last", async || state(&pool, running).await == "done").await;
     process.stop().await;
 }
 
@@ -94,7 +94,7 @@ async fn a_server_that_is_gone_without_a_word_is_not_waited_for(pool: PgPool) {
     let env = Env::new(&over_the_line);
     let config = QueueConfig { answer_within: Duration::from_millis(500), ..config("worker") };
     let process = Process::start(&env, config, KindConfig::new(WORK));
-    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    let running = put(&pool, &job(&Work::WaitAtGate)).await;
     env.has_started(1).await;
     let mut lock = pool.begin().await.unwrap();
     sqlx::query("lock table jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
@@ -109,6 +109,22 @@ async fn a_server_that_is_gone_without_a_word_is_not_waited_for(pool: PgPool) {
     let next = put(&pool, &job(&Work::Nothing)).await;
     eventually("new work is done", async || state(&pool, next).await == "done").await;
     env.gate.add_permits(1);
-    eventually("what was in hand is done", async || state(&pool, in_hand).await == "done").await;
+    eventually("what was running is done", async || state(&pool, running).await == "done").await;
+    process.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_column_that_was_changed_under_the_worker_stops_nothing(pool: PgPool) {
+    let env = Env::new(&pool);
+    let process = Process::started(&env);
+    let before = put(&pool, &job(&Work::Nothing)).await;
+    eventually("it is done", async || state(&pool, before).await == "done").await;
+    // The claim's plan no longer fits what it returns.
+    sqlx::raw_sql("alter table jobs alter column trace_context type varchar(90)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let after = put(&pool, &job(&Work::Nothing)).await;
+    eventually("it is done, too", async || state(&pool, after).await == "done").await;
     process.stop().await;
 }

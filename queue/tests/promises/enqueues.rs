@@ -1,14 +1,13 @@
-//! Enqueue: unique keys, the caller's transaction, one NOTIFY, calendar jobs.
+//! Enqueue: unique keys, the caller's transaction, one NOTIFY, due at once under clocks that differ.
 
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use queue::{CHANNEL, CronTick, Enqueued, JobFilter, NewJob, enqueue, enqueue_cron, enqueue_many, list};
+use queue::{CHANNEL, Enqueued, Finish, JobFilter, NewJob, enqueue, enqueue_many, list};
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
-use crate::support::{Work, after, job, t0};
+use crate::support::{MINUTE, WORK, Work, after, job, put, t0};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_taken_unique_key_is_told_apart_and_leaves_the_callers_transaction_usable(pool: PgPool) {
@@ -97,25 +96,19 @@ async fn a_statement_notifies_once_and_only_for_what_is_due(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_calendar_job_is_enqueued_once_per_kind_and_civil_date(pool: PgPool) {
-    let day = |day| NaiveDate::from_ymd_opt(2026, 2, day).unwrap();
-    let tick = |kind, date| CronTick { kind, date, due: t0(), args: json!({}), max_attempts: 3 };
+async fn a_job_for_now_is_due_for_a_worker_whose_clock_is_behind(pool: PgPool) {
+    put(&pool, &job(&Work::Nothing)).await;
+    let minutes_ago = after(-300);
+    let claimed = queue::claim(&pool, &[WORK], 1, MINUTE, "behind", minutes_ago).await.unwrap();
+    assert_eq!((claimed.len(), claimed[0].run_at), (1, t0()));
     let mut conn = pool.acquire().await.unwrap();
-    // A tick that was missed while down is enqueued at start, late, and due at once.
-    let late = CronTick { due: after(-3_600), ..tick("scan", day(1)) };
-    let first = enqueue_cron(&mut conn, &late, t0()).await.unwrap();
-    assert!(matches!(first, Enqueued::New(_)));
-    let again = enqueue_cron(&mut conn, &tick("scan", day(1)), after(9)).await.unwrap();
-    assert_eq!(again, Enqueued::Existing(first.id()));
-    assert!(matches!(enqueue_cron(&mut conn, &tick("scan", day(2)), t0()).await.unwrap(), Enqueued::New(_)));
-    assert!(matches!(
-        enqueue_cron(&mut conn, &tick("report", day(1)), t0()).await.unwrap(),
-        Enqueued::New(_)
-    ));
-    let done = queue::claim(&mut *conn, &["scan"], 9, crate::support::MINUTE, "w", t0()).await.unwrap();
-    assert_eq!(done[0].run_at, after(-3_600));
-    done[0].lease().finish_in(&mut conn, queue::Finish::Done(None), t0()).await.unwrap();
-    // Also when it is long done.
-    let again = enqueue_cron(&mut conn, &tick("scan", day(1)), after(90_000)).await.unwrap();
-    assert_eq!(again, Enqueued::Existing(first.id()));
+    let again = Finish::Snooze { reason: "at once".to_owned(), run_at: t0() };
+    claimed[0].lease().finish_in(&mut conn, again, t0()).await.unwrap();
+    let claimed = queue::claim(&pool, &[WORK], 1, MINUTE, "behind", minutes_ago).await.unwrap();
+    let retry = Finish::Retry { error: "no".to_owned(), run_at: t0() };
+    claimed[0].lease().finish_in(&mut conn, retry, t0()).await.unwrap();
+    assert_eq!(queue::claim(&pool, &[WORK], 1, MINUTE, "behind", minutes_ago).await.unwrap().len(), 1);
+    // A job for later still waits for its time.
+    put(&pool, &NewJob { run_at: after(1), ..job(&Work::Nothing) }).await;
+    assert_eq!(queue::claim(&pool, &[WORK], 1, MINUTE, "w", t0()).await.unwrap(), []);
 }

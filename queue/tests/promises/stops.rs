@@ -1,4 +1,4 @@
-//! Stop: nothing new, what is in hand finishes, the rest goes back.
+//! Stop: nothing new, what is running finishes, the rest goes back.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::support::{Env, Process, WORK, Work, config, eventually, job, put, sta
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_stop_finishes_what_is_in_hand_and_claims_nothing_new(pool: PgPool) {
+async fn a_stop_finishes_what_is_running_and_claims_nothing_new(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::start(&env, config("w"), KindConfig::new(WORK).concurrency(1));
-    let in_hand = put(&pool, &job(&Work::WaitAtGate)).await;
+    let running = put(&pool, &job(&Work::WaitAtGate)).await;
     env.has_started(1).await;
     let waiting = put(&pool, &job(&Work::Nothing)).await;
     let stopping = tokio::spawn(process.stop());
     tokio::task::yield_now().await;
     env.gate.add_permits(1);
     assert_eq!(stopping.await.unwrap().still_running, [0_i64; 0]);
-    assert_eq!(state(&pool, in_hand).await, "done");
+    assert_eq!(state(&pool, running).await, "done");
     let [row] = tries(&pool, waiting).await.try_into().unwrap();
     assert_eq!((row.state.as_str(), row.started_at), ("available", None));
 }

@@ -142,6 +142,7 @@ pub(crate) fn config(worker: &str) -> QueueConfig {
 /// A worker process, as far as one test process can hold it.
 pub(crate) struct Process {
     pub(crate) queue: Queue,
+    env: Env,
     signal: oneshot::Sender<()>,
     ended: JoinHandle<Stopped>,
 }
@@ -157,14 +158,14 @@ impl Process {
         kind: KindConfig,
         limit: Duration,
     ) -> Self {
-        let queue = Queue::start(env.pool.clone(), config).unwrap();
+        let queue = Queue::start(env.pool.clone(), config);
         let (signal, signalled) = oneshot::channel::<()>();
-        let (runs, backends, env) = (queue.clone(), queue.clone(), env.clone());
+        let (runs, backends, given) = (queue.clone(), queue.clone(), env.clone());
         let ended = tokio::spawn(async move {
             let monitor = Monitor::new().register(move |_| {
                 WorkerBuilder::new("work")
                     .backend(backends.backend::<Work>(kind.clone()))
-                    .data(env.clone())
+                    .data(given.clone())
                     .build(handle)
             });
             let signal = async {
@@ -172,7 +173,21 @@ impl Process {
             };
             runs.run(monitor, signal, limit).await.unwrap()
         });
-        Self { queue, signal, ended }
+        Self { queue, env: env.clone(), signal, ended }
+    }
+
+    /// Runs a second kind beside, until aborted.
+    pub(crate) fn run_also(&self, kind: &'static str) -> JoinHandle<()> {
+        let (queue, env) = (self.queue.clone(), self.env.clone());
+        tokio::spawn(async move {
+            let monitor = Monitor::new().register(move |_| {
+                WorkerBuilder::new(kind)
+                    .backend(queue.backend::<Work>(KindConfig::new(kind)))
+                    .data(env.clone())
+                    .build(handle)
+            });
+            monitor.run().await.unwrap();
+        })
     }
 
     pub(crate) fn started(env: &Env) -> Self {

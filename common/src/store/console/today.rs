@@ -91,7 +91,7 @@ pub async fn progress(
         r#"
         select count(*) as "settled!",
                count(*) filter (where settled_at > $2::timestamptz - interval '1 minute') as "settled_last_minute!",
-               (select count(*) from jobs where kind = $3 and state = 'available' and run_at <= $2)
+               (select count(*) from jobs where kind = $3 and state = 'available' and due_at <= $2)
                  + (select count(*) from jobs where kind = $3 and state = 'running') as "in_queue!"
           from payments where kind = 'renewal' and attempt_no = 1 and settled_at >= $1
         "#,
@@ -118,7 +118,7 @@ pub async fn oldest_due(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<V
         OldestDue,
         r#"
         select kind as "kind!", min(run_at) as "run_at!", count(*) as "due!"
-          from jobs where state = 'available' and run_at <= $1
+          from jobs where state = 'available' and due_at <= $1
          group by kind order by min(run_at), kind
         "#,
         now,

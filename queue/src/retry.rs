@@ -1,4 +1,4 @@
-//! Waiting for a database that is away: backoff without end, because what is in hand must not be dropped.
+//! Statements of the queue's own that must not be given up: retried with backoff for as long as the database is away.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use crate::error::QueueError;
 
 /// 100 ms, doubling up to 5 s, with jitter so that processes do not come back in step.
-pub(crate) fn waits() -> ExponentialBackoff {
+pub(crate) fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(5))
@@ -16,9 +16,8 @@ pub(crate) fn waits() -> ExponentialBackoff {
         .build()
 }
 
-/// A server that vanished without closing the connection would be waited for without end. Its connection goes back to
-/// the pool, where TCP gives it up when the next byte is not confirmed.
-pub(crate) async fn answered<T>(
+/// Gives up after `limit`: a server that vanished without closing the connection would be waited for without end.
+pub(crate) async fn with_timeout<T>(
     limit: Duration,
     statement: impl Future<Output = Result<T, QueueError>>,
 ) -> Result<T, QueueError> {
@@ -35,11 +34,11 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, QueueError>>,
 {
-    (|| answered(limit, write()))
-        .retry(waits())
+    (|| with_timeout(limit, write()))
+        .retry(pauses())
         .when(|error: &QueueError| !error.is_permanent())
-        .notify(|error: &QueueError, wait: Duration| {
-            tracing::warn!(error = %error, wait_ms = wait.as_millis(), "the database is away: {what} waits");
+        .notify(|error: &QueueError, pause: Duration| {
+            tracing::warn!(error = %error, pause_ms = pause.as_millis(), "the database is away: {what} waits");
         })
         .await
 }

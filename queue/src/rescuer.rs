@@ -5,19 +5,22 @@ use std::collections::HashSet;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::QueueConfig;
-use crate::depth::{Depth, depth};
+use crate::config::QueueConfig;
+use crate::depth::{Depth, depth, last_depth};
 use crate::error::QueueError;
 use crate::rescue::{rescue, sweep_unknown_kinds};
+use crate::supervisor::Progress;
+use crate::turn::take_turn;
 
 /// Four rounds to a lease until stopped. Any number of processes may do it side by side.
-pub(crate) async fn keep_rescuing(pool: PgPool, config: QueueConfig, stop: CancellationToken) {
+pub(crate) async fn run(pool: PgPool, config: QueueConfig, stop: CancellationToken, progress: Progress) {
     let mut shown = HashSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(config.lease / 4) => {}
         }
+        progress.mark();
         // The next round is soon: no waiting of its own.
         if let Err(error) = round(&pool, &config, &mut shown).await {
             tracing::warn!(error = %error, "could not look for jobs of dead workers");
@@ -30,7 +33,8 @@ async fn round(
     config: &QueueConfig,
     shown: &mut HashSet<(String, &'static str)>,
 ) -> Result<(), QueueError> {
-    for job in rescue(pool, config.lease, config.max_crashes).await? {
+    let mut conn = pool.acquire().await?;
+    for job in rescue(&mut *conn, config.lease, config.max_crashes).await? {
         metrics::counter!("queue_crashes_total", "kind" => job.kind.clone()).increment(1);
         (config.on_rescue)(&job);
         if job.parked {
@@ -47,14 +51,21 @@ async fn round(
             );
         }
     }
-    let now = (config.now)();
-    if !config.known_kinds.is_empty() {
-        let swept = sweep_unknown_kinds(pool, &config.known_kinds, config.unknown_grace, now).await?;
-        if swept > 0 {
-            tracing::error!(jobs = swept, "jobs failed: no worker knows their kind");
+    // Counting reads every waiting job: once for all processes, and each shows the figures.
+    let depths = if take_turn(&mut conn, "queue.depth", config.lease / 2).await? {
+        let now = (config.now)();
+        if !config.known_kinds.is_empty() {
+            let failed =
+                sweep_unknown_kinds(&mut *conn, &config.known_kinds, config.unknown_grace, now).await?;
+            if failed > 0 {
+                tracing::error!(jobs = failed, "jobs failed: no worker knows their kind");
+            }
         }
-    }
-    show(depth(pool, now).await?, shown);
+        depth(&mut conn, now).await?
+    } else {
+        last_depth(&mut conn).await?
+    };
+    show(depths, shown);
     Ok(())
 }
 

@@ -1,0 +1,124 @@
+//! What happens inside a process when a part of it fails: the part is started again, and the rest goes on.
+
+use std::{fs::File, net::SocketAddr};
+
+use chrono::TimeDelta;
+use common::domain::subscription::SubscriptionStatus;
+use sqlx::PgPool;
+
+use crate::{
+    program::{free_address, ready},
+    system::System,
+    wait::until,
+};
+
+async fn health(address: SocketAddr) -> Option<(u16, String)> {
+    let answer = reqwest::get(format!("http://{address}/healthz")).await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_task_that_cannot_run_fails_the_health_check_only(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let id = system.order("ORDER_1").await;
+    let address = free_address();
+    let mut worker = system.worker().var("WORKER_ADDR", address).var("FAILPOINTS", "sweep=panic").start();
+    let named = until("the health check to fail", async || {
+        health(address).await.filter(|(status, _)| *status == 503).map(|(_, text)| text)
+    })
+    .await;
+    assert!(named.contains("background task sweep cannot run: it panicked"), "{named}");
+    until("the payment", async || system.is(id, SubscriptionStatus::Active).await.then_some(())).await;
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(
+        metrics.contains(r#"background_task_restarts_total{task="sweep",reason="panicked"}"#),
+        "{metrics}"
+    );
+    worker.terminate();
+    assert!(worker.end().await.success());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn every_task_of_a_healthy_worker_runs(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let address = free_address();
+    let _worker = system.worker().var("WORKER_ADDR", address).start();
+    ready(address).await;
+    let tasks = [
+        "claimer",
+        "completion batcher",
+        "heartbeat",
+        "listener",
+        "rescuer",
+        "clock follower",
+        "scheduler",
+        "sweep",
+        "retention",
+        "breaker follower",
+        "metrics upkeep",
+    ];
+    until("every task to be up", async || {
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
+        let up = |task: &&str| metrics.contains(&format!("background_task_up{{task=\"{task}\"}} 1"));
+        tasks.iter().all(up).then_some(())
+    })
+    .await;
+    assert_eq!(health(address).await, Some((200, "alive\n".to_owned())));
+}
+
+/// Pays, then stops, with standard error as given.
+async fn pays_without_a_log(system: &System, order: &str, log: std::process::Stdio) {
+    let id = system.order(order).await;
+    let mut worker = system.worker().var("RUST_LOG", "debug").start_with_log(log);
+    until("the payment", async || system.is(id, SubscriptionStatus::Active).await.then_some(())).await;
+    worker.terminate();
+    assert!(worker.end().await.success(), "{order}");
+    assert_eq!(system.ledger(id).await.charges, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_worker_whose_log_is_on_a_full_disk_works(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    pays_without_a_log(&system, "ORDER_FULL", full.into()).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_worker_whose_log_is_a_closed_pipe_works(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    pays_without_a_log(&system, "ORDER_CLOSED", writer.into()).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_worker_whose_log_nobody_reads_works(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    pays_without_a_log(&system, "ORDER_UNREAD", writer.into()).await;
+    drop(reader);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn jobs_that_need_toss_stay_unclaimed_while_its_breaker_is_open(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
+    let id = system.subscriber().await;
+    let open = "update gateway_breaker set failures = 10, open_until = $1";
+    sqlx::query(open).bind(system.now() + TimeDelta::days(1)).execute(&system.pool).await.unwrap();
+    let mut worker = system.worker().start();
+    until("the worker to see the breaker", async || {
+        let seen = "select 1 from jobs_by_kind where kind = 'scan-due-subscriptions' and state = 'available'";
+        sqlx::query(seen).fetch_optional(&system.pool).await.unwrap().map(|_| ())
+    })
+    .await;
+    system.refund(id).await;
+    // A buyer waits for a confirmation: it goes through, and shows that the worker has looked for jobs since.
+    let other = system.order("ORDER_2").await;
+    until("the confirmation", async || system.is(other, SubscriptionStatus::Active).await.then_some(()))
+        .await;
+    let untouched = "select 1 from jobs where kind = 'refund-payment' and started_at is null and snoozes = 0";
+    assert!(sqlx::query(untouched).fetch_optional(&system.pool).await.unwrap().is_some());
+    until("the refund", async || (system.ledger(id).await.cancels == 1).then_some(())).await;
+    worker.terminate();
+    assert!(worker.end().await.success());
+}
