@@ -169,17 +169,18 @@ select 'handle-webhook', jsonb_build_object('webhookId', id), id, jsonb_build_ob
                       and jobs.about = webhook_events_in.id)
 union all
 -- An outgoing event that is the next of its subscription.
-select 'deliver-event', jsonb_build_object('eventId', id, 'subscriptionId', subscription_id), id,
-       jsonb_build_object('subscription', subscription_ref(subscription_id),
-                          'event', 'evt_' || replace(id::text, '-', '')), subscription_id, created_at
-  from webhook_events_out
- where state = 'pending'
+select 'deliver-event', jsonb_build_object('eventId', event.id, 'subscriptionId', event.subscription_id), event.id,
+       jsonb_build_object('subscription', subscription_ref(event.subscription_id),
+                          'event', 'evt_' || replace(event.id::text, '-', '')), event.subscription_id, event.created_at
+  from webhook_deliveries delivery join webhook_events_out event on event.id = delivery.event_id
+ where delivery.state = 'pending'
    and not exists (select from webhook_events_out earlier
-                    where earlier.subscription_id = webhook_events_out.subscription_id and earlier.state = 'pending'
-                      and earlier.seq < webhook_events_out.seq)
+                     join webhook_deliveries waiting on waiting.event_id = earlier.id
+                    where earlier.subscription_id = event.subscription_id and earlier.seq < event.seq
+                      and waiting.state = 'pending')
    and not exists (select from jobs
                     where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
-                      and jobs.about = webhook_events_out.id);
+                      and jobs.about = event.id);
 
 comment on view work_without_job is 'Unfinished work that no waiting, running or parked job looks after. A row that is older than two minutes has lost its job; the sweep makes a new one every 15 seconds.';
 comment on column work_without_job.kind is 'The kind of job that it needs.';

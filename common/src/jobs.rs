@@ -218,7 +218,6 @@ pub struct DeliverEvent {
     pub subscription_id: Uuid,
 }
 
-/// The first one of an event is written by `write_event` in the database, with these very columns.
 impl Job for DeliverEvent {
     const KIND: &'static str = "deliver-event";
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use common::{
     domain::{action::Action, actor::Reason},
     id::{event_ref, subscription_ref},
-    store::webhook_deliveries::{self, EventFilter, EventRow, Listener},
+    store::webhook_deliveries::{self, EventFilter, EventRow, WebhookEndpoint},
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -90,8 +90,8 @@ enum State {
     Delivered,
     /// Given up
     Failed,
-    /// Nobody listened
-    Unheard,
+    /// Written while delivery was off
+    None,
 }
 
 impl Command {
@@ -123,7 +123,7 @@ impl Which {
             State::Pending => "pending",
             State::Delivered => "delivered",
             State::Failed => "failed",
-            State::Unheard => "unheard",
+            State::None => "none",
         });
         EventFilter {
             ids,
@@ -138,7 +138,7 @@ impl Which {
 /// Newest first.
 #[derive(Debug, Serialize)]
 pub struct Events {
-    pub listener: Listener,
+    pub endpoint: WebhookEndpoint,
     pub events: Vec<EventRow>,
 }
 
@@ -156,11 +156,11 @@ pub struct Replayed {
 /// Where events go now.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Heard(pub Listener);
+pub struct EndpointState(pub WebhookEndpoint);
 
 pub async fn list(conn: &mut PgConnection, filter: &EventFilter, limit: u16) -> Result<Events, OpsError> {
     let events = webhook_deliveries::list(conn, filter, limit.into()).await?;
-    Ok(Events { listener: webhook_deliveries::endpoint(conn).await?, events })
+    Ok(Events { endpoint: webhook_deliveries::endpoint(conn).await?, events })
 }
 
 pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventHistory, OpsError> {
@@ -179,8 +179,8 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EventHistory, Ops
     Ok(EventHistory { event, jobs })
 }
 
-/// Each settled event that the filter names is delivered again under its old id, oldest first, before later ones of its
-/// subscription that still wait. Event by event: cut off, what was begun goes on, and asking again does the rest.
+/// Each event that the filter names and that does not wait is delivered again under its old id, oldest first, before later
+/// ones of its subscription that still wait. Event by event: cut off, what was begun goes on, and asking again does the rest.
 pub async fn replay(
     conn: &mut PgConnection,
     filter: &EventFilter,
@@ -196,9 +196,9 @@ pub async fn replay(
         ));
     }
     let stand = webhook_deliveries::endpoint(conn).await?;
-    if !stand.listening {
+    if !stand.enabled {
         let why = stand.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
-        let line = format!("nobody listens ({why}): set WEBHOOK_URL, or `billing events on` first");
+        let line = format!("delivery is off ({why}): set WEBHOOK_URL, or `billing events on` first");
         return Err(OpsError::Refused(line));
     }
     let mut replayed = 0_usize;
@@ -219,14 +219,14 @@ pub async fn switch(
     on: bool,
     reason: &Reason,
     acting: &Acting,
-) -> Result<Heard, OpsError> {
+) -> Result<EndpointState, OpsError> {
     acting.perform(conn, &Action::SwitchEvents { on }, reason).await?;
-    Ok(Heard(webhook_deliveries::endpoint(conn).await?))
+    Ok(EndpointState(webhook_deliveries::endpoint(conn).await?))
 }
 
 impl fmt::Display for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_listener(f, &self.listener)?;
+        write_endpoint(f, &self.endpoint)?;
         let mut table = Table::new(&[
             "ID",
             "TYPE",
@@ -253,9 +253,9 @@ impl fmt::Display for Events {
     }
 }
 
-fn write_listener(f: &mut fmt::Formatter<'_>, it: &Listener) -> fmt::Result {
+fn write_endpoint(f: &mut fmt::Formatter<'_>, it: &WebhookEndpoint) -> fmt::Result {
     let endpoint = it.endpoint.as_deref().map_or_else(|| "nowhere".to_owned(), plain);
-    if it.listening {
+    if it.enabled {
         writeln!(f, "events go to {endpoint}")
     } else {
         let why = it.why.as_deref().unwrap_or("no worker has had a WEBHOOK_URL");
@@ -286,11 +286,11 @@ impl fmt::Display for Replayed {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for EndpointState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_listener(f, &self.0)?;
-        if self.0.listening {
-            writeln!(f, "what was kept meanwhile: billing events replay --state unheard")?;
+        write_endpoint(f, &self.0)?;
+        if self.0.enabled {
+            writeln!(f, "what was recorded meanwhile: billing events replay --state none")?;
         }
         Ok(())
     }

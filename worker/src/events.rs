@@ -15,7 +15,7 @@ use common::{
     store::{
         self, StoreError, subscriptions,
         sweep::make_delivery_jobs,
-        webhook_deliveries::{self, EventEnd, Waiting},
+        webhook_deliveries::{self, DeliveryEnd, Waiting},
     },
 };
 use sqlx::PgConnection;
@@ -47,7 +47,7 @@ pub(crate) async fn deliver_event(job: DeliverEvent, lease: Lease, env: Data<Env
         let why = "an earlier event of the subscription goes first; its end makes this one's job";
         return Ok(Ran::Finish(Finish::Discard(why.into())));
     }
-    if !event.is_heard {
+    if !event.is_enabled {
         return record(&env, &lease, &event, None).await;
     }
     let Some(endpoint) = &env.endpoint else {
@@ -59,24 +59,25 @@ pub(crate) async fn deliver_event(job: DeliverEvent, lease: Lease, env: Data<Env
     record(&env, &lease, &event, Some(told)).await
 }
 
-/// `told`: none where it was not sent, because nobody listens.
+/// `told`: `None` where it was not sent, because delivery is off.
 async fn record(env: &Env, lease: &Lease, event: &Waiting, told: Option<Told>) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     subscriptions::lock(&mut tx, event.subscription_id).await?;
     let finish = match told {
         None => {
-            end(&mut tx, event, EventEnd::Unheard, Some("nobody listened"), false, now).await?;
-            Finish::Discard("nobody listens to events".into())
+            webhook_deliveries::withdraw(&mut tx, event.id).await?;
+            make_delivery_jobs(&mut tx, Some(event.subscription_id), 1, now).await?;
+            Finish::Discard("delivery is off: the event is kept and can be replayed".into())
         }
         Some(Told::Taken(status)) => {
-            end(&mut tx, event, EventEnd::Delivered, None, true, now).await?;
+            end(&mut tx, event, DeliveryEnd::Delivered, None, now).await?;
             Finish::Done(Some(format!("{} taken with {status}", event.kind)))
         }
         Some(Told::Gone) => {
             let why = "the endpoint answered 410 Gone: it wants no more events";
             webhook_deliveries::switch_endpoint(&mut tx, false, "worker", why, now).await?;
-            end(&mut tx, event, EventEnd::Failed, Some(why), true, now).await?;
+            end(&mut tx, event, DeliveryEnd::Failed, Some(why), now).await?;
             raise_alarm("event_endpoint_gone");
             tracing::error!("the endpoint answered 410: events are off until `billing events on`");
             Finish::Fail(why.into())
@@ -94,11 +95,11 @@ async fn refused(
 ) -> Result<Finish, StoreError> {
     let tries = usize::try_from(event.tries).unwrap_or_default().saturating_add(1);
     if let Some(run_at) = next_try(tries, event.first_tried_at.unwrap_or(now), now) {
-        webhook_deliveries::failed_try(conn, event.id, why, now).await?;
+        webhook_deliveries::record_failed_try(conn, event.id, why, now).await?;
         return Ok(Finish::Retry { error: format!("{}: {why}", event.kind), run_at });
     }
     let why = format!("given up after {} days: {why}", GIVE_UP_AFTER.num_days());
-    end(conn, event, EventEnd::Failed, Some(&why), true, now).await?;
+    end(conn, event, DeliveryEnd::Failed, Some(&why), now).await?;
     raise_alarm("event_given_up");
     tracing::error!(event.kind, tries, "an event was not taken for days: `billing events replay`");
     Ok(Finish::Fail(format!("{}: {why}", event.kind)))
@@ -108,12 +109,11 @@ async fn refused(
 async fn end(
     conn: &mut PgConnection,
     event: &Waiting,
-    how: EventEnd,
+    how: DeliveryEnd,
     error: Option<&str>,
-    tried: bool,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    webhook_deliveries::settle(conn, event.id, how, error, tried, now).await?;
+    webhook_deliveries::settle(conn, event.id, how, error, now).await?;
     make_delivery_jobs(conn, Some(event.subscription_id), 1, now).await?;
     Ok(())
 }

@@ -84,27 +84,21 @@ pub(crate) fn next_action(subscription: &Subscription) -> Option<NextAction> {
 
 impl SubscriptionView {
     pub(crate) fn new(subscription: &Subscription, now: DateTime<Utc>) -> Self {
-        use SubscriptionStatus as S;
-        let (next_billing_date, access_until) = match subscription.status {
-            S::Incomplete | S::Active | S::PastDue => {
-                (Some(seoul_date(subscription.next_billing_date)), None)
-            }
-            S::Suspended => (None, None),
-            S::Canceled => (None, Some(subscription.access_until(now))),
-        };
         let has_card = subscription.sealed_billing_key.is_some();
         Self {
             id: subscription_ref(subscription.id),
             plan: subscription.plan.clone(),
             billing_cycle: subscription.cycle.into(),
-            next_billing_date,
+            next_billing_date: subscription.next_billing_on(),
             status: subscription.status.into(),
             amount: subscription.amount.get(),
             current_period_start: subscription.current_period_start,
             current_period_end: subscription.current_period_end,
-            access_until,
+            access_until: subscription.access_ends_on(),
             has_access: has_access(subscription, now),
-            repair_until: subscription.repair_until.filter(|_| subscription.status == S::Incomplete),
+            repair_until: subscription
+                .repair_until
+                .filter(|_| subscription.status == SubscriptionStatus::Incomplete),
             card: has_card.then(|| CardView { number: subscription.card_number.clone() }),
             next_action: next_action(subscription),
             pending_change: None,

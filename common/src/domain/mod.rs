@@ -20,6 +20,7 @@ pub mod invoice;
 pub mod money;
 pub mod operator;
 pub mod outcome;
+pub mod outgoing_event;
 pub mod payment;
 pub mod plan;
 pub mod plan_change;

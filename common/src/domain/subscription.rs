@@ -164,7 +164,22 @@ impl Subscription {
         }
     }
 
-    /// Whether this attempt's card is the one registered now.
+    /// The day of the next charge; `None` when none will come by itself.
+    pub fn next_billing_on(&self) -> Option<NaiveDate> {
+        match self.status {
+            SubscriptionStatus::Incomplete | SubscriptionStatus::Active | SubscriptionStatus::PastDue => {
+                Some(seoul_date(self.next_billing_date))
+            }
+            SubscriptionStatus::Suspended | SubscriptionStatus::Canceled => None,
+        }
+    }
+
+    /// First day without access of a canceled subscription; `None` while it is not canceled.
+    pub fn access_ends_on(&self) -> Option<NaiveDate> {
+        self.canceled_at.map(|canceled_at| self.access_until(canceled_at))
+    }
+
+    /// Whether another card was registered after `instant`.
     pub fn has_new_card_since(&self, instant: DateTime<Utc>) -> bool {
         self.card_registered_at.is_some_and(|registered| registered > instant)
     }

@@ -165,8 +165,10 @@ async fn event(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>,
         TargetState,
         r#"
         select subscription_id,
-               jsonb_build_object('type', type, 'state', state, 'tries', tries, 'settledAt', settled_at) as "state!"
-          from webhook_events_out where id = $1
+               jsonb_build_object('type', type, 'state', coalesce(state, 'none'), 'tries', coalesce(tries, 0),
+                                  'settledAt', settled_at) as "state!"
+          from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
+         where event.id = $1
         "#,
         id
     )

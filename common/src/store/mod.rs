@@ -37,6 +37,7 @@ pub mod virtual_accounts;
 pub mod webhook_deliveries;
 pub mod webhooks;
 
+use queue::QueueError;
 use sqlx::{PgConnection, postgres::PgQueryResult};
 
 pub use connection::{NotReady, address, migrate, pending_migrations, pool, readiness, with_session};
@@ -48,6 +49,8 @@ pub const SETTLED_CHANNEL: &str = "payment_settled";
 pub enum StoreError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     #[error("{table}.{column} holds {value:?}, which this version does not know")]
     Inconsistent { table: &'static str, column: &'static str, value: String },
     #[error("{what}: expected to touch one row, touched {touched}")]
@@ -58,8 +61,8 @@ impl StoreError {
     /// The database could not be reached, or broke off: nothing is wrong with what was asked.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Database(error) => database_is_away(error),
-            Self::Inconsistent { .. } | Self::WrongRowCount { .. } => false,
+            Self::Database(error) | Self::Queue(QueueError::Database(error)) => database_is_away(error),
+            Self::Queue(_) | Self::Inconsistent { .. } | Self::WrongRowCount { .. } => false,
         }
     }
 
@@ -67,7 +70,9 @@ impl StoreError {
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Database(sqlx::Error::Database(error)) => error.constraint(),
-            Self::Database(_) | Self::Inconsistent { .. } | Self::WrongRowCount { .. } => None,
+            Self::Database(_) | Self::Queue(_) | Self::Inconsistent { .. } | Self::WrongRowCount { .. } => {
+                None
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Table `webhook_events_out`: events for the merchant's application, their deliveries, and the endpoint they go to.
+//! Tables `webhook_events_out` and `webhook_deliveries`: events for the merchant's application, what became of their
+//! deliveries, and the endpoint they go to. Every event is recorded; it has a delivery where an endpoint is configured.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,6 +8,53 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
+use crate::domain::outgoing_event::OutgoingEvent;
+
+/// Writes the events of one change, with their deliveries where an endpoint is configured; a fact that has its event writes
+/// none. Returns the one to deliver first, unless an earlier event of the subscription waits: its end makes the next job.
+pub async fn insert(
+    conn: &mut PgConnection,
+    subscription_id: Uuid,
+    events: &[OutgoingEvent],
+    now: DateTime<Utc>,
+) -> Result<Option<Uuid>, StoreError> {
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.to_owned()).collect();
+    let keys: Vec<_> = events.iter().map(|event| event.unique_key.clone()).collect();
+    let bodies: Vec<_> = events.iter().map(|event| event.body.clone()).collect();
+    let first = sqlx::query_scalar!(
+        r#"
+        with written as (
+            insert into webhook_events_out (id, type, unique_key, subscription_id, body, created_at)
+            select new.id, new.kind, new.unique_key, $5, new.body, $6
+              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) with ordinality
+                as new (id, kind, unique_key, body, place)
+             order by new.place
+            on conflict on constraint webhook_events_out_unique_key_key do nothing
+            returning id, seq
+        ), delivery as (
+            insert into webhook_deliveries (event_id)
+            select id from written
+             where exists (select from settings where name = 'events' and (value->>'enabled')::boolean)
+            returning event_id
+        )
+        select written.id from written join delivery on delivery.event_id = written.id
+         where not exists (select from webhook_events_out earlier
+                             join webhook_deliveries waiting on waiting.event_id = earlier.id
+                            where earlier.subscription_id = $5 and waiting.state = 'pending')
+         order by written.seq limit 1
+        "#,
+        &ids,
+        &kinds,
+        &keys,
+        &bodies,
+        subscription_id,
+        now,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(first)
+}
 
 /// An event that is to be delivered, and what stands in its way.
 #[derive(Debug, Clone)]
@@ -19,20 +67,23 @@ pub struct Waiting {
     pub first_tried_at: Option<DateTime<Utc>>,
     /// No earlier event of its subscription waits.
     pub is_first: bool,
-    /// Whether anybody listens to events at all.
-    pub is_heard: bool,
+    /// Whether delivery is on.
+    pub is_enabled: bool,
 }
 
 pub async fn find_waiting(conn: &mut PgConnection, id: Uuid) -> Result<Option<Waiting>, StoreError> {
     let row = sqlx::query_as!(
         Waiting,
         r#"
-        select event.id, event.subscription_id, event.type as kind, event.body, event.tries, event.first_tried_at,
+        select event.id, event.subscription_id, event.type as kind, event.body, delivery.tries, delivery.first_tried_at,
                not exists (select from webhook_events_out earlier
-                            where earlier.subscription_id = event.subscription_id and earlier.state = 'pending'
-                              and earlier.seq < event.seq) as "is_first!",
-               coalesce((select (value->>'listening')::boolean from settings where name = 'events'), false) as "is_heard!"
-          from webhook_events_out event where event.id = $1 and event.state = 'pending'
+                             join webhook_deliveries waiting on waiting.event_id = earlier.id
+                            where earlier.subscription_id = event.subscription_id and earlier.seq < event.seq
+                              and waiting.state = 'pending') as "is_first!",
+               coalesce((select (value->>'enabled')::boolean from settings where name = 'events'), false)
+                   as "is_enabled!"
+          from webhook_events_out event join webhook_deliveries delivery on delivery.event_id = event.id
+         where event.id = $1 and delivery.state = 'pending'
         "#,
         id
     )
@@ -41,65 +92,69 @@ pub async fn find_waiting(conn: &mut PgConnection, id: Uuid) -> Result<Option<Wa
     Ok(row)
 }
 
-/// How an event ended.
+/// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum EventEnd {
+pub enum DeliveryEnd {
     Delivered,
     /// Given up, or the endpoint is gone.
     Failed,
-    /// Nobody listens any more; it was not sent.
-    Unheard,
 }
 
-/// Ends a waiting event. `tried`: it was sent just now.
+/// Ends a waiting delivery with the try that has just been made.
 pub async fn settle(
     conn: &mut PgConnection,
-    id: Uuid,
-    end: EventEnd,
+    event_id: Uuid,
+    end: DeliveryEnd,
     error: Option<&str>,
-    tried: bool,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update webhook_events_out
-           set state = $2, last_error = coalesce($3, last_error), settled_at = $5, tries = tries + $4::int,
-               first_tried_at = case when $4 = 1 then coalesce(first_tried_at, $5) else first_tried_at end,
-               last_tried_at = case when $4 = 1 then $5 else last_tried_at end
-         where id = $1 and state = 'pending'
+        update webhook_deliveries
+           set state = $2, last_error = coalesce($3, last_error), settled_at = $4, tries = tries + 1,
+               first_tried_at = coalesce(first_tried_at, $4), last_tried_at = $4
+         where event_id = $1 and state = 'pending'
         "#,
-        id,
+        event_id,
         <&str>::from(end),
         error,
-        i32::from(tried),
         now,
     )
     .execute(conn)
     .await?;
-    one_row("settle an event", &done)
+    one_row("settle a delivery", &done)
 }
 
-/// It was sent and not taken; it waits on.
-pub async fn failed_try(
+/// Records a try that the endpoint did not accept; the delivery waits for the next one.
+pub async fn record_failed_try(
     conn: &mut PgConnection,
-    id: Uuid,
+    event_id: Uuid,
     error: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update webhook_events_out
+        update webhook_deliveries
            set tries = tries + 1, first_tried_at = coalesce(first_tried_at, $3), last_tried_at = $3, last_error = $2
-         where id = $1 and state = 'pending'
+         where event_id = $1 and state = 'pending'
         "#,
-        id,
+        event_id,
         error,
         now,
     )
     .execute(conn)
     .await?;
-    one_row("keep a failed try of an event", &done)
+    one_row("record a failed try of a delivery", &done)
+}
+
+/// Takes a waiting delivery back because delivery is off. The event stays, and can be replayed.
+pub async fn withdraw(conn: &mut PgConnection, event_id: Uuid) -> Result<(), StoreError> {
+    let done =
+        sqlx::query!("delete from webhook_deliveries where event_id = $1 and state = 'pending'", event_id)
+            .execute(conn)
+            .await?;
+    one_row("withdraw a delivery", &done)
 }
 
 /// Which events; every condition that is given must hold.
@@ -108,7 +163,7 @@ pub struct EventFilter {
     /// Empty: any.
     pub ids: Vec<Uuid>,
     pub subscription_id: Option<Uuid>,
-    /// `pending`, `delivered`, `failed` or `unheard`.
+    /// `pending`, `delivered`, `failed`, or `none` for events without a delivery.
     pub state: Option<String>,
     /// Written at or after.
     pub since: Option<DateTime<Utc>>,
@@ -155,15 +210,17 @@ pub async fn list(
     let rows = sqlx::query_as!(
         EventRow,
         r#"
-        select event.id, event.seq, event.type as kind, event.subscription_id, event.state, event.tries,
-               event.created_at, event.first_tried_at, event.last_tried_at, event.settled_at, event.last_error,
-               event.body,
+        select event.id, event.seq, event.type as kind, event.subscription_id,
+               coalesce(delivery.state, 'none') as "state!", coalesce(delivery.tries, 0) as "tries!",
+               event.created_at, delivery.first_tried_at as "first_tried_at?", delivery.last_tried_at as "last_tried_at?",
+               delivery.settled_at as "settled_at?", delivery.last_error as "last_error?", event.body,
                (select min(run_at) from jobs
                  where jobs.state = 'available' and jobs.kind = 'deliver-event'
                    and jobs.subject->>'event' = 'evt_' || replace(event.id::text, '-', '')) as next_try_at
-          from webhook_events_out event
+          from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
          where (cardinality($1::uuid[]) = 0 or event.id = any ($1))
-           and ($2::uuid is null or event.subscription_id = $2) and ($3::text is null or event.state = $3)
+           and ($2::uuid is null or event.subscription_id = $2)
+           and ($3::text is null or coalesce(delivery.state, 'none') = $3)
            and ($4::timestamptz is null or event.created_at >= $4)
            and ($5::timestamptz is null or event.created_at < $5)
          order by event.seq desc
@@ -181,15 +238,19 @@ pub async fn list(
     Ok(rows)
 }
 
-/// The ids of the settled events that the filter names, oldest first.
+/// The ids of the events that the filter names and that do not wait for their delivery, oldest first.
 pub async fn settled(conn: &mut PgConnection, filter: &EventFilter) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         r#"
-        select id from webhook_events_out
-         where state <> 'pending' and (cardinality($1::uuid[]) = 0 or id = any ($1))
-           and ($2::uuid is null or subscription_id = $2) and ($3::text is null or state = $3)
-           and ($4::timestamptz is null or created_at >= $4) and ($5::timestamptz is null or created_at < $5)
-         order by seq
+        select event.id
+          from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
+         where delivery.state is distinct from 'pending'
+           and (cardinality($1::uuid[]) = 0 or event.id = any ($1))
+           and ($2::uuid is null or event.subscription_id = $2)
+           and ($3::text is null or coalesce(delivery.state, 'none') = $3)
+           and ($4::timestamptz is null or event.created_at >= $4)
+           and ($5::timestamptz is null or event.created_at < $5)
+         order by event.seq
         "#,
         &filter.ids,
         filter.subscription_id,
@@ -202,8 +263,8 @@ pub async fn settled(conn: &mut PgConnection, filter: &EventFilter) -> Result<Ve
     Ok(ids)
 }
 
-/// Has the next `limit` settled events after `after` delivered again, with three new days of tries. Answers the last
-/// one's place and how many there were; none when there are no more.
+/// Has the next `limit` events after `after` that do not wait delivered again, with three new days of tries. Returns the
+/// place of the last one and their number, or `None` when there are no more.
 pub async fn replay(
     conn: &mut PgConnection,
     filter: &EventFilter,
@@ -213,15 +274,19 @@ pub async fn replay(
     let rows = sqlx::query_scalar!(
         r#"
         with chosen as (
-            select id from webhook_events_out
-             where state <> 'pending' and seq > $6 and (cardinality($1::uuid[]) = 0 or id = any ($1))
-               and ($2::uuid is null or subscription_id = $2) and ($3::text is null or state = $3)
-               and ($4::timestamptz is null or created_at >= $4) and ($5::timestamptz is null or created_at < $5)
-             order by seq limit $7)
-        update webhook_events_out event
-           set state = 'pending', tries = 0, first_tried_at = null, settled_at = null
-          from chosen where event.id = chosen.id
-        returning event.seq
+            select event.id, event.seq
+              from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
+             where delivery.state is distinct from 'pending' and event.seq > $6
+               and (cardinality($1::uuid[]) = 0 or event.id = any ($1))
+               and ($2::uuid is null or event.subscription_id = $2)
+               and ($3::text is null or coalesce(delivery.state, 'none') = $3)
+               and ($4::timestamptz is null or event.created_at >= $4)
+               and ($5::timestamptz is null or event.created_at < $5)
+             order by event.seq limit $7), opened as (
+            insert into webhook_deliveries (event_id) select id from chosen
+            on conflict (event_id) do update
+               set state = 'pending', tries = 0, first_tried_at = null, settled_at = null)
+        select seq from chosen
         "#,
         &filter.ids,
         filter.subscription_id,
@@ -236,11 +301,11 @@ pub async fn replay(
     Ok(rows.iter().max().map(|last| (*last, rows.len())))
 }
 
-/// All none before any worker has had a `WEBHOOK_URL`.
+/// Where events are delivered. Nothing is set before a worker has had a `WEBHOOK_URL`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listener {
-    pub listening: bool,
+pub struct WebhookEndpoint {
+    pub enabled: bool,
     /// Scheme, host and port of the endpoint; its path may be a secret.
     pub endpoint: Option<String>,
     pub actor: Option<String>,
@@ -248,11 +313,11 @@ pub struct Listener {
     pub since: Option<DateTime<Utc>>,
 }
 
-pub async fn endpoint(conn: &mut PgConnection) -> Result<Listener, StoreError> {
+pub async fn endpoint(conn: &mut PgConnection) -> Result<WebhookEndpoint, StoreError> {
     let row = sqlx::query_as!(
-        Listener,
+        WebhookEndpoint,
         r#"
-        select (value->>'listening')::boolean as "listening!", value->>'endpoint' as endpoint, value->>'actor' as actor,
+        select (value->>'enabled')::boolean as "enabled!", value->>'endpoint' as endpoint, value->>'actor' as actor,
                value->>'why' as why, (value->>'since')::timestamptz as since
           from settings where name = 'events'
         "#
@@ -262,8 +327,8 @@ pub async fn endpoint(conn: &mut PgConnection) -> Result<Listener, StoreError> {
     Ok(row.unwrap_or_default())
 }
 
-/// A worker has this endpoint: from now on events are kept for it. An endpoint that was turned off stays off until an
-/// operator turns it on, or another one takes its place. Answers whether anything changed.
+/// Records the endpoint of a worker: from now on events are delivered to it. An endpoint that was turned off stays off until
+/// an operator turns it on or another one takes its place. Returns whether anything changed.
 pub async fn announce_endpoint(
     conn: &mut PgConnection,
     endpoint: &str,
@@ -276,7 +341,7 @@ pub async fn announce_endpoint(
         on conflict (name) do update set value = excluded.value, updated_at = clock_timestamp()
          where settings.value->>'fingerprint' is distinct from excluded.value->>'fingerprint'
         "#,
-        json!({ "listening": true, "endpoint": endpoint, "fingerprint": fingerprint, "actor": "worker",
+        json!({ "enabled": true, "endpoint": endpoint, "fingerprint": fingerprint, "actor": "worker",
                 "why": "WEBHOOK_URL names it", "since": now }),
     )
     .execute(conn)
@@ -284,17 +349,17 @@ pub async fn announce_endpoint(
     Ok(done.rows_affected() == 1)
 }
 
-/// Turns the delivery of events on or off. Answers whether there is an endpoint to turn.
+/// Turns the delivery of events on or off. Returns whether there is an endpoint to turn.
 pub async fn switch_endpoint(
     conn: &mut PgConnection,
-    listening: bool,
+    enabled: bool,
     actor: &str,
     why: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "update settings set value = value || $1, updated_at = clock_timestamp() where name = 'events'",
-        json!({ "listening": listening, "actor": actor, "why": why, "since": now }),
+        json!({ "enabled": enabled, "actor": actor, "why": why, "since": now }),
     )
     .execute(conn)
     .await?;

@@ -2,13 +2,13 @@
 
 use common::{
     commands::{
+        cancel::{Wish as Cancel, cancel_subscription},
         end::{Wish as End, end_subscription},
         refund::{Wish as RefundWish, request_refund},
         resume::{Wish, resume_subscription},
     },
     domain::{calendar::Cycle, ending::RefundPolicy, money::Won},
-    id::{new_key, subscription_ref},
-    jobs::{DeliverEvent, Job},
+    id::subscription_ref,
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -185,13 +185,14 @@ async fn a_customer_without_a_card_is_named_when_it_begins_and_when_the_charge_w
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn where_nobody_listens_facts_are_kept_unheard_and_no_job_is_made(pool: PgPool) {
+async fn without_an_endpoint_events_are_recorded_and_not_delivered(pool: PgPool) {
     let world = World::on(pool.clone(), "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    assert_eq!(count(&world, "select count(*) from webhook_events_out where state = 'unheard'").await, 2);
+    assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 2);
+    assert_eq!(count(&world, "select count(*) from webhook_deliveries").await, 0);
     assert_eq!(count(&world, "select count(*) from jobs where kind = 'deliver-event'").await, 0);
 
-    // Whoever begins to listen hears what happens from then on, no backlog.
+    // A new endpoint gets what happens from then on, no backlog.
     let receiver = Receiver::start().await;
     let world = World::telling(pool, "2026-11-22", Some(receiver.endpoint(SECRET))).await;
     world.settle().await;
@@ -201,69 +202,50 @@ async fn where_nobody_listens_facts_are_kept_unheard_and_no_job_is_made(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn fact_and_event_are_one_commit_and_the_job_is_the_one_that_the_worker_knows(pool: PgPool) {
+async fn a_change_and_its_event_are_one_commit(pool: PgPool) {
     let (world, receiver) = listened_to(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     receiver.forget();
+    let cancel =
+        Cancel { subscription_id: id, user_id: None, actor: "customer:test", reason: "고객 요청" };
     let mut tx = world.pool.begin().await.unwrap();
-    let cancel = "update subscriptions set status = 'canceled', canceled_at = $1, updated_at = $1";
-    sqlx::query(cancel).bind(world.now()).execute(&mut *tx).await.unwrap();
+    cancel_subscription(&mut tx, &world.env.brand, cancel, world.now()).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 2);
 
-    // Plain SQL by hand tells as well.
-    sqlx::query(cancel).bind(world.now()).execute(&world.pool).await.unwrap();
+    let mut tx = world.pool.begin().await.unwrap();
+    cancel_subscription(&mut tx, &world.env.brand, cancel, world.now()).await.unwrap();
+    tx.commit().await.unwrap();
     assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 3);
-    let event: Uuid = sqlx::query_scalar("select id from webhook_events_out order by seq desc limit 1")
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
-    let job = DeliverEvent { event_id: event, subscription_id: id };
-    let row: (Value, Value, i32, i16) = sqlx::query_as(
-        "select args, subject, max_attempts, priority from jobs where kind = 'deliver-event' order by id desc limit 1",
-    )
-    .fetch_one(&world.pool)
-    .await
-    .unwrap();
-    let (args, subject) = (serde_json::to_value(&job).unwrap(), job.subject());
-    assert_eq!(row, (args, subject, DeliverEvent::MAX_ATTEMPTS, DeliverEvent::PRIORITY));
     world.run_due_jobs().await;
     assert_eq!(receiver.kinds(), ["subscription.canceled"]);
 
     let changed =
         sqlx::query("update webhook_events_out set body = '{}'").execute(&world.pool).await.unwrap_err();
-    assert_eq!(changed.as_database_error().unwrap().constraint(), Some("webhook_events_out_fixed"));
-    let twice = sqlx::query(
-        "select write_event('payment.refunded', unique_key, subscription_id, now(), '{}') from webhook_events_out",
-    );
-    twice.execute(&world.pool).await.unwrap();
-    assert_eq!(count(&world, "select count(*) from webhook_events_out").await, 3);
+    assert_eq!(changed.as_database_error().unwrap().constraint(), Some("webhook_events_out_append_only"));
 }
 
+/// Every change of a payment, a refund or a subscription's status on record, against the events that tell of it.
 #[sqlx::test(migrations = "../migrations")]
-async fn the_database_and_the_domain_agree_until_when_there_is_access(pool: PgPool) {
-    let world = World::on(pool, "2026-11-22").await;
-    let changes = [
-        "status = 'past_due'",
-        "status = 'suspended', suspended_at = now()",
-        "status = 'canceled', canceled_at = now()",
-        "suspended_at = null",
-        "activated_at = null",
-        "ended_at = now()",
-    ];
-    let id = world.order(&new_key().to_string(), crate::world::GOOD, "personal", Cycle::Monthly).await;
-    world.run_due_jobs().await;
-    for change in changes {
-        sqlx::query(sqlx::AssertSqlSafe(format!("update subscriptions set {change}")))
-            .execute(&world.pool)
-            .await
-            .unwrap();
-        let subscription = world.story(id).await.subscription;
-        let shown: Value = sqlx::query_scalar("select event_subscription(id) from subscriptions")
-            .fetch_one(&world.pool)
-            .await
-            .unwrap();
-        let expected = subscription.canceled_at.map(|_| subscription.access_until(world.now()));
-        assert_eq!(shown["accessUntil"], json!(expected), "{change}");
-    }
+async fn every_change_on_record_has_its_event_and_no_other(pool: PgPool) {
+    let (mut world, _receiver) = listened_to(pool, "2026-11-22").await;
+    let ids =
+        [world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await];
+    world.card_now(ids[0], "INVALID_STOPPED_CARD").await;
+    world.live_until("2026-12-29").await;
+    refund(&world, ids[1], 4_000).await;
+    world.cancel(ids[1]).await;
+    world.cancel(ids[0]).await;
+    let facts = "select count(*) from (
+                     select 'payment.' || case status when 'failed' then 'failed' else 'succeeded' end || ':' || id as fact
+                       from payments where settled_at is not null and (status <> 'failed' or decline_kind is not null)
+                     union all select 'payment.refunded:' || id from refunds where status = 'completed'
+                     union all select 'subscription.' || case when after->>'status' <> 'active' then after->>'status'
+                                      when before->>'status' = 'incomplete' then 'activated' else 'resumed' end || ':' || id
+                       from subscription_events where before->>'status' <> after->>'status') fact
+                 full join (select unique_key from webhook_events_out where type <> 'payment_method.required') event
+                        on event.unique_key = fact.fact
+                where fact.fact is null or event.unique_key is null";
+    assert_eq!(count(&world, facts).await, 0);
+    assert!(count(&world, "select count(*) from webhook_events_out").await > 10);
 }

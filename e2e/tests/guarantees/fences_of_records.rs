@@ -112,8 +112,8 @@ async fn a_fact_is_told_once_to_the_customer_and_once_to_the_application(pool: P
     .await;
     refused(
         &world,
-        "insert into webhook_events_out (type, unique_key, subscription_id, body, state, created_at)
-         select type, unique_key, subscription_id, body, 'pending', now() from webhook_events_out limit 1",
+        "insert into webhook_events_out (id, type, unique_key, subscription_id, body, created_at)
+         select gen_random_uuid(), type, unique_key, subscription_id, body, now() from webhook_events_out limit 1",
         "webhook_events_out_unique_key_key",
     )
     .await;

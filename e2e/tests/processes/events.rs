@@ -74,7 +74,7 @@ async fn a_worker_killed_after_the_answer_sends_the_same_event_once_more_under_t
     worker.kill().await;
     let ids = ids.lock().unwrap().clone();
     assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
-    let open: i64 = sqlx::query_scalar("select count(*) from webhook_events_out where state <> 'delivered'")
+    let open: i64 = sqlx::query_scalar("select count(*) from webhook_deliveries where state <> 'delivered'")
         .fetch_one(&system.pool)
         .await
         .unwrap();

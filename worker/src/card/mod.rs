@@ -22,7 +22,7 @@ use common::{
     jobs::{self, DeleteBillingKey, IssueBillingKey},
     store::{
         self, billing_key_deletions,
-        events::{self, Entry},
+        events::{self, Entry, Settled},
         payments, registrations, settings, subscriptions,
     },
 };
@@ -208,6 +208,7 @@ pub(crate) async fn declined(
     let card = registrations::of_payment(conn, attempt.id).await?.ok_or(SettleError::Vanished)?;
     let why = Some((refusal.code.as_str(), refusal.message.as_str()));
     give_up(conn, &card, RegistrationStatus::Refused, why, now).await?;
+    events::announce_settled(conn, subscription, Settled::Payment(attempt.id), now).await?;
     notifications::first_failed(env, conn, subscription, &card, toss::korean_reason(&refusal.code), now)
         .await?;
     Ok(Finish::Fail(format!(

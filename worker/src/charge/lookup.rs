@@ -134,7 +134,7 @@ async fn give_up(
         }
         Lost::NeverBegins => {
             payments::withdraw(&mut tx, asked.id, LOST, now).await?;
-            settle_declined::cancel_incomplete(&mut tx, context, LOST, LOST, now).await?;
+            settle_declined::cancel_incomplete(&mut tx, context, LOST, LOST, None, now).await?;
             LOST
         }
         Lost::Withdraw => {

@@ -13,7 +13,7 @@ use common::{
     },
     store::{
         self,
-        events::{self, Entry},
+        events::{self, Entry, Settled},
         invoices, payments, subscriptions,
     },
 };
@@ -40,6 +40,8 @@ struct Step<'a> {
     reason: Option<(&'a str, bool)>,
     /// The buyer was to pay into an account, and did not.
     deposit_was_awaited: bool,
+    /// The declined payment, for the outgoing event. `None`: the bank was not asked.
+    declined: Option<Settled>,
 }
 
 /// The bank said no.
@@ -67,6 +69,7 @@ pub(crate) async fn settle(
         gone,
         reason: Some((toss::korean_reason(code), *kind == DeclineKind::Hard)),
         deposit_was_awaited: attempt.deposit_due_at.is_some(),
+        declined: Some(Settled::Payment(attempt.id)),
     };
     let finish = take(env, conn, context, step, now).await?;
     health::stop_if_absurd(conn, now).await?;
@@ -108,6 +111,7 @@ pub(crate) async fn skip_step(
             SkipReason::NoPaymentMethod => Some(("결제에 사용할 카드가 등록되어 있지 않습니다.", true)),
         },
         deposit_was_awaited: false,
+        declined: None,
     };
     let finish = take(env, &mut tx, context, step, now).await?;
     Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
@@ -117,15 +121,16 @@ async fn suspend(
     env: &Env,
     conn: &mut PgConnection,
     context: &ChargeContext,
-    (gone, told): (usize, &str),
+    step: &Step<'_>,
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
+    let Step { gone, told, declined, .. } = step;
     invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
     subscriptions::suspend(conn, subscription.id, now).await?;
     let entry = Entry { actor: "worker", what: "subscription.suspended", why: told };
-    events::append(conn, subscription, entry, now).await?;
-    notifications::suspended(env, conn, subscription, invoice, gone, now).await?;
+    events::append_with(conn, subscription, entry, *declined, now).await?;
+    notifications::suspended(env, conn, subscription, invoice, *gone, now).await?;
     Ok(Finish::Fail(format!("{told}; the subscription is suspended until a new card is registered")))
 }
 
@@ -133,16 +138,18 @@ async fn retry_at(
     env: &Env,
     conn: &mut PgConnection,
     context: &ChargeContext,
-    (at, told): (DateTime<Utc>, &str),
-    failure: Option<notifications::Failure<'_>>,
+    step: &Step<'_>,
+    at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
+    let Step { gone, told, reason, declined, .. } = step;
     invoices::schedule_retry(conn, invoice.id, at, now).await?;
     subscriptions::mark_past_due(conn, subscription.id, at, now).await?;
     let entry = Entry { actor: "worker", what: "subscription.past_due", why: told };
-    events::append(conn, subscription, entry, now).await?;
-    if let Some(failure) = failure {
+    events::append_with(conn, subscription, entry, *declined, now).await?;
+    if let Some((why, card_is_dead)) = *reason {
+        let failure = notifications::Failure { step: *gone, why, card_is_dead, retry_at: at };
         notifications::failed(env, conn, subscription, invoice, failure, now).await?;
     }
     let error = format!("{told}; next try {}", at.with_timezone(&Seoul).format("%Y-%m-%d %H:%M KST"));
@@ -155,13 +162,14 @@ pub(crate) async fn cancel_incomplete(
     context: &ChargeContext,
     reason: &str,
     why: &str,
+    declined: Option<Settled>,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
     invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
     subscriptions::cancel(conn, subscription.id, reason, now).await?;
     let entry = Entry { actor: "worker", what: "subscription.never_began", why };
-    Ok(events::append(conn, subscription, entry, now).await?)
+    Ok(events::append_with(conn, subscription, entry, declined, now).await?)
 }
 
 /// What follows from it, for the invoice, the subscription, the customer and the job.
@@ -173,38 +181,37 @@ async fn take(
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
-    let Step { kind, policy, gone, told, reason, deposit_was_awaited } = step;
+    let Step { kind, policy, gone, told, declined, deposit_was_awaited, .. } = &step;
     let is_older = context.is_older(conn, now).await?;
-    match after_decline(kind, subscription.status, is_older, &policy, gone, now, env.charge_time)? {
-        AfterDecline::RetryAt(at) => {
-            let failure = reason.map(|(why, card_is_dead)| notifications::Failure {
-                step: gone,
-                why,
-                card_is_dead,
-                retry_at: at,
-            });
-            retry_at(env, conn, context, (at, &told), failure, now).await
-        }
-        AfterDecline::Suspend => suspend(env, conn, context, (gone, &told), now).await,
+    let action = after_decline(*kind, subscription.status, is_older, policy, *gone, now, env.charge_time)?;
+    let outcome = match action {
+        AfterDecline::RetryAt(at) => return retry_at(env, conn, context, &step, at, now).await,
+        AfterDecline::Suspend => return suspend(env, conn, context, &step, now).await,
         AfterDecline::NeverBegins => {
-            cancel_incomplete(conn, context, "first payment declined", &told, now).await?;
+            cancel_incomplete(conn, context, "first payment declined", told, *declined, now).await?;
             // Whoever was to pay into an account has left the checkout page long ago.
-            if deposit_was_awaited {
+            if *deposit_was_awaited {
                 notifications::tell_not_begun(env, conn, subscription, now).await?;
             }
-            Ok(Finish::Fail(format!("{told}; the first payment failed, the subscription does not begin")))
+            let why = format!("{told}; the first payment failed, the subscription does not begin");
+            return Ok(Finish::Fail(why));
         }
         AfterDecline::Void => {
             invoices::close(conn, invoice.id, InvoiceStatus::Void, now).await?;
-            Ok(Finish::Fail(format!("{told}; the subscription is canceled, nothing is owed")))
+            format!("{told}; the subscription is canceled, nothing is owed")
         }
         AfterDecline::StaySuspended => {
             invoices::close(conn, invoice.id, InvoiceStatus::Uncollectible, now).await?;
-            Ok(Finish::Fail(format!("{told}; the subscription stays suspended")))
+            format!("{told}; the subscription stays suspended")
         }
         AfterDecline::HoldAgain => {
             invoices::hold(conn, invoice.id, now).await?;
-            Ok(Finish::Fail(format!("{told}; the older period waits for an operator again")))
+            format!("{told}; the older period waits for an operator again")
         }
+    };
+    // Nothing about the subscription changes, so the decline has no audit entry that would tell it.
+    if let Some(declined) = *declined {
+        events::announce_settled(conn, subscription, declined, now).await?;
     }
+    Ok(Finish::Fail(outcome))
 }

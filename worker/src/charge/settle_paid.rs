@@ -16,7 +16,7 @@ use common::{
     jobs::{self, RefundPayment},
     store::{
         self,
-        events::{self, Entry},
+        events::{self, Entry, Settled},
         invoices, payments, refunds, subscriptions,
     },
 };
@@ -52,7 +52,7 @@ pub(super) async fn settle(
         // A period older than the running one, charged by an operator, moves nothing.
         AfterPaid::Renew if context.is_older(conn, now).await? => {
             let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
-            events::append(conn, subscription, entry, now).await?;
+            events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
             notifications::paid(env, conn, subscription, invoice, attempt, receipt, now).await?;
         }
         AfterPaid::Renew => {
@@ -97,7 +97,7 @@ async fn activate_or_renew(
     let ChargeContext { subscription, invoice, .. } = context;
     subscriptions::begin_period(conn, subscription.id, invoice.period, now).await?;
     let entry = Entry { actor: "worker", what, why: "the period is paid" };
-    events::append(conn, subscription, entry, now).await?;
+    events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
     let renewed = subscriptions::find(conn, subscription.id).await?.ok_or(SettleError::Vanished)?;
     notifications::paid(env, conn, &renewed, invoice, attempt, receipt, now).await
 }
@@ -130,5 +130,6 @@ async fn give_back(
         what: "payment.landed_after_cancel",
         why: "it was in flight when the subscription was canceled; it is refunded",
     };
-    Ok(events::append(conn, &context.subscription, entry, now).await?)
+    let settled = Some(Settled::Payment(attempt.id));
+    Ok(events::append_with(conn, &context.subscription, entry, settled, now).await?)
 }

@@ -11,7 +11,7 @@ use common::{
     },
     id::{new_id, new_key},
     store::{
-        events::{self, Entry},
+        events::{self, Entry, Settled},
         payments, refunds, subscriptions,
     },
 };
@@ -75,13 +75,19 @@ pub(crate) async fn book_external_refunds(
             Ok(BookedRefunds::NeedsReview("more went back than was ever captured"))
         }
         Found::Book(new) => {
-            let mut count = 0_usize;
+            let mut booked = Vec::new();
             for cancel in new {
-                count = count.saturating_add(1);
-                book(env, conn, &subscription, &attempt, cancel, now).await?;
+                if let Some(refund) = book(conn, &attempt, cancel, now).await? {
+                    booked.push((refund, cancel));
+                }
             }
             let whole = refunds::completed_of(conn, attempt.id).await? >= attempt.amount;
             payments::mark_refunded(conn, attempt.id, whole).await?;
+            // Told last, so that each event shows the payment with all of its refunds.
+            for (refund, cancel) in &booked {
+                tell(env, conn, &subscription, &attempt, refund, cancel, now).await?;
+            }
+            let count = booked.len();
             tracing::warn!(payment.id = %attempt.id, count, "refunds made in Toss's dashboard are booked");
             Ok(BookedRefunds::Booked(count))
         }
@@ -109,14 +115,13 @@ fn cancels(shown: &GatewayPayment) -> Vec<GatewayCancel> {
     .collect()
 }
 
+/// Books a refund that Toss shows. `None`: it is booked already.
 async fn book(
-    env: &Env,
     conn: &mut PgConnection,
-    subscription: &Subscription,
     attempt: &Payment,
     cancel: &GatewayCancel,
     now: DateTime<Utc>,
-) -> Result<(), SettleError> {
+) -> Result<Option<Refund>, SettleError> {
     let refund = Refund {
         id: new_id(now),
         payment_id: attempt.id,
@@ -131,13 +136,29 @@ async fn book(
     };
     let name = cancel.transaction_key.as_deref();
     let request_key = format!("toss:{}", name.map_or_else(|| refund.id.to_string(), str::to_owned));
-    if refunds::insert_external(conn, &refund, name, cancel.canceled_at, &request_key, now).await? {
-        let entry = Entry { actor: DASHBOARD, what: "payment.refunded", why: &refund.reason };
-        events::append(conn, subscription, entry, now).await?;
-        let whole = cancel.amount == attempt.amount;
-        notifications::refunded(env, conn, subscription, &refund, whole, (cancel.canceled_at, now)).await?;
-    }
-    Ok(())
+    let is_new = refunds::insert_external(conn, &refund, name, cancel.canceled_at, &request_key, now).await?;
+    Ok(is_new.then_some(refund))
+}
+
+async fn tell(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Payment,
+    refund: &Refund,
+    cancel: &GatewayCancel,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    let entry = Entry { actor: DASHBOARD, what: "payment.refunded", why: &refund.reason };
+    let settled = Settled::Refund {
+        payment_id: attempt.id,
+        refund_id: refund.id,
+        amount: refund.amount.get(),
+        refunded_at: cancel.canceled_at.unwrap_or(now),
+    };
+    events::append_with(conn, subscription, entry, Some(settled), now).await?;
+    let whole = cancel.amount == attempt.amount;
+    notifications::refunded(env, conn, subscription, refund, whole, (cancel.canceled_at, now)).await
 }
 
 fn reason(cancel: &GatewayCancel) -> String {

@@ -18,7 +18,7 @@ use common::{
     id::{new_key, subscription_ref},
     jobs::RefundPayment,
     store::{
-        events::{self, Entry},
+        events::{self, Entry, Settled},
         payments, refunds, subscriptions,
     },
 };
@@ -234,7 +234,13 @@ async fn made(
     let whole = refunds::completed_of(conn, payment.id).await? >= payment.amount;
     payments::mark_refunded(conn, payment.id, whole).await?;
     let entry = Entry { actor: &refund.requested_by, what: "payment.refunded", why: &refund.reason };
-    events::append(conn, subscription, entry, now).await?;
+    let settled = Settled::Refund {
+        payment_id: payment.id,
+        refund_id: refund.id,
+        amount: refund.amount.get(),
+        refunded_at: made_at.unwrap_or(now),
+    };
+    events::append_with(conn, subscription, entry, Some(settled), now).await?;
     notifications::refunded(env, conn, subscription, refund, whole, (made_at, now)).await?;
     Ok(common::store::announce_settled(conn, &refund.id.to_string()).await?)
 }

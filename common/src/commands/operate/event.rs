@@ -16,9 +16,9 @@ pub(super) async fn replay(
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Vec<Effect>, ActionError> {
-    let listener = webhook_deliveries::endpoint(conn).await?;
-    if !listener.listening {
-        let why = listener.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
+    let endpoint = webhook_deliveries::endpoint(conn).await?;
+    if !endpoint.enabled {
+        let why = endpoint.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
         return Err(Refusal::NobodyListens(why).into());
     }
     let filter = EventFilter { ids: vec![id], ..EventFilter::default() };

@@ -46,7 +46,7 @@ pub async fn figures(
                (select count(*) from emails where status = 'failed') as "failed_emails!",
                (select count(*) from jobs where state = 'parked') as "parked_jobs!",
                (select count(*) from webhook_events_in where state = 'failed') as "failed_webhooks!",
-               (select count(*) from webhook_events_out where state = 'failed') as "failed_events!"
+               (select count(*) from webhook_deliveries where state = 'failed') as "failed_events!"
           from (select count(*) as n, coalesce(sum(amount), 0)::bigint as won from subscriptions
                  where status = 'active' and next_billing_date < $2 and charging_paused_at is null) due,
                (select count(*) as n, coalesce(sum(amount), 0)::bigint as won from payments
