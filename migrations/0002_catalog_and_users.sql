@@ -1,4 +1,4 @@
--- Functions that fences share, users, plans, operators, settings and processes.
+-- Functions that fences share, users, plans, operators and settings.
 
 -- Refuses a change of status that the state machine does not have. Each table's trigger lists the legal ones.
 create function refuse_transition() returns trigger language plpgsql as $$
@@ -93,21 +93,3 @@ create table settings (
     updated_at timestamptz not null default clock_timestamp()
 );
 insert into settings (name, value) values ('charging', '{"enabled": true}');
-
--- The running processes, the clock that each follows, and the last move of the test clock that it has followed. By the database's clock.
-create table processes (
-    id         uuid        primary key,
-    name       text        not null,
-    clock_move bigint      not null default 0,
-    started_at timestamptz not null default clock_timestamp(),
-    seen_at    timestamptz not null default clock_timestamp(),
-    clock      text        not null default 'test',
-    constraint processes_clock_is_known check (clock in ('system', 'test'))
-);
-comment on column processes.clock is 'The test clock never moves while a process follows the system''s.';
-
--- A process on the test clock reports every second; one on the system's clock may be held up for longer.
-create view present_processes as
-select processes.*
-  from processes
- where seen_at > clock_timestamp() - case clock when 'system' then interval '1 minute' else interval '5 seconds' end;

@@ -5,8 +5,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use anyhow::Context;
 use common::{
     clock::Clock,
-    id::new_key,
-    presence::{Presence, PresenceError},
+    clock_follower::{ClockError, ClockFollower},
     queue::Supervisor,
     store,
 };
@@ -29,14 +28,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let pool = store::pool(&config.base.database_url, CONNECTIONS).context("DATABASE_URL")?;
     let stop = stop_signal()?;
     let clock = Clock::of(config.base.clock);
-    let presence = Presence::new(pool.clone(), clock.clone(), "billing-api", new_key());
-    let has_entered = enter(&presence).await?;
+    let follower = ClockFollower::new(pool.clone(), clock.clone());
+    let has_joined = join(&follower).await?;
     let app = App::new(pool, clock, config.settings).context("AUTH_JWKS_URL")?;
     let listener =
         TcpListener::bind(config.addr).await.with_context(|| format!("API_ADDR {}", config.addr))?;
     tracing::info!(address = %listener.local_addr()?, "billing-api serves");
     let (supervisor, stop_following) = (app.supervisor.clone(), CancellationToken::new());
-    let mut wrong_clock = follow_clock(&supervisor, &presence, has_entered, &stop_following);
+    let mut wrong_clock = follow_clock(&supervisor, &follower, has_joined, &stop_following);
     let (must_stop, stopping) = oneshot::channel();
     let serving = serve(app, listener, async move {
         tokio::select! {
@@ -55,9 +54,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
     };
     stop_following.cancel();
-    if let Err(error) = presence.leave().await {
-        tracing::debug!(%error, "could not sign off");
-    }
     if let Some(reason) = wrong_clock {
         return Err(reason.into());
     }
@@ -68,18 +64,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// The channel brings the reason why this process must not go on.
 fn follow_clock(
     supervisor: &Supervisor,
-    presence: &Presence,
-    mut has_entered: bool,
+    follower: &ClockFollower,
+    mut has_joined: bool,
     stop: &CancellationToken,
-) -> mpsc::Receiver<PresenceError> {
+) -> mpsc::Receiver<ClockError> {
     let (wrong_clock, reason) = mpsc::channel(1);
-    let (presence, stopping) = (presence.clone(), stop.clone());
+    let (follower, stopping) = (follower.clone(), stop.clone());
     supervisor.spawn("clock follower", STALL_AFTER, stop.clone(), move |progress| {
-        let (presence, wrong_clock, stopping) = (presence.clone(), wrong_clock.clone(), stopping.clone());
+        let (follower, wrong_clock, stopping) = (follower.clone(), wrong_clock.clone(), stopping.clone());
         // Started again, it may have been away for long.
-        let is_known = std::mem::replace(&mut has_entered, false);
+        let is_known = std::mem::replace(&mut has_joined, false);
         async move {
-            let following = presence.keep_following(is_known, || async {}, || progress.mark());
+            let following = follower.keep_following(is_known, || async {}, || progress.mark());
             tokio::select! {
                 // Fails only where the process is stopping already.
                 reason = following => { let _ = wrong_clock.send(reason).await; }
@@ -91,15 +87,15 @@ fn follow_clock(
     reason
 }
 
-/// False while the database is away: it is entered as soon as it is back.
-async fn enter(presence: &Presence) -> Result<bool, PresenceError> {
-    match presence.enter().await {
+/// False while the database is away: the clock is joined as soon as it is back.
+async fn join(follower: &ClockFollower) -> Result<bool, ClockError> {
+    match follower.join().await {
         Ok(()) => Ok(true),
-        Err(PresenceError::Store(error)) => {
+        Err(ClockError::Store(error)) => {
             tracing::debug!(%error, "the database is away");
             Ok(false)
         }
-        Err(stop @ PresenceError::ClockHasMoved) => Err(stop),
+        Err(stop @ ClockError::OtherClock { .. }) => Err(stop),
     }
 }
 

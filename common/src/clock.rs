@@ -63,11 +63,6 @@ impl TestClock {
         self.offset_ms.store(offset_ms, Ordering::Release);
         self.moves.swap(moves, Ordering::AcqRel) != moves
     }
-
-    /// How often the clock had been moved when this process last looked.
-    pub fn moves(&self) -> i64 {
-        self.moves.load(Ordering::Acquire)
-    }
 }
 
 impl StandingClock {

@@ -1,6 +1,7 @@
 //! Rules, storage, job types, clock and configuration, shared by every process. No HTTP.
 
 pub mod clock;
+pub mod clock_follower;
 pub mod commands;
 pub mod config;
 pub mod domain;
@@ -10,7 +11,6 @@ pub mod jobs;
 pub mod logging;
 pub mod mailer;
 pub mod outbox;
-pub mod presence;
 pub mod seal;
 pub mod secret_token;
 pub mod store;

@@ -1,4 +1,4 @@
-//! `billing clock`: moves the test clock that all processes share, forward only, and waits until all have followed.
+//! `billing clock`: moves the test clock that all processes share, forward only. It returns when all have followed.
 
 use std::{fmt, time::Duration};
 
@@ -6,14 +6,10 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use clap::Subcommand;
 use common::{
     clock::{Clock, ClockKind, TestClock},
-    store::{
-        processes,
-        settings::{self, ClockMove},
-    },
+    store::settings::{self, DatabaseClock},
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
-use tokio::time::Instant;
 
 use crate::{OpsError, arguments, session::Session, text::seoul};
 
@@ -61,15 +57,14 @@ pub async fn system_now(conn: &mut PgConnection) -> Result<DateTime<Utc>, OpsErr
     Ok(at(settings::clock(conn).await?))
 }
 
-fn at(stand: ClockMove) -> DateTime<Utc> {
+fn at(stand: DatabaseClock) -> DateTime<Utc> {
     let clock = TestClock::default();
     clock.follow(stand.offset_ms, stand.moves);
     Clock::Test(clock).now()
 }
 
-/// Every process looks at the clock far more often than this.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-const ALL_WITHIN: Duration = Duration::from_secs(10);
+/// Every process looks at the clock several times in this span, so by its end all have followed.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(1);
 /// Beyond it dates no longer have four digits.
 const LAST_YEAR: i32 = 9999;
 
@@ -83,56 +78,48 @@ pub struct ClockStand {
     /// Ahead of the machine's time, in milliseconds.
     pub offset_ms: i64,
     pub moves: i64,
-    /// The running processes that follow the test clock.
-    pub followed_by: Vec<String>,
 }
 
-/// Where the clock stands, and who follows it.
+/// Where the clock stands.
 pub async fn now(conn: &mut PgConnection) -> Result<ClockStand, OpsError> {
-    let stand = settings::clock(conn).await?;
-    describe(conn, stand).await
+    Ok(describe(settings::clock(conn).await?))
 }
 
 /// Moves the clock forward by `by` and returns when every process has followed.
 ///
 /// Not inside a transaction: nobody would see the move.
 pub async fn advance(conn: &mut PgConnection, by: TimeDelta) -> Result<ClockStand, OpsError> {
-    let mut tx = conn.begin().await?;
-    let from = settings::lock_clock(&mut tx).await?;
-    refuse_the_systems(&mut tx).await?;
-    check(at(from), at(from).checked_add_signed(by))?;
-    let stand = settings::move_clock(&mut tx, by.num_milliseconds()).await?;
-    tx.commit().await?;
-    all_have_followed(conn, stand).await
+    move_to(conn, |from| from.checked_add_signed(by)).await
 }
 
 /// Moves the clock forward to `to`, from where it runs on, and returns when every process has followed.
 ///
 /// Not inside a transaction: nobody would see the move.
 pub async fn set(conn: &mut PgConnection, to: DateTime<Utc>) -> Result<ClockStand, OpsError> {
+    move_to(conn, |_| Some(to)).await
+}
+
+async fn move_to(
+    conn: &mut PgConnection,
+    to: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
+) -> Result<ClockStand, OpsError> {
     let mut tx = conn.begin().await?;
-    let from = at(settings::lock_clock(&mut tx).await?);
-    refuse_the_systems(&mut tx).await?;
-    check(from, Some(to))?;
-    let stand = settings::move_clock(&mut tx, (to - from).num_milliseconds()).await?;
-    tx.commit().await?;
-    all_have_followed(conn, stand).await
-}
-
-/// A process on the system's clock charges real cards, or may: it would not follow, and every date would be wrong for it.
-/// It cannot come in between, as it takes the lock on the clock when it begins.
-async fn refuse_the_systems(conn: &mut PgConnection) -> Result<(), OpsError> {
-    let there = processes::following(conn, ClockKind::System).await?;
-    if there.is_empty() {
-        return Ok(());
+    let before = settings::join_clock(&mut tx, ClockKind::Test).await?;
+    if before.kind == ClockKind::System {
+        let line = "this database began on the system's clock (CLOCK=system), which cannot be moved";
+        return Err(OpsError::Refused(line.to_owned()));
     }
-    let names = there.join(", ");
-    Err(OpsError::Refused(format!("the clock stays: {names} runs on the system's clock (CLOCK=system)")))
+    let from = at(before);
+    let to = check(from, to(from))?;
+    let moved = settings::move_clock(&mut tx, (to - from).num_milliseconds()).await?;
+    tx.commit().await?;
+    tokio::time::sleep(FOLLOWED_WITHIN).await;
+    Ok(describe(moved))
 }
 
-fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<(), OpsError> {
+fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, OpsError> {
     match to {
-        Some(to) if to.year() <= LAST_YEAR && to > from => Ok(()),
+        Some(to) if to.year() <= LAST_YEAR && to > from => Ok(to),
         Some(to) if to <= from => Err(OpsError::Refused(format!(
             "the clock moves forward only: it is {} in Seoul, and {} has passed",
             seoul(from),
@@ -142,24 +129,9 @@ fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<(), OpsError>
     }
 }
 
-async fn all_have_followed(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {
-    let deadline = Instant::now() + ALL_WITHIN;
-    let waited_for = processes::behind(conn, stand.moves).await?;
-    while Instant::now() < deadline && !processes::behind(conn, stand.moves).await?.is_empty() {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    // Also those that have fallen silent: whether they are dead or only stand still cannot be told from here.
-    let names = processes::silent(conn, &waited_for, stand.moves).await?;
-    if names.is_empty() {
-        return describe(conn, stand).await;
-    }
-    Err(OpsError::Refused(format!("the clock has moved, but not for: {}", names.join(", "))))
-}
-
-async fn describe(conn: &mut PgConnection, stand: ClockMove) -> Result<ClockStand, OpsError> {
-    let followed_by = processes::following(conn, ClockKind::Test).await?;
-    let now = at(stand);
-    Ok(ClockStand { now, seoul: seoul(now), offset_ms: stand.offset_ms, moves: stand.moves, followed_by })
+fn describe(clock: DatabaseClock) -> ClockStand {
+    let now = at(clock);
+    ClockStand { now, seoul: seoul(now), offset_ms: clock.offset_ms, moves: clock.moves }
 }
 
 impl fmt::Display for ClockStand {
@@ -167,11 +139,6 @@ impl fmt::Display for ClockStand {
         let ahead = TimeDelta::milliseconds(self.offset_ms);
         let (days, hours, minutes) = (ahead.num_days(), ahead.num_hours() % 24, ahead.num_minutes() % 60);
         writeln!(f, "{} in Seoul", self.seoul)?;
-        writeln!(f, "{days} d {hours} h {minutes} min ahead of the machine, after {} moves", self.moves)?;
-        if self.followed_by.is_empty() {
-            writeln!(f, "no running process follows it (CLOCK=test)")
-        } else {
-            writeln!(f, "followed by {}", self.followed_by.join(", "))
-        }
+        writeln!(f, "{days} d {hours} h {minutes} min ahead of the machine, after {} moves", self.moves)
     }
 }

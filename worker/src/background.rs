@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::{
     clock::Clock,
-    presence::{Presence, PresenceError},
+    clock_follower::{ClockError, ClockFollower},
     queue::{Progress, Queue, Supervisor, take_turn},
     store::gate,
 };
@@ -48,11 +48,11 @@ impl Background {
     pub(crate) fn start(
         &self,
         metrics: PrometheusHandle,
-        presence: Presence,
-    ) -> mpsc::Receiver<PresenceError> {
+        follower: ClockFollower,
+    ) -> mpsc::Receiver<ClockError> {
         let (wrong_clock, reason) = mpsc::channel(1);
         self.spawn("clock follower", STALL_AFTER, move |background, progress| {
-            follow_clock(background, presence.clone(), wrong_clock.clone(), progress)
+            follow_clock(background, follower.clone(), wrong_clock.clone(), progress)
         });
         self.spawn("scheduler", STALL_AFTER, |background, progress| async move {
             let Err(error) = scheduler::run(&background.env, &background.schedule, &progress).await;
@@ -169,8 +169,8 @@ async fn follow_breaker(background: Background, progress: Progress) {
 /// Under a test clock: the sandbox moves with this process, and what has become due starts at once.
 async fn follow_clock(
     background: Background,
-    presence: Presence,
-    wrong_clock: mpsc::Sender<PresenceError>,
+    follower: ClockFollower,
+    wrong_clock: mpsc::Sender<ClockError>,
     progress: Progress,
 ) {
     if matches!(background.env.clock, Clock::Test(_)) {
@@ -182,7 +182,7 @@ async fn follow_clock(
         background.read_breaker().await;
         background.queue.wake();
     };
-    let reason = presence.keep_following(true, moved, || progress.mark()).await;
+    let reason = follower.keep_following(true, moved, || progress.mark()).await;
     // Fails only where the process is stopping already.
     let _ = wrong_clock.send(reason).await;
     background.stop.cancelled().await;

@@ -6,8 +6,7 @@ use anyhow::Context;
 use common::queue::{Stopped, Supervisor};
 use common::{
     clock::Clock,
-    id::new_key,
-    presence::{Presence, PresenceError},
+    clock_follower::{ClockError, ClockFollower},
     store,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -40,10 +39,10 @@ pub async fn run(
     let router = http::router(env.pool.clone(), metrics.clone(), supervisor.clone());
     let serving = tokio::spawn(axum::serve(listener, router).into_future());
     let mut signal = pin!(signal);
-    let presence = Presence::new(env.pool.clone(), env.clock.clone(), "billing-worker", new_key());
+    let follower = ClockFollower::new(env.pool.clone(), env.clock.clone());
     // No job is touched before it is certain that this process may.
     tokio::select! {
-        entered = presence.enter_when_possible() => entered?,
+        joined = follower.join_when_possible() => joined?,
         () = &mut signal => return Ok(()),
     }
     let queue = jobs::start(&env, &supervisor);
@@ -54,7 +53,7 @@ pub async fn run(
         supervisor,
         stop: CancellationToken::new(),
     };
-    let mut wrong_clock = background.start(metrics, presence.clone());
+    let mut wrong_clock = background.start(metrics, follower);
     tracing::info!("ready");
     let mut reason = None;
     let stop = async {
@@ -63,13 +62,10 @@ pub async fn run(
     let stopped = queue.run(jobs::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
     background.stop.cancel();
     serving.abort();
-    if let Err(error) = presence.leave().await {
-        tracing::debug!(%error, "this process could not say that it leaves");
-    }
     ended_well(&stopped?, reason)
 }
 
-fn ended_well(stopped: &Stopped, wrong_clock: Option<PresenceError>) -> anyhow::Result<()> {
+fn ended_well(stopped: &Stopped, wrong_clock: Option<ClockError>) -> anyhow::Result<()> {
     anyhow::ensure!(
         stopped.still_running.is_empty(),
         "jobs still running at the stop: {:?}",

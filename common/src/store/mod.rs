@@ -22,7 +22,6 @@ pub mod plan_changes;
 pub mod plans;
 pub mod price_changes;
 pub mod price_followers;
-pub mod processes;
 pub mod reconcile;
 pub mod refunds;
 pub mod registrations;

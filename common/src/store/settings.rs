@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::{StoreError, known};
+use crate::clock::ClockKind;
 
 /// Whether new charges may be made at all.
 pub async fn charging_enabled(conn: &mut PgConnection) -> Result<bool, StoreError> {
@@ -60,54 +61,65 @@ pub async fn switch_charging(
     Ok(())
 }
 
-/// Where the shared test clock stands: ahead of the machine's by this much, after this many moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClockMove {
+/// The clock that the database was born on. A test clock is ahead of the machine's by its offset, after so many moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseClock {
+    pub kind: ClockKind,
     pub offset_ms: i64,
     pub moves: i64,
 }
 
-pub async fn clock(conn: &mut PgConnection) -> Result<ClockMove, StoreError> {
+/// A database without a clock of its own yet runs on the machine's.
+const UNDECIDED: DatabaseClock = DatabaseClock { kind: ClockKind::System, offset_ms: 0, moves: 0 };
+
+/// Reads the clock.
+pub async fn clock(conn: &mut PgConnection) -> Result<DatabaseClock, StoreError> {
     let row = sqlx::query!(
         r#"
-        select (value->>'offsetMs')::bigint as "offset_ms!", (value->>'moves')::bigint as "moves!"
-          from settings where name = 'test_clock'
+        select value->>'kind' as "kind!", (value->>'offsetMs')::bigint as "offset_ms!",
+               (value->>'moves')::bigint as "moves!"
+          from settings where name = 'clock'
         "#
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map_or_else(ClockMove::default, |row| ClockMove { offset_ms: row.offset_ms, moves: row.moves }))
+    let Some(row) = row else { return Ok(UNDECIDED) };
+    let kind = known("settings", "clock", &row.kind)?;
+    Ok(DatabaseClock { kind, offset_ms: row.offset_ms, moves: row.moves })
 }
 
-/// Moves the test clock forward by this much, for all processes. Answers where it stands then.
-pub async fn move_clock(conn: &mut PgConnection, by_ms: i64) -> Result<ClockMove, StoreError> {
+/// Reads the clock, which is of this kind from here on where nobody has decided it before. Nobody else joins or moves it
+/// until the caller's transaction ends.
+pub async fn join_clock(conn: &mut PgConnection, kind: ClockKind) -> Result<DatabaseClock, StoreError> {
     let row = sqlx::query!(
         r#"
-        insert into settings (name, value)
-        values ('test_clock', jsonb_build_object('offsetMs', $1::bigint, 'moves', 1))
-        on conflict (name) do update
-           set value = jsonb_build_object('offsetMs', (settings.value->>'offsetMs')::bigint + $1::bigint,
-                                          'moves', (settings.value->>'moves')::bigint + 1),
+        insert into settings (name, value) values ('clock', $1)
+        on conflict (name) do update set name = excluded.name
+        returning value->>'kind' as "kind!", (value->>'offsetMs')::bigint as "offset_ms!",
+                  (value->>'moves')::bigint as "moves!"
+        "#,
+        json!({ "kind": <&str>::from(kind), "offsetMs": 0, "moves": 0 }),
+    )
+    .fetch_one(conn)
+    .await?;
+    let kind = known("settings", "clock", &row.kind)?;
+    Ok(DatabaseClock { kind, offset_ms: row.offset_ms, moves: row.moves })
+}
+
+/// Moves the test clock forward by this much, for all processes. Returns where it is then.
+pub async fn move_clock(conn: &mut PgConnection, by_ms: i64) -> Result<DatabaseClock, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        update settings
+           set value = value || jsonb_build_object('offsetMs', (value->>'offsetMs')::bigint + $1::bigint,
+                                                   'moves', (value->>'moves')::bigint + 1),
                updated_at = clock_timestamp()
+         where name = 'clock' and value->>'kind' = 'test'
         returning (value->>'offsetMs')::bigint as "offset_ms!", (value->>'moves')::bigint as "moves!"
         "#,
         by_ms,
     )
     .fetch_one(conn)
     .await?;
-    Ok(ClockMove { offset_ms: row.offset_ms, moves: row.moves })
-}
-
-/// As [`clock`], but nobody else moves it until the caller's transaction ends.
-pub async fn lock_clock(conn: &mut PgConnection) -> Result<ClockMove, StoreError> {
-    let row = sqlx::query!(
-        r#"
-        insert into settings (name, value) values ('test_clock', '{"offsetMs": 0, "moves": 0}')
-        on conflict (name) do update set name = excluded.name
-        returning (value->>'offsetMs')::bigint as "offset_ms!", (value->>'moves')::bigint as "moves!"
-        "#
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(ClockMove { offset_ms: row.offset_ms, moves: row.moves })
+    Ok(DatabaseClock { kind: ClockKind::Test, offset_ms: row.offset_ms, moves: row.moves })
 }

@@ -5,9 +5,9 @@ use std::{fs, path::Path, sync::Arc};
 use anyhow::Context;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use common::{
-    clock::Clock,
+    clock::{Clock, ClockKind},
     domain::calendar::{seoul_date, seoul_instant},
-    store::settings::{self, ClockMove},
+    store::settings::{self, DatabaseClock},
 };
 use sqlx::PgPool;
 use url::Url;
@@ -88,6 +88,7 @@ impl Environment {
     /// Advances the clock of all processes, which follow within a second, and of the sandbox.
     pub(super) async fn advance_clock(&self, by: TimeDelta) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;
+        settings::join_clock(&mut conn, ClockKind::Test).await?;
         let clock = settings::move_clock(&mut conn, by.num_milliseconds()).await?;
         self.bank.set_clock(time_of(clock)).await
     }
@@ -97,7 +98,7 @@ impl Environment {
     }
 }
 
-fn time_of(clock: ClockMove) -> DateTime<Utc> {
+fn time_of(clock: DatabaseClock) -> DateTime<Utc> {
     Clock::System.now() + TimeDelta::milliseconds(clock.offset_ms)
 }
 

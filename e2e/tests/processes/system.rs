@@ -1,9 +1,11 @@
 //! A whole system of processes on a database of its own: the sandbox, the workers, and a clock turned through the database.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Asia::Seoul;
 use common::{
-    clock::{Clock, TestClock},
+    clock::{Clock, ClockKind, TestClock},
     commands::confirm::{Confirmation, record_confirmation},
     domain::{
         calendar::Cycle,
@@ -12,7 +14,7 @@ use common::{
     },
     id::{new_id, new_key},
     jobs::{self, RefundPayment},
-    store::{payments, plans, processes, refunds, settings, subscriptions},
+    store::{payments, plans, refunds, settings, subscriptions},
 };
 use sandbox::{Ledger, LedgerQuery, Operation, Purchase, Sandbox};
 use sqlx::{ConnectOptions, PgPool};
@@ -42,7 +44,10 @@ impl System {
         sandbox.set_switches(|switches| switches.strict_key_pairs = true);
         let mails = tempfile::tempdir().unwrap();
         let system = Self { pool, sandbox, clock: TestClock::default(), mails };
-        system.set_clock(date, "10:00:00").await;
+        let mut conn = system.pool.acquire().await.unwrap();
+        settings::join_clock(&mut conn, ClockKind::Test).await.unwrap();
+        system.move_clock(system.until(date, "10:00:00")).await;
+        drop(conn);
         system
     }
 
@@ -52,20 +57,26 @@ impl System {
 
     /// Turns everybody's clock to this time in Seoul; returns when every running process has followed.
     pub(crate) async fn set_clock(&self, date: &str, time: &str) {
+        self.advance(self.until(date, time)).await;
+    }
+
+    fn until(&self, date: &str, time: &str) -> TimeDelta {
         let time: NaiveTime = time.parse().unwrap();
         let at = date.parse::<chrono::NaiveDate>().unwrap().and_time(time).and_local_timezone(Seoul).unwrap();
-        self.advance(at.to_utc() - self.now()).await;
+        at.to_utc() - self.now()
     }
 
     pub(crate) async fn advance(&self, by: TimeDelta) {
+        self.move_clock(by).await;
+        // What `billing clock` promises: by then every process has followed.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
+    async fn move_clock(&self, by: TimeDelta) {
         let mut conn = self.pool.acquire().await.unwrap();
-        let stand = settings::move_clock(&mut conn, by.num_milliseconds()).await.unwrap();
-        self.clock.follow(stand.offset_ms, stand.moves);
+        let moved = settings::move_clock(&mut conn, by.num_milliseconds()).await.unwrap();
+        self.clock.follow(moved.offset_ms, moved.moves);
         self.sandbox.set_clock(self.now()).unwrap();
-        until("every process to follow the clock", async || {
-            processes::behind(&mut conn, stand.moves).await.unwrap().is_empty().then_some(())
-        })
-        .await;
     }
 
     /// Turns the clock step by step, letting everything due happen in between, until `look` sees what it looks for.
@@ -119,7 +130,7 @@ impl System {
         );
         ended.execute(&self.pool).await.unwrap();
         sqlx::query("delete from processes").execute(&self.pool).await.unwrap();
-        queue::rescue(&self.pool, std::time::Duration::from_millis(1), 3).await.unwrap();
+        queue::rescue(&self.pool, Duration::from_millis(1), 3).await.unwrap();
     }
 
     /// A customer pays in the payment window, and the confirmation is recorded. No worker has seen it yet.

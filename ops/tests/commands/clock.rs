@@ -1,18 +1,9 @@
 //! The test clock: forward only, for everybody, and the command returns when everybody has followed.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-
 use chrono::{TimeDelta, Utc};
 use common::{
     clock::{Clock, ClockKind, TestClock},
-    id::new_key,
-    presence::{Presence, PresenceError},
+    clock_follower::{ClockError, ClockFollower},
     store::settings,
 };
 use ops::{OpsError, clock};
@@ -52,83 +43,53 @@ async fn it_is_set_to_an_instant_to_come_and_never_to_one_that_has_passed(pool: 
 
 #[sqlx::test(migrations = "../migrations")]
 async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
-    let follower = TestClock::default();
-    let presence = Presence::new(pool.clone(), Clock::Test(follower.clone()), "api", new_key());
-    presence.enter().await.unwrap();
-    let running = presence.spawn(true, || async {});
+    let clock = TestClock::default();
+    let follower = ClockFollower::new(pool.clone(), Clock::Test(clock.clone()));
+    follower.join().await.unwrap();
+    let mut running = vec![follower.spawn(true, || async {})];
+    // What follows from a move takes as long as it takes; the clock follows all the same.
+    let busy = TestClock::default();
+    let follower = ClockFollower::new(pool.clone(), Clock::Test(busy.clone()));
+    running.push(follower.spawn(false, std::future::pending));
     let mut conn = pool.acquire().await.unwrap();
-    let stand = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
-    assert!((Clock::Test(follower).now() - stand.now).abs() < TimeDelta::minutes(1));
-    assert_eq!(stand.followed_by, ["api"]);
-    running.abort();
-}
-
-#[sqlx::test(migrations = "../migrations")]
-async fn a_process_that_is_slow_to_follow_is_waited_for(pool: PgPool) {
-    let followed = Arc::new(AtomicBool::new(false));
-    let presence = Presence::new(pool.clone(), Clock::of(ClockKind::Test), "worker", new_key());
-    presence.enter().await.unwrap();
-    let done = Arc::clone(&followed);
-    let running = presence.spawn(true, move || {
-        let done = Arc::clone(&done);
-        async move {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            done.store(true, Ordering::Release);
+    for _ in 0..2 {
+        let stand = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
+        for clock in [&clock, &busy] {
+            assert!((Clock::Test(clock.clone()).now() - stand.now).abs() < TimeDelta::minutes(1));
         }
-    });
-    let mut conn = pool.acquire().await.unwrap();
-    clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
-    assert!(followed.load(Ordering::Acquire));
-    running.abort();
+    }
+    running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_process_that_does_not_follow_is_named_and_a_dead_one_is_not(pool: PgPool) {
+async fn a_database_that_began_on_the_systems_clock_is_never_moved(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let present = |name| Presence::new(pool.clone(), Clock::of(ClockKind::Test), name, new_key());
-    // Alive, but it never comes to an end with following; the other one is gone without a word.
-    let worker = present("worker");
-    worker.enter().await.unwrap();
-    let running = worker.spawn(true, std::future::pending);
-    present("api").enter().await.unwrap();
-    let dead = "update processes set seen_at = seen_at - interval '1 hour' where name = 'api'";
-    sqlx::query(dead).execute(&pool).await.unwrap();
-    let error = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap_err();
-    running.abort();
-    assert_eq!(error.exit_code(), 1);
-    assert!(error.to_string().ends_with("but not for: worker"), "{error}");
-}
-
-#[sqlx::test(migrations = "../migrations")]
-async fn the_clock_stays_while_a_process_runs_on_the_systems(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    let worker = Presence::new(pool.clone(), Clock::System, "billing-worker", new_key());
-    worker.enter().await.unwrap();
+    ClockFollower::new(pool.clone(), Clock::System).join().await.unwrap();
     let to = clock::system_now(&mut conn).await.unwrap() + TimeDelta::days(40);
     let advanced = clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap_err();
     for error in [advanced, clock::set(&mut conn, to).await.unwrap_err()] {
         assert!(
-            matches!(error, OpsError::Refused(_)) && error.to_string().contains("billing-worker"),
+            matches!(error, OpsError::Refused(_)) && error.to_string().contains("system's clock"),
             "{error}"
         );
     }
     assert_eq!(settings::clock(&mut conn).await.unwrap().moves, 0);
-
-    worker.leave().await.unwrap();
-    clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
+    let test = ClockFollower::new(pool.clone(), Clock::of(ClockKind::Test));
+    assert!(matches!(test.join().await, Err(ClockError::OtherClock { .. })));
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn on_a_moved_clock_no_process_runs_on_the_systems(pool: PgPool) {
+async fn no_process_on_the_systems_clock_joins_a_test_database(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let system = Presence::new(pool.clone(), Clock::System, "billing-api", new_key());
-    let test = Presence::new(pool.clone(), Clock::of(ClockKind::Test), "billing-api", new_key());
-    // It was cut off when the clock moved, and comes back.
+    let system = ClockFollower::new(pool.clone(), Clock::System);
+    let test = ClockFollower::new(pool.clone(), Clock::of(ClockKind::Test));
+    test.join().await.unwrap();
     clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
-    assert!(matches!(system.enter().await, Err(PresenceError::ClockHasMoved)));
+    assert!(matches!(system.join().await, Err(ClockError::OtherClock { .. })));
+    // The database was away when it started.
     let ended = system.spawn(false, || async {}).await.unwrap();
     assert!(ended.to_string().contains("CLOCK"), "{ended}");
-    assert!(test.enter().await.is_ok());
+    assert!(test.join().await.is_ok());
 }
 
 #[sqlx::test(migrations = "../migrations")]
