@@ -127,7 +127,6 @@ create table price_changes (
     requested_by   text        not null,
     reason         text        not null,
     created_at     timestamptz not null,
-    spread_at      timestamptz,
     closed_at      timestamptz,
     withdrawn_at   timestamptz,
     withdrawn_by   text,
@@ -152,13 +151,12 @@ create unique index price_changes_one_open on price_changes (plan, cycle) where 
 comment on table price_changes is 'A plan''s new price for those who pay its old one. Content never changes; what is wanted instead is another row.';
 comment on column price_changes.effective_from is 'Civil date in Seoul. Each subscription follows at its first renewal from then on that has neither begun nor been billed.';
 comment on column price_changes.reprices_plan is 'Whether new subscribers pay it, too; else it only brings others to the plan''s price.';
-comment on column price_changes.spread_at is 'When every subscription concerned was last known to have its plan change, or to have lost it. Null: the sweep sees to it.';
 comment on column price_changes.closed_at is 'When another one took its place. What it is due before that one holds still comes.';
 
 -- Content is fixed, and a withdrawal is for good. Where the one that took its place is withdrawn, it is open again.
 create trigger price_changes_fixed before update on price_changes for each row
-    when (to_jsonb(new) - '{spread_at,closed_at,withdrawn_at,withdrawn_by,withdrawal}'::text[]
-            <> to_jsonb(old) - '{spread_at,closed_at,withdrawn_at,withdrawn_by,withdrawal}'::text[]
+    when (to_jsonb(new) - '{closed_at,withdrawn_at,withdrawn_by,withdrawal}'::text[]
+            <> to_jsonb(old) - '{closed_at,withdrawn_at,withdrawn_by,withdrawal}'::text[]
         or (old.withdrawn_at is not null
             and (new.closed_at, new.withdrawn_at, new.withdrawn_by, new.withdrawal)
                 is distinct from (old.closed_at, old.withdrawn_at, old.withdrawn_by, old.withdrawal)))
@@ -271,6 +269,51 @@ create trigger plan_changes_from_the_old_price before insert on plan_changes for
     when (new.price_change_id is not null) execute function refuse_other_price_change();
 create trigger plan_changes_price_stands before update on plan_changes for each row
     when (new.price_change_id is not null and new.status = 'applied') execute function refuse_other_price_change();
+
+-- The first day of a period. Counted from the anchor as everywhere: 31 January, 28 February, 31 March.
+create function period_start(subscription subscriptions, no integer) returns date language sql immutable as $$
+    select (subscription.anchor_on + make_interval(months => subscription.terms_since_month
+        + (no - subscription.terms_since_period) * case subscription.billing_cycle when 'yearly' then 12 else 1 end))::date
+$$;
+
+-- Every subscription that pays an amount which a price change replaces, with the renewal from which it pays the new one: the
+-- first on the price's date or later that has neither begun nor been billed, and for a higher price no earlier than
+-- first_raise_on, so that there is time to ask.
+create function affected_by_price_change(price_id uuid, today date, first_raise_on date)
+returns table (subscription_id uuid, status text, from_amount integer, effective_no integer, effective_on date)
+language sql stable as $$
+    select subscription.id, subscription.status, subscription.amount, renewal.no, renewal.starts_on
+      from price_changes price
+      join subscriptions subscription
+        on subscription.plan = price.plan and subscription.billing_cycle = price.cycle
+       and subscription.amount <> price.new_amount
+       and subscription.amount in (select earlier.old_amount from price_changes earlier
+                                    where earlier.plan = price.plan and earlier.cycle = price.cycle
+                                      and earlier.withdrawn_at is null
+                                      and (earlier.closed_at is not null or earlier.id = price.id))
+     cross join lateral (
+           select greatest(subscription.period_no,
+                           (select max(period_no) from invoices where invoices.subscription_id = subscription.id)) as last_no,
+                  greatest(price.effective_from, today + 1,
+                           case when price.new_amount > subscription.amount then first_raise_on end) as not_before
+           ) bounds
+     -- The period that begins in the month of that day, or the one before or after it.
+     cross join lateral (
+           select subscription.terms_since_period + floor(
+                      ((extract(year from not_before) - extract(year from subscription.anchor_on)) * 12
+                       + extract(month from not_before) - extract(month from subscription.anchor_on)
+                       - subscription.terms_since_month)
+                      / case subscription.billing_cycle when 'yearly' then 12 else 1 end)::integer as guess_no
+           ) nearby
+     cross join lateral (
+           select no, period_start(subscription, no) as starts_on
+             from generate_series(greatest(bounds.last_no + 1, nearby.guess_no),
+                                  greatest(bounds.last_no + 1, nearby.guess_no) + 1) as no
+            where period_start(subscription, no) >= bounds.not_before
+            order by no limit 1
+           ) renewal
+     where price.id = price_id
+$$;
 
 -- The customer's agreement to a higher amount.
 create table consents (

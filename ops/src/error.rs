@@ -3,7 +3,7 @@
 use common::{
     commands::{
         announce_price::{AnnounceError, WithdrawError},
-        spread_price::SpreadError,
+        roll_out_price::RollOutError,
     },
     config::Mistakes,
     id::subscription_ref,
@@ -69,11 +69,11 @@ impl From<WithdrawError> for OpsError {
     }
 }
 
-impl From<SpreadError> for OpsError {
-    fn from(error: SpreadError) -> Self {
+impl From<RollOutError> for OpsError {
+    fn from(error: RollOutError) -> Self {
         match error {
-            SpreadError::Store(error) => Self::Store(error),
-            error @ SpreadError::Calendar(_) => Self::Refused(error.to_string()),
+            RollOutError::Store(error) => Self::Store(error),
+            error @ RollOutError::Calendar(_) => Self::Refused(error.to_string()),
         }
     }
 }

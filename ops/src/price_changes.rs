@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     OpsError,
     error::given_reason,
-    reprice::spread,
+    reprice::roll_out,
     text::{Table, plain, seoul},
 };
 
@@ -79,11 +79,11 @@ pub async fn withdraw(
     let withdrawn = withdraw_price(&mut tx, id, actor, reason, now).await?;
     let at_new_price = price_changes::still_to_come(&mut tx, &withdrawn, &[withdrawn.new]).await?;
     tx.commit().await?;
-    spread(conn, &withdrawn, now).await?;
+    roll_out(conn, &withdrawn, now).await?;
     if let Some(earlier) = withdrawn.follows
         && let Some(reopened) = price_changes::find(conn, earlier).await?
     {
-        spread(conn, &reopened, now).await?;
+        roll_out(conn, &reopened, now).await?;
     }
     Ok(Withdrawn { price_change: line(conn, withdrawn, now).await?, at_new_price })
 }

@@ -1,28 +1,29 @@
 //! `billing plans reprice`: announces a new price of a plan; or, as a dry run, says whom it would reach and when.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::{
     commands::{
         announce_price::{Announcement, announce_price},
-        spread_price::{Next, spread_price},
+        roll_out_price::{Next, roll_out_price},
     },
     domain::{
         calendar::{Cycle, seoul_date},
         money::Won,
-        price_change::{PriceChange, follows_now},
+        price_change::{Dates, PriceChange},
     },
-    store::{price_changes, price_followers},
+    store::{
+        price_changes,
+        price_rollout::{self, DateForecast},
+    },
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{OpsError, arguments, error::given_reason, text::Table};
-
-const BATCH: i64 = 5_000;
 
 /// A new price of a plan. At least one of the two prices is given.
 #[derive(Debug, Clone, Args)]
@@ -66,10 +67,10 @@ pub struct Announced {
     pub effective_from: NaiveDate,
     /// From now on; else the plan's price is this already.
     pub new_subscribers_pay_it: bool,
-    pub subscriptions: usize,
-    pub need_a_consent: usize,
-    /// Not begun yet, suspended, or canceled with a paid period left: these follow if they go on.
-    pub may_come_later: usize,
+    pub subscriptions: i64,
+    pub need_a_consent: i64,
+    /// Not begun yet, suspended, or canceled with a paid period left: affected if they go on.
+    pub may_come_later: i64,
     /// By the date of the first charge at the new price.
     pub dates: Vec<Reached>,
 }
@@ -79,8 +80,8 @@ pub struct Announced {
 #[serde(rename_all = "camelCase")]
 pub struct Reached {
     pub date: NaiveDate,
-    pub subscriptions: usize,
-    pub need_a_consent: usize,
+    pub subscriptions: i64,
+    pub need_a_consent: i64,
 }
 
 /// Announces, commits, and gives everybody concerned the change. What a death leaves undone, the worker does.
@@ -104,7 +105,7 @@ pub async fn reprice(
     }
     tx.commit().await?;
     for price in &announced {
-        spread(conn, price, now).await?;
+        roll_out(conn, price, now).await?;
     }
     Ok(Repriced { dry_run, prices })
 }
@@ -137,7 +138,7 @@ fn wanted<'a>(request: &'a PriceRequest, actor: &'a str) -> Result<Vec<Announcem
 }
 
 /// Makes the plan changes, batch by batch.
-pub(crate) async fn spread(
+pub(crate) async fn roll_out(
     conn: &mut PgConnection,
     price: &PriceChange,
     now: DateTime<Utc>,
@@ -145,7 +146,7 @@ pub(crate) async fn spread(
     let mut next = Next::After(Uuid::nil());
     while let Next::After(last) = next {
         let mut tx = conn.begin().await?;
-        next = spread_price(&mut tx, price, last, now).await?;
+        next = roll_out_price(&mut tx, price, last, now).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -158,32 +159,22 @@ async fn outlook(
     dry_run: bool,
     now: DateTime<Utc>,
 ) -> Result<Announced, OpsError> {
+    let today = seoul_date(now);
+    let dates = Dates::of(today).map_err(|error| OpsError::Usage(error.to_string()))?;
+    let forecast = price_rollout::forecast(conn, price, dates).await?;
     let amounts = price_changes::old_amounts(conn, price).await?;
-    let (mut dates, mut may_come_later) = (BTreeMap::<NaiveDate, (usize, usize)>::new(), 0_usize);
-    let mut last = Uuid::nil();
-    loop {
-        let batch = price_followers::ids_batch(conn, price, &amounts, last, BATCH).await?;
-        let Some(end) = batch.last() else { break };
-        last = *end;
-        for it in price_followers::of_ids(conn, &batch).await? {
-            if !follows_now(it.status) {
-                may_come_later = may_come_later.saturating_add(1);
-                continue;
-            }
-            let period = price
-                .reaches(it.rhythm, it.last_no, it.pays, seoul_date(now))
-                .map_err(|error| OpsError::Usage(error.to_string()))?;
-            let (all, asked) = dates.entry(period.start).or_default();
-            *all = all.saturating_add(1);
-            *asked = asked.saturating_add(usize::from(price.new > it.pays));
-        }
-    }
-    let line = |(date, (subscriptions, need_a_consent))| Reached { date, subscriptions, need_a_consent };
-    let dates = dates.into_iter().map(line).collect();
+    let may_come_later = price_rollout::may_come_later(conn, price, &amounts, today).await?;
+    let dates = forecast.into_iter().map(Reached::from).collect();
     Ok(announced((!dry_run).then_some(price.id), price, dates, may_come_later))
 }
 
-fn announced(id: Option<Uuid>, price: &PriceChange, dates: Vec<Reached>, may_come_later: usize) -> Announced {
+impl From<DateForecast> for Reached {
+    fn from(it: DateForecast) -> Self {
+        Self { date: it.date, subscriptions: it.subscriptions, need_a_consent: it.need_a_consent }
+    }
+}
+
+fn announced(id: Option<Uuid>, price: &PriceChange, dates: Vec<Reached>, may_come_later: i64) -> Announced {
     Announced {
         id,
         plan: price.plan.clone(),

@@ -15,7 +15,6 @@ use sqlx::PgConnection;
 
 use crate::{
     charge,
-    daily::price_changes::spread_prices,
     env::{Env, raise_alarm},
 };
 
@@ -38,7 +37,6 @@ pub async fn sweep(env: &Env) -> Result<u64, JobError> {
         metrics::counter!("billing_swept_total").increment(made);
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
-    spread_prices(env, true).await?;
     Ok(made)
 }
 

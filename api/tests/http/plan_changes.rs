@@ -5,7 +5,7 @@ use common::{
     clock::Clock,
     commands::{
         announce_price::{Announcement, announce_price},
-        spread_price::{Next, spread_price},
+        roll_out_price::{Next, roll_out_price},
     },
     domain::{
         calendar::{Cycle, days_after, seoul_date},
@@ -234,7 +234,7 @@ async fn a_new_price_of_the_plan_is_shown_agreed_to_and_cannot_be_taken_back(poo
     };
     let mut conn = api.pool.acquire().await.unwrap();
     let price = announce_price(&mut conn, wanted, now).await.unwrap();
-    assert_eq!(spread_price(&mut conn, &price, Uuid::nil(), now).await.unwrap(), Next::Done);
+    assert_eq!(roll_out_price(&mut conn, &price, Uuid::nil(), now).await.unwrap(), Next::Done);
     drop(conn);
     let answer = api.get(&customer, &format!("/api/subscriptions/{id}")).await;
     let pending = &answer.body["subscription"]["pendingChange"];

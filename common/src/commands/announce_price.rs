@@ -17,7 +17,7 @@ use crate::{
         },
     },
     id::new_id,
-    store::{StoreError, plans, price_changes, price_followers},
+    store::{StoreError, plans, price_changes, price_rollout},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,7 @@ pub async fn announce_price(
     };
     price_changes::insert(conn, &new).await?;
     let concerned = price_changes::old_amounts(conn, &new).await?;
-    let lowest = price_followers::lowest(conn, &new, &concerned).await?.unwrap_or(old);
+    let lowest = price_rollout::lowest(conn, &new, &concerned).await?.unwrap_or(old);
     announce(old, new.new, lowest, new.effective_from, today)?;
     if new.reprices_plan {
         set_price(conn, plan, new.cycle, new.new).await?;

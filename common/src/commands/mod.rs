@@ -16,7 +16,7 @@ pub mod refund;
 pub mod register_card;
 pub mod resend_email;
 pub mod resume;
+pub mod roll_out_price;
 pub mod settle_change;
-pub mod spread_price;
 pub mod subscribe;
 pub mod wake_payment;

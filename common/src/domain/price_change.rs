@@ -1,4 +1,4 @@
-//! A plan's new price for those who pay its old one: whether it may be announced, and at which renewal it reaches whom.
+//! A plan's new price for those who pay its old one: whether it may be announced, and whether it may be withdrawn.
 //!
 //! New subscribers pay it from its announcement on. Whoever pays the old price by then, or comes to pay it later, follows
 //! at a renewal; for a higher price only with consent, so nobody is moved before there was time to ask.
@@ -7,14 +7,12 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
-    billing_schedule::BillingSchedule,
-    calendar::{Cycle, OutOfCalendar, Period},
+    calendar::{Cycle, OutOfCalendar},
     money::Won,
-    plan_change::{CONSENT_DAYS, first_unbilled},
-    subscription::SubscriptionStatus,
+    plan_change::CONSENT_DAYS,
 };
 
-/// Who comes late to a higher price has at least this long to answer, or it comes at the renewal after.
+/// A customer whose renewal is nearer than this pays the higher price from the renewal after it.
 pub const MIN_DAYS_TO_ANSWER: u64 = 7;
 
 /// A row of `price_changes`.
@@ -69,34 +67,20 @@ impl PriceChange {
             (None, None) => Standing::InForce,
         }
     }
-
-    /// The first renewal of somebody who pays `pays` that is charged at the new price.
-    pub fn reaches(
-        &self,
-        rhythm: BillingSchedule,
-        last_no: u32,
-        pays: Won,
-        today: NaiveDate,
-    ) -> Result<Period, OutOfCalendar> {
-        let last_day_before = self.effective_from.pred_opt().ok_or(OutOfCalendar)?;
-        let too_soon = if self.new > pays {
-            today.checked_add_days(Days::new(MIN_DAYS_TO_ANSWER - 1)).ok_or(OutOfCalendar)?
-        } else {
-            today
-        };
-        first_unbilled(rhythm, last_no, last_day_before.max(too_soon))
-    }
 }
 
-/// Whether a subscription in this state gets a new price now.
-pub fn follows_now(status: SubscriptionStatus) -> bool {
-    match status {
-        SubscriptionStatus::Active | SubscriptionStatus::PastDue => true,
-        // Once it has begun, and its periods are counted from the day of the capture; once a new card has paid the running
-        // period, at what was agreed to; once the cancel is taken back. Until then there is no renewal to ask about.
-        SubscriptionStatus::Incomplete | SubscriptionStatus::Suspended | SubscriptionStatus::Canceled => {
-            false
-        }
+/// The dates that decide from which renewal a price change applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dates {
+    pub today: NaiveDate,
+    /// The first date on which a higher price may come, so that the customer has time to answer.
+    pub first_raise_on: NaiveDate,
+}
+
+impl Dates {
+    pub fn of(today: NaiveDate) -> Result<Self, OutOfCalendar> {
+        let first_raise_on = today.checked_add_days(Days::new(MIN_DAYS_TO_ANSWER)).ok_or(OutOfCalendar)?;
+        Ok(Self { today, first_raise_on })
     }
 }
 

@@ -21,7 +21,7 @@ pub mod payments;
 pub mod plan_changes;
 pub mod plans;
 pub mod price_changes;
-pub mod price_followers;
+pub mod price_rollout;
 pub mod reconcile;
 pub mod refunds;
 pub mod registrations;

@@ -126,24 +126,21 @@ pub async fn open_of(
     row.map(PriceChange::try_from).transpose()
 }
 
-/// What may have something to spread, or to take back: all that are open, and the withdrawn ones with something left.
-/// With `new_only`, those of which nobody knows yet that every subscription has it. Oldest first.
-pub async fn to_spread(conn: &mut PgConnection, new_only: bool) -> Result<Vec<PriceChange>, StoreError> {
+/// What may have plan changes to make or to take back: all that are open, and the withdrawn ones with something pending.
+/// Oldest first.
+pub async fn to_roll_out(conn: &mut PgConnection) -> Result<Vec<PriceChange>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
         r#"
         select id, plan, cycle, old_amount, new_amount, effective_from, reprices_plan, follows, requested_by, reason,
                created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
           from price_changes
-         where case when $1 then spread_at is null and (closed_at is null or withdrawn_at is not null)
-               else (withdrawn_at is null and closed_at is null)
-                 or (withdrawn_at is not null
-                     and exists (select from plan_changes change
-                                  where change.price_change_id = price_changes.id and change.status = 'pending'))
-               end
+         where (withdrawn_at is null and closed_at is null)
+            or (withdrawn_at is not null
+                and exists (select from plan_changes change
+                             where change.price_change_id = price_changes.id and change.status = 'pending'))
          order by created_at, id
-        "#,
-        new_only
+        "#
     )
     .fetch_all(conn)
     .await?;
@@ -175,20 +172,16 @@ pub async fn close(
     id: Uuid,
     closed_at: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        "update price_changes set closed_at = $2, spread_at = null where id = $1",
-        id,
-        closed_at
-    )
-    .execute(conn)
-    .await?;
+    let done = sqlx::query!("update price_changes set closed_at = $2 where id = $1", id, closed_at)
+        .execute(conn)
+        .await?;
     one_row("close a price change", &done)
 }
 
 pub async fn withdraw(conn: &mut PgConnection, id: Uuid, withdrawal: &Withdrawal) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update price_changes set withdrawn_at = $2, withdrawn_by = $3, withdrawal = $4, spread_at = null
+        update price_changes set withdrawn_at = $2, withdrawn_by = $3, withdrawal = $4
          where id = $1 and withdrawn_at is null
         "#,
         id,
@@ -199,27 +192,6 @@ pub async fn withdraw(conn: &mut PgConnection, id: Uuid, withdrawal: &Withdrawal
     .execute(conn)
     .await?;
     one_row("withdraw a price change", &done)
-}
-
-/// All that it concerns have been looked at, unless it was closed or withdrawn since it was read.
-pub async fn mark_spread(
-    conn: &mut PgConnection,
-    of: &PriceChange,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"
-        update price_changes set spread_at = $2
-         where id = $1 and closed_at is not distinct from $3 and (withdrawn_at is not null) = $4
-        "#,
-        of.id,
-        now,
-        of.closed_at,
-        of.withdrawal.is_some(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// One subscription that a price change concerns.

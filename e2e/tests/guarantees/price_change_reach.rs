@@ -1,9 +1,14 @@
-//! Whom a new price reaches: everybody at the old one, however they came to it, whatever died, and nobody unasked.
+//! Which subscriptions a new price affects: all at the old one, however they came to it, whatever died, and none unasked.
 
 use chrono::TimeDelta;
 use common::{
-    commands::spread_price::{Next, spread_price},
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+    commands::roll_out_price::{Next, roll_out_price},
+    domain::{
+        billing_schedule::BillingSchedule,
+        calendar::{Cycle, days_after},
+        plan_change::first_unbilled,
+        subscription::SubscriptionStatus,
+    },
 };
 use e2e::subscribers;
 use sqlx::PgPool;
@@ -32,14 +37,13 @@ async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_onc
     subscribers::insert(&world.pool, &many, "2026-11-20".parse().unwrap(), world.now()).await.unwrap();
     let price = only_announce(&world, 12_900, "2027-01-01").await;
     let mut tx = world.pool.begin().await.unwrap();
-    let next = spread_price(&mut tx, &price, Uuid::nil(), world.now()).await.unwrap();
+    let next = roll_out_price(&mut tx, &price, Uuid::nil(), world.now()).await.unwrap();
     assert!(matches!(next, Next::After(_)));
     tx.commit().await.unwrap();
     let changes = "select count(*) from plan_changes where status = 'pending'";
     assert_eq!(number(&world, changes).await, 5_000, "a batch, and then it died");
-    // The day's runs are over: the sweep sees to it.
-    world.settle().await;
-    assert_eq!(number(&world, changes).await, 6_001);
+    world.live(1).await;
+    assert_eq!(number(&world, changes).await, 6_001, "the next daily run does the rest");
     world.live(1).await;
     assert_eq!(number(&world, "select count(*) from plan_changes").await, 6_001);
     assert_eq!(number(&world, "select count(distinct subscription_id) from plan_changes").await, 6_001);
@@ -236,4 +240,43 @@ async fn another_price_takes_along_whom_the_one_before_has_not_reached(pool: PgP
     world.live(1).await;
     assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (0, 0));
     assert_eq!(world.net(yearly).await, 2 * 94_800);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_database_finds_the_renewal_that_the_domain_does(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let price = only_announce(&world, 12_900, "2026-12-23").await;
+    let terms = "update subscriptions set anchor_on = $2, terms_since_period = $3, terms_since_month = $4, period_no = $5
+                  where id = $1";
+    for (anchor, from_no, from_month, last_no) in [
+        ("2026-11-22", 0, 0, 0),
+        ("2027-01-31", 0, 0, 5),
+        ("2026-08-30", 2, 13, 3),
+        ("2024-02-29", 1, 12, 30),
+    ] {
+        let schedule = BillingSchedule {
+            cycle: Cycle::Monthly,
+            anchor_on: anchor.parse().unwrap(),
+            from_no: u32::try_from(from_no).unwrap(),
+            from_month: u32::try_from(from_month).unwrap(),
+        };
+        let changed = sqlx::query(terms).bind(id).bind(schedule.anchor_on);
+        changed.bind(from_no).bind(from_month).bind(last_no).execute(&world.pool).await.unwrap();
+        for days in (0..1_200).step_by(7) {
+            let today = days_after("2026-12-01".parse().unwrap(), days).unwrap();
+            let first_raise_on = days_after(today, 7).unwrap();
+            let found: (i32, chrono::NaiveDate) =
+                sqlx::query_as("select effective_no, effective_on from affected_by_price_change($1, $2, $3)")
+                    .bind(price.id)
+                    .bind(today)
+                    .bind(first_raise_on)
+                    .fetch_one(&world.pool)
+                    .await
+                    .unwrap();
+            let day_before = price.effective_from.max(first_raise_on).pred_opt().unwrap();
+            let period = first_unbilled(schedule, u32::try_from(last_no).unwrap(), day_before).unwrap();
+            assert_eq!(found, (i32::try_from(period.no).unwrap(), period.start), "{anchor} on {today}");
+        }
+    }
 }

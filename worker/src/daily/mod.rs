@@ -16,12 +16,12 @@ use common::{
 };
 use uuid::Uuid;
 
-use self::{plan_changes::settle_changes, price_changes::spread_prices};
+use self::{plan_changes::settle_changes, price_changes::roll_out_prices};
 use crate::{crash, env::Env, gateway::health};
 
 mod consent_requests;
 mod plan_changes;
-pub(crate) mod price_changes;
+mod price_changes;
 pub(crate) mod renewal_notices;
 
 const BATCH: i64 = 5_000;
@@ -35,7 +35,7 @@ pub(crate) async fn scan_due_subscriptions(
     if let Some(finish) = health::blocked(&env).await? {
         return Ok(Ran::Finish(finish));
     }
-    spread_prices(&env, false).await?;
+    roll_out_prices(&env).await?;
     settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let (mut last, mut seen, mut enqueued) = (Uuid::nil(), 0_usize, 0_usize);

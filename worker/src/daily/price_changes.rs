@@ -1,7 +1,7 @@
-//! Whoever pays an old price of a plan gets the change to the new one: before anybody is asked, told or billed today.
+//! Makes the plan changes that follow from new prices: before anybody is asked, told or billed today.
 
 use common::{
-    commands::spread_price::{Next, spread_price},
+    commands::roll_out_price::{Next, roll_out_price},
     queue::JobError,
     store::price_changes,
 };
@@ -9,17 +9,16 @@ use uuid::Uuid;
 
 use crate::{crash, env::Env};
 
-/// Can die after any batch and go on. With `new_only`, what has gone through all subscriptions once is left to the
-/// daily run, which also finds those that have come to an old price since.
-pub(crate) async fn spread_prices(env: &Env, new_only: bool) -> Result<(), JobError> {
+/// Can die after any batch and go on.
+pub(crate) async fn roll_out_prices(env: &Env) -> Result<(), JobError> {
     let mut conn = env.pool.acquire().await?;
-    let prices = price_changes::to_spread(&mut conn, new_only).await?;
+    let prices = price_changes::to_roll_out(&mut conn).await?;
     drop(conn);
     for price in prices {
         let mut next = Next::After(Uuid::nil());
         while let Next::After(last) = next {
             let mut tx = env.pool.begin().await?;
-            next = spread_price(&mut tx, &price, last, env.clock.now()).await?;
+            next = roll_out_price(&mut tx, &price, last, env.clock.now()).await?;
             tx.commit().await?;
             crash::point("after_price_batch");
         }

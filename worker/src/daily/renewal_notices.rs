@@ -17,7 +17,7 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{consent_requests::ask_for_consents, price_changes::spread_prices};
+use super::{consent_requests::ask_for_consents, price_changes::roll_out_prices};
 use crate::{env::Env, notifications};
 
 const DAYS_AHEAD: u32 = 3;
@@ -30,7 +30,7 @@ pub(crate) async fn send_renewal_notices(
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
     let today = seoul_date(env.clock.now()).max(job.date);
-    spread_prices(&env, false).await?;
+    roll_out_prices(&env).await?;
     let from = seoul_midnight(today);
     let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
     let (mut last, mut written) = (Uuid::nil(), 0_usize);

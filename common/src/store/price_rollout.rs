@@ -1,31 +1,20 @@
-//! The subscriptions that a new price concerns, and their plan changes: in batches, each under its subscriptions' locks.
+//! The plan changes that follow from a new price. `affected_by_price_change` says in SQL whom it affects from which renewal;
+//! the changes are made by one statement per batch, under the locks of its subscriptions.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, counted, known, number, won};
+use super::{StoreError, won};
 use crate::domain::{
-    billing_schedule::BillingSchedule,
     money::Won,
-    plan_change::{ChangeEnd, PlanChange},
-    price_change::PriceChange,
-    subscription::SubscriptionStatus,
+    plan_change::ChangeEnd,
+    price_change::{Dates, PriceChange},
 };
 
-/// What is needed to say when a new price reaches a subscription.
-#[derive(Debug, Clone)]
-pub struct Follower {
-    pub subscription_id: Uuid,
-    pub status: SubscriptionStatus,
-    pub rhythm: BillingSchedule,
-    /// The last period that is paid for, or that an invoice was made for.
-    pub last_no: u32,
-    pub pays: Won,
-}
-
-/// Locks the next subscriptions, in the order of their ids, that pay one of `amounts` and have no plan change of it yet.
-pub async fn lock_batch(
+/// Locks the next affected subscriptions after `after`, in the order of their ids, that are charged at present and have no
+/// plan change to a new price yet.
+pub async fn lock_affected(
     conn: &mut PgConnection,
     price: &PriceChange,
     amounts: &[Won],
@@ -36,7 +25,9 @@ pub async fn lock_batch(
     let ids = sqlx::query_scalar!(
         r#"
         select id from subscriptions
-         where plan = $1 and billing_cycle = $2 and amount = any ($3) and status <> 'canceled' and id > $5
+         where plan = $1 and billing_cycle = $2 and amount = any ($3) and id > $5
+           -- The others follow once they are charged again: begun, revived by a new card, or resumed.
+           and status in ('active', 'past_due')
            and not exists (select from plan_changes change
                             where change.subscription_id = subscriptions.id and change.price_change_id is not null
                               and (change.status = 'pending'
@@ -57,65 +48,99 @@ pub async fn lock_batch(
     Ok(ids)
 }
 
-/// The facts of these subscriptions, as they are now.
-pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Follower>, StoreError> {
-    let rows = sqlx::query!(
+/// Writes the plan changes of these subscriptions, whose rows are locked. Returns how many are new.
+pub async fn insert_changes(
+    conn: &mut PgConnection,
+    price: &PriceChange,
+    subscriptions: &[Uuid],
+    dates: Dates,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    // A statement of its own after the locks: it sees what was billed while the locks were waited for.
+    let done = sqlx::query!(
         r#"
-        select id, status, billing_cycle, anchor_on, terms_since_period, terms_since_month, amount,
-               greatest(period_no, (select max(period_no) from invoices where subscription_id = subscriptions.id))
-                   as "last_no!"
-          from subscriptions where id = any ($1) order by id
+        insert into plan_changes
+            (id, subscription_id, price_change_id, from_plan, from_cycle, from_amount, to_plan, to_cycle, to_amount,
+             effective_no, effective_on, requested_by, created_at)
+        select gen_random_uuid(), affected.subscription_id, $1, $5, $6, affected.from_amount, $5, $6, $7,
+               affected.effective_no, affected.effective_on, $8, $9
+          from affected_by_price_change($1, $3, $4) affected
+         where affected.subscription_id = any ($2) and affected.status in ('active', 'past_due')
+        on conflict do nothing
         "#,
-        ids
+        price.id,
+        subscriptions,
+        dates.today,
+        dates.first_raise_on,
+        price.plan,
+        <&str>::from(price.cycle),
+        price.new.get(),
+        price.requested_by,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// How many subscriptions pay the new price from one date on, as things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateForecast {
+    pub date: NaiveDate,
+    pub subscriptions: i64,
+    pub need_a_consent: i64,
+}
+
+/// By the date of the first charge at the new price.
+pub async fn forecast(
+    conn: &mut PgConnection,
+    price: &PriceChange,
+    dates: Dates,
+) -> Result<Vec<DateForecast>, StoreError> {
+    let forecast = sqlx::query_as!(
+        DateForecast,
+        r#"
+        select effective_on as "date!", count(*) as "subscriptions!",
+               count(*) filter (where from_amount < $4) as "need_a_consent!"
+          from affected_by_price_change($1, $2, $3)
+         where status in ('active', 'past_due')
+         group by effective_on order by effective_on
+        "#,
+        price.id,
+        dates.today,
+        dates.first_raise_on,
+        price.new.get(),
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Follower {
-                subscription_id: row.id,
-                status: known("subscriptions", "status", &row.status)?,
-                rhythm: BillingSchedule {
-                    cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
-                    anchor_on: row.anchor_on,
-                    from_no: counted("subscriptions", "terms_since_period", row.terms_since_period)?,
-                    from_month: counted("subscriptions", "terms_since_month", row.terms_since_month)?,
-                },
-                last_no: counted("subscriptions", "period_no", row.last_no)?,
-                pays: won("subscriptions", "amount", row.amount)?,
-            })
-        })
-        .collect()
+    Ok(forecast)
 }
 
-/// Those of this plan and cycle that are not over, by what they pay: ids in order, after `after`. Locks nothing.
-pub async fn ids_batch(
+/// How many subscriptions pay an old price and are not charged at present: not begun yet, suspended, or canceled with a paid
+/// period left on `today`. They are affected if they go on.
+pub async fn may_come_later(
     conn: &mut PgConnection,
     price: &PriceChange,
     amounts: &[Won],
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
+    today: NaiveDate,
+) -> Result<i64, StoreError> {
     let amounts: Vec<i32> = amounts.iter().map(|amount| amount.get()).collect();
-    let ids = sqlx::query_scalar!(
+    let count = sqlx::query_scalar!(
         r#"
-        select id from subscriptions
-         where plan = $1 and billing_cycle = $2 and amount = any ($3) and id > $4
-           and (status <> 'canceled' or (activated_at is not null and suspended_at is null and ended_at is null
-                                         and current_period_end > $6))
-         order by id
-         limit $5
+        select count(*) as "count!" from subscriptions
+         where plan = $1 and billing_cycle = $2 and amount = any ($3)
+           and (status in ('incomplete', 'suspended')
+                or (status = 'canceled' and activated_at is not null and suspended_at is null and ended_at is null
+                    and current_period_end > $4))
         "#,
         price.plan,
         <&str>::from(price.cycle),
         &amounts,
-        after,
-        limit,
-        crate::domain::calendar::seoul_date(price.created_at),
+        today,
     )
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(ids)
+    Ok(count)
 }
 
 /// The least that a living subscription pays of these amounts.
@@ -139,45 +164,6 @@ pub async fn lowest(
     lowest.map(|amount| won("subscriptions", "amount", amount)).transpose()
 }
 
-/// Writes the plan changes that are not there yet; a subscription that has one keeps it.
-pub async fn insert_missing(
-    conn: &mut PgConnection,
-    new: &[PlanChange],
-    now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
-    let Some(first) = new.first() else { return Ok(0) };
-    let ids: Vec<_> = new.iter().map(|change| change.id).collect();
-    let subscriptions: Vec<_> = new.iter().map(|change| change.subscription_id).collect();
-    let amounts: Vec<_> = new.iter().map(|change| change.from.amount.get()).collect();
-    let numbers: Vec<_> = new.iter().map(|change| number(change.effective_no)).collect();
-    let dates: Vec<_> = new.iter().map(|change| change.effective_on).collect();
-    let done = sqlx::query!(
-        r#"
-        insert into plan_changes
-            (id, subscription_id, price_change_id, from_plan, from_cycle, from_amount, to_plan, to_cycle, to_amount,
-             effective_no, effective_on, requested_by, created_at)
-        select n.id, n.subscription_id, $6, $7, $8, n.from_amount, $7, $8, $9, n.effective_no, n.effective_on, $10, $11
-          from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::date[])
-            as n (id, subscription_id, from_amount, effective_no, effective_on)
-        on conflict do nothing
-        "#,
-        &ids,
-        &subscriptions,
-        &amounts,
-        &numbers,
-        &dates,
-        first.price_change_id,
-        first.to.plan,
-        <&str>::from(first.to.cycle),
-        first.to.amount.get(),
-        first.requested_by,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// Locks the subscriptions of the next pending changes to this price, and answers the changes.
 pub async fn lock_pending(conn: &mut PgConnection, price: Uuid, limit: i64) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
@@ -198,7 +184,7 @@ pub async fn lock_pending(conn: &mut PgConnection, price: Uuid, limit: i64) -> R
 }
 
 /// The same of changes to earlier prices of its plan that would come when this one holds.
-pub async fn lock_overtaken(
+pub async fn lock_superseded(
     conn: &mut PgConnection,
     price: &PriceChange,
     limit: i64,
@@ -225,7 +211,7 @@ pub async fn lock_overtaken(
 }
 
 /// The same of changes to this price that come before `until` and whose customers neither agreed nor were ever asked.
-pub async fn lock_unasked(
+pub async fn lock_unnotified(
     conn: &mut PgConnection,
     price: Uuid,
     until: NaiveDate,
