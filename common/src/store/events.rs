@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, webhook_deliveries, won};
+use super::{StoreError, webhook_deliveries};
 use crate::{
     domain::{
+        calendar::Cycle,
+        money::Won,
         outgoing_event::{Change, FailureData, MoneyFact, PaymentData, RefundData, events_of},
-        subscription::Subscription,
+        subscription::{Subscription, SubscriptionStatus},
     },
     jobs::{self, DeliverEvent},
 };
@@ -111,8 +113,8 @@ async fn insert(
               from subscriptions where id = $1
             returning id
         )
-        select entry.id as entry_id, plan, billing_cycle, amount, status, current_period_start, current_period_end,
-               next_billing_date, activated_at, suspended_at, canceled_at, ended_at, billing_key
+        select entry.id as entry_id, plan, billing_cycle as "cycle: Cycle", amount as "amount: Won",
+               status as "status: SubscriptionStatus", current_period_start, current_period_end, next_billing_date, activated_at, suspended_at, canceled_at, ended_at, billing_key
           from subscriptions, entry where subscriptions.id = $1
         "#,
         before.id,
@@ -126,9 +128,9 @@ async fn insert(
     .await?;
     let after = Subscription {
         plan: row.plan,
-        cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
-        amount: won("subscriptions", "amount", row.amount)?,
-        status: known("subscriptions", "status", &row.status)?,
+        cycle: row.cycle,
+        amount: row.amount,
+        status: row.status,
         current_period_start: row.current_period_start,
         current_period_end: row.current_period_end,
         next_billing_date: row.next_billing_date,

@@ -4,44 +4,45 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, counted, known, number, one_row, won};
-use crate::domain::{calendar::Period, charge::SkipReason, dunning::Policy, invoice::Invoice};
+use super::{StoreError, columns::Count, counted, number, one_row};
+use crate::domain::{
+    calendar::Period,
+    charge::SkipReason,
+    dunning::Policy,
+    invoice::{Invoice, InvoiceStatus},
+    money::Won,
+};
 
+/// An invoice as its table has it, with the three columns of its period.
 struct Row {
     id: Uuid,
     subscription_id: Uuid,
-    period_no: i32,
+    period_no: u32,
     period_start: NaiveDate,
     period_end: NaiveDate,
     due_on: NaiveDate,
-    amount: i32,
-    status: String,
+    amount: Won,
+    status: InvoiceStatus,
     first_failed_at: Option<DateTime<Utc>>,
     next_attempt_at: Option<DateTime<Utc>>,
     held_since: Option<DateTime<Utc>>,
     released_at: Option<DateTime<Utc>>,
 }
 
-impl TryFrom<Row> for Invoice {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<Row> for Invoice {
+    fn from(row: Row) -> Self {
+        Self {
             id: row.id,
             subscription_id: row.subscription_id,
-            period: Period {
-                no: counted("invoices", "period_no", row.period_no)?,
-                start: row.period_start,
-                end: row.period_end,
-            },
+            period: Period { no: row.period_no, start: row.period_start, end: row.period_end },
             due_on: row.due_on,
-            amount: won("invoices", "amount", row.amount)?,
-            status: known("invoices", "status", &row.status)?,
+            amount: row.amount,
+            status: row.status,
             first_failed_at: row.first_failed_at,
             next_attempt_at: row.next_attempt_at,
             held_since: row.held_since,
             released_at: row.released_at,
-        })
+        }
     }
 }
 
@@ -90,15 +91,15 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, 
     let row = sqlx::query_as!(
         Row,
         r#"
-        select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
-               first_failed_at, next_attempt_at, held_since, released_at
+        select id, subscription_id, period_no as "period_no: Count", period_start, period_end, due_on,
+               amount as "amount: _", status as "status: _", first_failed_at, next_attempt_at, held_since, released_at
           from invoices where id = $1 for update
         "#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Invoice::try_from).transpose()
+    Ok(row.map(Invoice::from))
 }
 
 /// The invoices of a subscription that money may still be taken for, oldest period first.
@@ -109,8 +110,8 @@ pub async fn unsettled_of(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select id, subscription_id, period_no, period_start, period_end, due_on, amount, status,
-               first_failed_at, next_attempt_at, held_since, released_at
+        select id, subscription_id, period_no as "period_no: Count", period_start, period_end, due_on,
+               amount as "amount: _", status as "status: _", first_failed_at, next_attempt_at, held_since, released_at
           from invoices
          where subscription_id = $1 and status in ('open', 'uncollectible')
          order by period_no
@@ -120,7 +121,7 @@ pub async fn unsettled_of(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Invoice::try_from).collect()
+    Ok(rows.into_iter().map(Invoice::from).collect())
 }
 
 /// The invoice of one period of a subscription.
@@ -171,7 +172,7 @@ pub async fn mark_paid(conn: &mut PgConnection, id: Uuid, paid_at: DateTime<Utc>
 pub async fn close(
     conn: &mut PgConnection,
     id: Uuid,
-    status: crate::domain::invoice::InvoiceStatus,
+    status: InvoiceStatus,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(

@@ -2,6 +2,7 @@
 
 pub mod action_targets;
 pub mod billing_key_deletions;
+mod columns;
 mod connection;
 pub mod consents;
 pub mod console;
@@ -110,18 +111,6 @@ fn known<T: std::str::FromStr>(
     value: &str,
 ) -> Result<T, StoreError> {
     value.parse().map_err(|_| StoreError::Inconsistent { table, column, value: value.to_owned() })
-}
-
-fn won(
-    table: &'static str,
-    column: &'static str,
-    value: i32,
-) -> Result<crate::domain::money::Won, StoreError> {
-    crate::domain::money::Won::new(i64::from(value)).map_err(|_| StoreError::Inconsistent {
-        table,
-        column,
-        value: value.to_string(),
-    })
 }
 
 fn counted(table: &'static str, column: &'static str, value: i32) -> Result<u32, StoreError> {

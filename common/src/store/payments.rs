@@ -7,79 +7,11 @@ use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, number, one_row, virtual_accounts, won};
+use super::{StoreError, number, one_row, virtual_accounts};
 use crate::domain::{
     outcome::{Decline, NotSent, Receipt, UnknownOutcome, WaitingPayment},
     payment::Payment,
 };
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: Uuid,
-    user_id: Uuid,
-    subscription_id: Uuid,
-    invoice_id: Uuid,
-    kind: String,
-    attempt_no: i32,
-    order_id: String,
-    payment_key: Option<String>,
-    idempotency_key: Uuid,
-    amount: i32,
-    status: String,
-    decline_kind: Option<String>,
-    toss_code: Option<String>,
-    toss_message: Option<String>,
-    receipt_url: Option<String>,
-    paid_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    settled_at: Option<DateTime<Utc>>,
-    sent_at: Option<DateTime<Utc>>,
-    first_sent_at: Option<DateTime<Utc>>,
-    unknown_since: Option<DateTime<Utc>>,
-    review_since: Option<DateTime<Utc>>,
-    not_found_count: i32,
-    gateway_status: Option<String>,
-    deposit_due_at: Option<DateTime<Utc>>,
-    server_errors: i32,
-    is_plain: bool,
-}
-
-impl TryFrom<Row> for Payment {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let decline_kind = row.decline_kind.as_deref().map(|text| known("payments", "decline_kind", text));
-        Ok(Self {
-            id: row.id,
-            user_id: row.user_id,
-            subscription_id: row.subscription_id,
-            invoice_id: row.invoice_id,
-            kind: known("payments", "kind", &row.kind)?,
-            attempt_no: row.attempt_no,
-            order_id: row.order_id,
-            payment_key: row.payment_key,
-            idempotency_key: row.idempotency_key,
-            amount: won("payments", "amount", row.amount)?,
-            status: known("payments", "status", &row.status)?,
-            decline_kind: decline_kind.transpose()?,
-            toss_code: row.toss_code,
-            toss_message: row.toss_message,
-            receipt_url: row.receipt_url,
-            paid_at: row.paid_at,
-            created_at: row.created_at,
-            settled_at: row.settled_at,
-            sent_at: row.sent_at,
-            first_sent_at: row.first_sent_at,
-            unknown_since: row.unknown_since,
-            review_since: row.review_since,
-            not_found_count: row.not_found_count,
-            gateway_status: row.gateway_status,
-            deposit_due_at: row.deposit_due_at,
-            server_errors: row.server_errors,
-            is_plain: row.is_plain,
-        })
-    }
-}
 
 /// Records an intent: the attempt as it is given. The schema refuses a second unfinished one for its invoice.
 pub async fn insert(conn: &mut PgConnection, new: &Payment) -> Result<(), StoreError> {
@@ -109,22 +41,23 @@ pub async fn insert(conn: &mut PgConnection, new: &Payment) -> Result<(), StoreE
 
 /// The attempts of an invoice, in order.
 pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec<Payment>, StoreError> {
-    let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_of_invoice.sql", invoice_id)
+    let payments = sqlx::query_file_as!(Payment, "src/store/sql/payments_of_invoice.sql", invoice_id)
         .fetch_all(conn)
         .await?;
-    rows.into_iter().map(Payment::try_from).collect()
+    Ok(payments)
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Payment>, StoreError> {
-    let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find.sql", id).fetch_optional(conn).await?;
-    row.map(Payment::try_from).transpose()
+    let found =
+        sqlx::query_file_as!(Payment, "src/store/sql/payment_find.sql", id).fetch_optional(conn).await?;
+    Ok(found)
 }
 
 pub async fn find_by_order(conn: &mut PgConnection, order_id: &str) -> Result<Option<Payment>, StoreError> {
-    let row = sqlx::query_file_as!(Row, "src/store/sql/payment_find_by_order.sql", order_id)
+    let found = sqlx::query_file_as!(Payment, "src/store/sql/payment_find_by_order.sql", order_id)
         .fetch_optional(conn)
         .await?;
-    row.map(Payment::try_from).transpose()
+    Ok(found)
 }
 
 /// A subscription's payments, newest first, attempts in flight included. `before` is the last one seen.
@@ -135,10 +68,11 @@ pub async fn page_of_subscription(
     limit: i64,
 ) -> Result<Vec<Payment>, StoreError> {
     let (at, id) = before.unzip();
-    let rows = sqlx::query_file_as!(Row, "src/store/sql/payments_page.sql", subscription_id, at, id, limit)
-        .fetch_all(conn)
-        .await?;
-    rows.into_iter().map(Payment::try_from).collect()
+    let page =
+        sqlx::query_file_as!(Payment, "src/store/sql/payments_page.sql", subscription_id, at, id, limit)
+            .fetch_all(conn)
+            .await?;
+    Ok(page)
 }
 
 /// The request is about to leave: from this commit on it may have arrived.

@@ -4,50 +4,45 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, counted, known, number, one_row, won};
-use crate::domain::plan_change::{ChangeEnd, Consent, PlanChange, Terms};
+use super::{StoreError, columns::Count, number, one_row};
+use crate::domain::{
+    calendar::Cycle,
+    money::Won,
+    plan_change::{ChangeEnd, Consent, PlanChange, Terms},
+};
 
+/// A plan change as its table has it, with the columns of its terms and of its consent.
 struct Row {
     id: Uuid,
     subscription_id: Uuid,
     price_change_id: Option<Uuid>,
     from_plan: String,
-    from_cycle: String,
-    from_amount: i32,
+    from_cycle: Cycle,
+    from_amount: Won,
     to_plan: String,
-    to_cycle: String,
-    to_amount: i32,
-    effective_no: i32,
+    to_cycle: Cycle,
+    to_amount: Won,
+    effective_no: u32,
     effective_on: NaiveDate,
     requested_by: String,
-    consented_amount: Option<i32>,
+    consented_amount: Option<Won>,
     consented_at: Option<DateTime<Utc>>,
 }
 
-impl TryFrom<Row> for PlanChange {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let amount = row.consented_amount.map(|amount| won("consents", "new_amount", amount)).transpose()?;
-        Ok(Self {
+impl From<Row> for PlanChange {
+    fn from(row: Row) -> Self {
+        let consent = row.consented_amount.zip(row.consented_at);
+        Self {
             id: row.id,
             subscription_id: row.subscription_id,
             price_change_id: row.price_change_id,
-            from: Terms {
-                plan: row.from_plan,
-                cycle: known("plan_changes", "from_cycle", &row.from_cycle)?,
-                amount: won("plan_changes", "from_amount", row.from_amount)?,
-            },
-            to: Terms {
-                plan: row.to_plan,
-                cycle: known("plan_changes", "to_cycle", &row.to_cycle)?,
-                amount: won("plan_changes", "to_amount", row.to_amount)?,
-            },
-            effective_no: counted("plan_changes", "effective_no", row.effective_no)?,
+            from: Terms { plan: row.from_plan, cycle: row.from_cycle, amount: row.from_amount },
+            to: Terms { plan: row.to_plan, cycle: row.to_cycle, amount: row.to_amount },
+            effective_no: row.effective_no,
             effective_on: row.effective_on,
             requested_by: row.requested_by,
-            consent: amount.zip(row.consented_at).map(|(amount, given_at)| Consent { amount, given_at }),
-        })
+            consent: consent.map(|(amount, given_at)| Consent { amount, given_at }),
+        }
     }
 }
 
@@ -86,9 +81,10 @@ pub async fn pending_of(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select change.id, change.subscription_id, price_change_id, from_plan, from_cycle, from_amount, to_plan, to_cycle,
-               to_amount, effective_no, change.effective_on, requested_by, consent.new_amount as "consented_amount?",
-               consent.given_at as "consented_at?"
+        select change.id, change.subscription_id, price_change_id, from_plan, from_cycle as "from_cycle: _",
+               from_amount as "from_amount: _", to_plan, to_cycle as "to_cycle: _", to_amount as "to_amount: _",
+               effective_no as "effective_no: Count", change.effective_on, requested_by,
+               consent.new_amount as "consented_amount?: _", consent.given_at as "consented_at?"
           from plan_changes change
           left join consents consent on consent.plan_change_id = change.id
          where change.subscription_id = any ($1) and change.status = 'pending'
@@ -98,18 +94,18 @@ pub async fn pending_of(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(PlanChange::try_from).collect()
+    Ok(rows.into_iter().map(PlanChange::from).collect())
 }
 
 /// The last period of a subscription that an invoice was made for; 0 where there is none but the first.
 pub async fn last_billed_no(conn: &mut PgConnection, subscription_id: Uuid) -> Result<u32, StoreError> {
-    let row = sqlx::query!(
-        r#"select coalesce(max(period_no), 0) as "no!" from invoices where subscription_id = $1"#,
+    let no = sqlx::query_scalar!(
+        r#"select coalesce(max(period_no), 0) as "no!: Count" from invoices where subscription_id = $1"#,
         subscription_id
     )
     .fetch_one(conn)
     .await?;
-    counted("invoices", "period_no", row.no)
+    Ok(no.into())
 }
 
 /// Writes how a pending change ended.

@@ -2,62 +2,49 @@
 
 use sqlx::PgConnection;
 
-use super::{StoreError, one_row, won};
+use super::{StoreError, one_row};
 use crate::domain::{money::Won, plan::Plan};
 
-struct Row {
-    code: String,
-    name: String,
-    monthly_amount: i32,
-    yearly_amount: i32,
-    may_be_held_beside_others: bool,
-}
-
-impl TryFrom<Row> for Plan {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            monthly: won("plans", "monthly_amount", row.monthly_amount)?,
-            yearly: won("plans", "yearly_amount", row.yearly_amount)?,
-            code: row.code,
-            name: row.name,
-            may_be_held_beside_others: row.may_be_held_beside_others,
-        })
-    }
-}
-
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Plan>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans order by monthly_amount, code"
+    let plans = sqlx::query_as!(
+        Plan,
+        r#"
+        select code, name, monthly_amount as "monthly: _", yearly_amount as "yearly: _", may_be_held_beside_others
+          from plans order by monthly_amount, code
+        "#
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Plan::try_from).collect()
+    Ok(plans)
 }
 
 pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans where code = $1",
+    let plan = sqlx::query_as!(
+        Plan,
+        r#"
+        select code, name, monthly_amount as "monthly: _", yearly_amount as "yearly: _", may_be_held_beside_others
+          from plans where code = $1
+        "#,
         code
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Plan::try_from).transpose()
+    Ok(plan)
 }
 
 /// Reads a plan and holds its row: whoever changes its price, or announces another, comes after.
 pub async fn lock(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        "select code, name, monthly_amount, yearly_amount, may_be_held_beside_others from plans where code = $1 for update",
+    let plan = sqlx::query_as!(
+        Plan,
+        r#"
+        select code, name, monthly_amount as "monthly: _", yearly_amount as "yearly: _", may_be_held_beside_others
+          from plans where code = $1 for update
+        "#,
         code
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Plan::try_from).transpose()
+    Ok(plan)
 }
 
 /// Makes a plan or changes it. Running subscriptions keep the price that their customers agreed to.

@@ -5,20 +5,22 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, one_row, won};
+use super::{StoreError, one_row};
 use crate::domain::{
     calendar::Cycle,
     consent_report::{Answer, Facts, Life, Reply, answer},
     money::Won,
+    plan_change::ChangeEnd,
     price_change::{PriceChange, Withdrawal},
 };
 
+/// A price change as its table has it, with the columns of its withdrawal.
 struct Row {
     id: Uuid,
     plan: String,
-    cycle: String,
-    old_amount: i32,
-    new_amount: i32,
+    cycle: Cycle,
+    old: Won,
+    new: Won,
     effective_from: NaiveDate,
     reprices_plan: bool,
     follows: Option<Uuid>,
@@ -31,21 +33,19 @@ struct Row {
     withdrawal: Option<String>,
 }
 
-impl TryFrom<Row> for PriceChange {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+impl From<Row> for PriceChange {
+    fn from(row: Row) -> Self {
         let withdrawal = row.withdrawn_at.map(|at| Withdrawal {
             at,
             by: row.withdrawn_by.unwrap_or_default(),
             reason: row.withdrawal.unwrap_or_default(),
         });
-        Ok(Self {
+        Self {
             id: row.id,
             plan: row.plan,
-            cycle: known("price_changes", "cycle", &row.cycle)?,
-            old: won("price_changes", "old_amount", row.old_amount)?,
-            new: won("price_changes", "new_amount", row.new_amount)?,
+            cycle: row.cycle,
+            old: row.old,
+            new: row.new,
             effective_from: row.effective_from,
             reprices_plan: row.reprices_plan,
             follows: row.follows,
@@ -54,7 +54,7 @@ impl TryFrom<Row> for PriceChange {
             created_at: row.created_at,
             closed_at: row.closed_at,
             withdrawal,
-        })
+        }
     }
 }
 
@@ -88,8 +88,8 @@ pub async fn list(conn: &mut PgConnection, id: Option<Uuid>) -> Result<Vec<Price
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select id, plan, cycle, old_amount, new_amount, effective_from, reprices_plan, follows, requested_by, reason,
-               created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
+        select id, plan, cycle as "cycle: _", old_amount as "old: _", new_amount as "new: _", effective_from,
+               reprices_plan, follows, requested_by, reason, created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
           from price_changes where $1::uuid is null or id = $1
          order by created_at desc, id desc
         "#,
@@ -97,7 +97,7 @@ pub async fn list(conn: &mut PgConnection, id: Option<Uuid>) -> Result<Vec<Price
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(PriceChange::try_from).collect()
+    Ok(rows.into_iter().map(PriceChange::from).collect())
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<PriceChange>, StoreError> {
@@ -113,8 +113,8 @@ pub async fn open_of(
     let row = sqlx::query_as!(
         Row,
         r#"
-        select id, plan, cycle, old_amount, new_amount, effective_from, reprices_plan, follows, requested_by, reason,
-               created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
+        select id, plan, cycle as "cycle: _", old_amount as "old: _", new_amount as "new: _", effective_from,
+               reprices_plan, follows, requested_by, reason, created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
           from price_changes
          where plan = $1 and cycle = $2 and withdrawn_at is null and closed_at is null
         "#,
@@ -123,7 +123,7 @@ pub async fn open_of(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(PriceChange::try_from).transpose()
+    Ok(row.map(PriceChange::from))
 }
 
 /// What may have plan changes to make or to take back: all that are open, and the withdrawn ones with something pending.
@@ -132,8 +132,8 @@ pub async fn to_roll_out(conn: &mut PgConnection) -> Result<Vec<PriceChange>, St
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select id, plan, cycle, old_amount, new_amount, effective_from, reprices_plan, follows, requested_by, reason,
-               created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
+        select id, plan, cycle as "cycle: _", old_amount as "old: _", new_amount as "new: _", effective_from,
+               reprices_plan, follows, requested_by, reason, created_at, closed_at, withdrawn_at, withdrawn_by, withdrawal
           from price_changes
          where (withdrawn_at is null and closed_at is null)
             or (withdrawn_at is not null
@@ -144,14 +144,14 @@ pub async fn to_roll_out(conn: &mut PgConnection) -> Result<Vec<PriceChange>, St
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(PriceChange::try_from).collect()
+    Ok(rows.into_iter().map(PriceChange::from).collect())
 }
 
 /// Every amount that this one replaces: its own old one, and those of the ones whose place has been taken.
 pub async fn old_amounts(conn: &mut PgConnection, of: &PriceChange) -> Result<Vec<Won>, StoreError> {
     let amounts = sqlx::query_scalar!(
         r#"
-        select distinct old_amount from price_changes
+        select distinct old_amount as "old: Won" from price_changes
          where plan = $1 and cycle = $2 and withdrawn_at is null and (closed_at is not null or id = $3)
            and old_amount <> $4
          order by old_amount
@@ -163,7 +163,7 @@ pub async fn old_amounts(conn: &mut PgConnection, of: &PriceChange) -> Result<Ve
     )
     .fetch_all(conn)
     .await?;
-    amounts.into_iter().map(|amount| won("price_changes", "old_amount", amount)).collect()
+    Ok(amounts)
 }
 
 /// Another one takes its place (or, with none, leaves it again).
@@ -210,10 +210,10 @@ pub struct Answered {
 struct AnswerRow {
     subscription_id: Uuid,
     customer_email: String,
-    from_amount: i32,
-    to_amount: i32,
+    old: Won,
+    new: Won,
     effective_on: NaiveDate,
-    end: Option<String>,
+    end: Option<ChangeEnd>,
     canceled: bool,
     ended_by_it: bool,
     consented_at: Option<DateTime<Utc>>,
@@ -221,13 +221,11 @@ struct AnswerRow {
     own_wish: bool,
 }
 
-impl TryFrom<AnswerRow> for Answered {
-    type Error = StoreError;
-
-    fn try_from(row: AnswerRow) -> Result<Self, StoreError> {
+impl From<AnswerRow> for Answered {
+    fn from(row: AnswerRow) -> Self {
         let facts = Facts {
-            end: row.end.map(|end| known("plan_changes", "status", &end)).transpose()?,
-            raises: row.to_amount > row.from_amount,
+            end: row.end,
+            raises: row.new > row.old,
             own_wish: row.own_wish,
             reply: match (row.consented_at, row.asked_at) {
                 (Some(_), _) => Reply::Consented,
@@ -240,16 +238,16 @@ impl TryFrom<AnswerRow> for Answered {
                 (false, false) => Life::GoesOn,
             },
         };
-        Ok(Self {
+        Self {
             subscription_id: row.subscription_id,
             customer_email: row.customer_email,
-            old: won("plan_changes", "from_amount", row.from_amount)?,
-            new: won("plan_changes", "to_amount", row.to_amount)?,
+            old: row.old,
+            new: row.new,
             effective_on: row.effective_on,
             asked_at: row.asked_at,
             consented_at: row.consented_at,
             answer: answer(facts),
-        })
+        }
     }
 }
 
@@ -258,8 +256,8 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
     let rows = sqlx::query_as!(
         AnswerRow,
         r#"
-        select change.subscription_id, subscription.customer_email, change.from_amount, change.to_amount,
-               change.effective_on, nullif(change.status, 'pending') as "end",
+        select change.subscription_id, subscription.customer_email, change.from_amount as "old: _",
+               change.to_amount as "new: _", change.effective_on, nullif(change.status, 'pending') as "end: _",
                subscription.canceled_at is not null as "canceled!",
                coalesce(subscription.canceled_at = change.settled_at, false) as "ended_by_it!",
                consent.given_at as "consented_at?", mail.asked_at as "asked_at?",
@@ -286,7 +284,7 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Answered::try_from).collect()
+    Ok(rows.into_iter().map(Answered::from).collect())
 }
 
 /// How many subscriptions that are not over pay an old price of it and have no plan change: not begun,

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, won};
+use super::StoreError;
 use crate::domain::{
     money::Won,
     plan_change::ChangeEnd,
@@ -152,7 +152,7 @@ pub async fn lowest(
     let amounts: Vec<i32> = amounts.iter().map(|amount| amount.get()).collect();
     let lowest = sqlx::query_scalar!(
         r#"
-        select min(amount) from subscriptions
+        select min(amount) as "lowest: Won" from subscriptions
          where plan = $1 and billing_cycle = $2 and amount = any ($3) and status <> 'canceled'
         "#,
         price.plan,
@@ -161,7 +161,7 @@ pub async fn lowest(
     )
     .fetch_one(conn)
     .await?;
-    lowest.map(|amount| won("subscriptions", "amount", amount)).transpose()
+    Ok(lowest)
 }
 
 /// Locks the subscriptions of the next pending changes to this price, and answers the changes.

@@ -4,56 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known};
+use super::StoreError;
 use crate::domain::reconcile::{OurPayment, OurRefund};
-
-struct PaymentRow {
-    id: Uuid,
-    order_id: String,
-    payment_key: Option<String>,
-    amount: i32,
-    status: String,
-}
-
-impl TryFrom<PaymentRow> for OurPayment {
-    type Error = StoreError;
-
-    fn try_from(row: PaymentRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            order_id: row.order_id,
-            payment_key: row.payment_key,
-            amount: row.amount.into(),
-            status: known("payments", "status", &row.status)?,
-        })
-    }
-}
-
-struct RefundRow {
-    id: Uuid,
-    payment_id: Uuid,
-    order_id: String,
-    payment_key: Option<String>,
-    transaction_key: Option<String>,
-    amount: i32,
-    status: String,
-}
-
-impl TryFrom<RefundRow> for OurRefund {
-    type Error = StoreError;
-
-    fn try_from(row: RefundRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            payment_id: row.payment_id,
-            order_id: row.order_id,
-            payment_key: row.payment_key,
-            transaction_key: row.transaction_key,
-            amount: row.amount.into(),
-            status: known("refunds", "status", &row.status)?,
-        })
-    }
-}
 
 /// What we say was captured between these instants.
 pub async fn captured_between(
@@ -62,9 +14,9 @@ pub async fn captured_between(
     until: DateTime<Utc>,
 ) -> Result<Vec<OurPayment>, StoreError> {
     let rows = sqlx::query_as!(
-        PaymentRow,
+        OurPayment,
         r#"
-        select id, order_id, payment_key, amount, status from payments
+        select id, order_id, payment_key, amount, status as "status: _" from payments
          where paid_at >= $1 and paid_at < $2 and status in ('completed', 'refunded', 'partially_refunded')
          order by paid_at, id
         "#,
@@ -73,7 +25,7 @@ pub async fn captured_between(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(OurPayment::try_from).collect()
+    Ok(rows)
 }
 
 /// What we say went back between these instants.
@@ -83,10 +35,10 @@ pub async fn refunded_between(
     until: DateTime<Utc>,
 ) -> Result<Vec<OurRefund>, StoreError> {
     let rows = sqlx::query_as!(
-        RefundRow,
+        OurRefund,
         r#"
         select refund.id, refund.payment_id, payment.order_id, payment.payment_key, refund.transaction_key, refund.amount,
-               refund.status
+               refund.status as "status: _"
           from refunds refund join payments payment on payment.id = refund.payment_id
          where refund.status = 'completed'
            and coalesce(refund.refunded_at, refund.settled_at) >= $1
@@ -98,7 +50,7 @@ pub async fn refunded_between(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(OurRefund::try_from).collect()
+    Ok(rows)
 }
 
 /// Our attempts under these orders.
@@ -107,13 +59,13 @@ pub async fn payments_of_orders(
     order_ids: &[String],
 ) -> Result<Vec<OurPayment>, StoreError> {
     let rows = sqlx::query_as!(
-        PaymentRow,
-        "select id, order_id, payment_key, amount, status from payments where order_id = any($1)",
+        OurPayment,
+        r#"select id, order_id, payment_key, amount, status as "status: _" from payments where order_id = any($1)"#,
         order_ids,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(OurPayment::try_from).collect()
+    Ok(rows)
 }
 
 /// Our refunds of these attempts, whatever became of them.
@@ -122,10 +74,10 @@ pub async fn refunds_of_orders(
     order_ids: &[String],
 ) -> Result<Vec<OurRefund>, StoreError> {
     let rows = sqlx::query_as!(
-        RefundRow,
+        OurRefund,
         r#"
         select refund.id, refund.payment_id, payment.order_id, payment.payment_key, refund.transaction_key, refund.amount,
-               refund.status
+               refund.status as "status: _"
           from payments payment join refunds refund on refund.payment_id = payment.id
          where payment.order_id = any($1)
         "#,
@@ -133,7 +85,7 @@ pub async fn refunds_of_orders(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(OurRefund::try_from).collect()
+    Ok(rows)
 }
 
 /// The days that a daily run compares, in their order: `yesterday`, and of those since the first comparison the ones that

@@ -4,45 +4,13 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, number, one_row, won};
+use super::{StoreError, number, one_row};
 use crate::domain::{
     external_refund::BookedRefund,
     money::Won,
     refund::{Refund, RefundStatus},
     subscription::PeriodRefunds,
 };
-
-struct Row {
-    id: Uuid,
-    payment_id: Uuid,
-    amount: i32,
-    reason: String,
-    requested_by: String,
-    idempotency_key: Uuid,
-    status: String,
-    sent_at: Option<DateTime<Utc>>,
-    first_sent_at: Option<DateTime<Utc>>,
-    unknown_since: Option<DateTime<Utc>>,
-}
-
-impl TryFrom<Row> for Refund {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            payment_id: row.payment_id,
-            amount: won("refunds", "amount", row.amount)?,
-            reason: row.reason,
-            requested_by: row.requested_by,
-            idempotency_key: row.idempotency_key,
-            status: known("refunds", "status", &row.status)?,
-            sent_at: row.sent_at,
-            first_sent_at: row.first_sent_at,
-            unknown_since: row.unknown_since,
-        })
-    }
-}
 
 /// Records that money is to go back. `request_key` names the wish: the same wish twice is one refund (none is answered then).
 pub async fn insert(
@@ -73,28 +41,32 @@ pub async fn insert(
 }
 
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Refund>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
+    let found = sqlx::query_as!(
+        Refund,
         r#"
-        select id, payment_id, amount, reason, requested_by, idempotency_key, status, sent_at, first_sent_at, unknown_since
+        select id, payment_id, amount as "amount: _", reason, requested_by, idempotency_key, status as "status: _",
+               sent_at, first_sent_at, unknown_since
           from refunds where id = $1 for update
         "#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Refund::try_from).transpose()
+    Ok(found)
 }
 
 /// What has gone back of a payment so far.
 pub async fn completed_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Won, StoreError> {
-    let row = sqlx::query!(
-        r#"select coalesce(sum(amount), 0)::int as "sum!" from refunds where payment_id = $1 and status = 'completed'"#,
+    let sum = sqlx::query_scalar!(
+        r#"
+        select coalesce(sum(amount), 0)::int as "sum!: Won" from refunds
+         where payment_id = $1 and status = 'completed'
+        "#,
         payment_id
     )
     .fetch_one(conn)
     .await?;
-    won("refunds", "amount", row.sum)
+    Ok(sum)
 }
 
 /// The request is about to leave: from this commit on it may have arrived.
@@ -244,22 +216,17 @@ pub struct Asked {
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Requested>, StoreError> {
-    let row = sqlx::query!(
-        "select id, payment_id, amount, reason, status, toss_code, toss_message from refunds where id = $1",
+    let found = sqlx::query_as!(
+        Requested,
+        r#"
+        select id, payment_id, amount as "amount: _", reason, status as "status: _", toss_code, toss_message
+          from refunds where id = $1
+        "#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Requested {
-        id: row.id,
-        payment_id: row.payment_id,
-        amount: won("refunds", "amount", row.amount)?,
-        reason: row.reason,
-        status: known("refunds", "status", &row.status)?,
-        toss_code: row.toss_code,
-        toss_message: row.toss_message,
-    }))
+    Ok(found)
 }
 
 /// The refund that was asked for under this key before.
@@ -282,9 +249,10 @@ pub async fn of_key(
 }
 
 pub async fn asked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Asked, StoreError> {
-    let row = sqlx::query!(
+    let asked = sqlx::query_as!(
+        Asked,
         r#"
-        select coalesce(sum(amount), 0)::int as "amount!",
+        select coalesce(sum(amount), 0)::int as "amount!: _",
                coalesce(bool_or(status in ('pending', 'unknown')), false) as "is_under_way!"
           from refunds where payment_id = $1 and status <> 'failed'
         "#,
@@ -292,7 +260,7 @@ pub async fn asked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Asked
     )
     .fetch_one(conn)
     .await?;
-    Ok(Asked { amount: won("refunds", "amount", row.amount)?, is_under_way: row.is_under_way })
+    Ok(asked)
 }
 
 /// The gateway's names for the refunds of a payment that are booked.
@@ -338,21 +306,17 @@ pub async fn of_period(
 
 /// All refunds of a payment, whatever became of them.
 pub async fn booked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Vec<BookedRefund>, StoreError> {
-    let rows = sqlx::query!(
-        "select transaction_key, amount, status from refunds where payment_id = $1 order by created_at, id",
+    let booked = sqlx::query_as!(
+        BookedRefund,
+        r#"
+        select transaction_key, amount as "amount: _", status as "status: _"
+          from refunds where payment_id = $1 order by created_at, id
+        "#,
         payment_id
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(BookedRefund {
-                transaction_key: row.transaction_key,
-                amount: won("refunds", "amount", row.amount)?,
-                status: known("refunds", "status", &row.status)?,
-            })
-        })
-        .collect()
+    Ok(booked)
 }
 
 /// Books a refund that the gateway has made, completed from the start. Answers whether it is new: the gateway's name for

@@ -4,46 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, one_row};
+use super::{StoreError, one_row};
 use crate::domain::registration::Registration;
-
-struct Row {
-    id: Uuid,
-    subscription_id: Uuid,
-    auth_key: Option<String>,
-    customer_key: String,
-    idempotency_key: Uuid,
-    status: String,
-    sealed_billing_key: Option<String>,
-    card_number: Option<String>,
-    payment_id: Option<Uuid>,
-    sent_at: Option<DateTime<Utc>>,
-    first_sent_at: Option<DateTime<Utc>>,
-    toss_code: Option<String>,
-    toss_message: Option<String>,
-}
-
-impl TryFrom<Row> for Registration {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            subscription_id: row.subscription_id,
-            auth_key: row.auth_key,
-            customer_key: row.customer_key,
-            idempotency_key: row.idempotency_key,
-            status: known("card_registrations", "status", &row.status)?,
-            sealed_billing_key: row.sealed_billing_key,
-            card_number: row.card_number,
-            payment_id: row.payment_id,
-            sent_at: row.sent_at,
-            first_sent_at: row.first_sent_at,
-            toss_code: row.toss_code,
-            toss_message: row.toss_message,
-        })
-    }
-}
 
 /// Records that a card is to be registered. The schema refuses a second unfinished one for its subscription.
 pub async fn insert(
@@ -75,33 +37,33 @@ pub async fn insert(
 
 /// Reads a registration and holds its row. The subscription's row is locked before, always in that order.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registration>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
+    let found = sqlx::query_as!(
+        Registration,
         r#"
-        select id, subscription_id, auth_key, customer_key, idempotency_key, status, sealed_billing_key, card_number,
-               payment_id, sent_at, first_sent_at, toss_code, toss_message
+        select id, subscription_id, auth_key, customer_key, idempotency_key, status as "status: _", sealed_billing_key,
+               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message
           from card_registrations where id = $1 for update
         "#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Registration::try_from).transpose()
+    Ok(found)
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registration>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
+    let found = sqlx::query_as!(
+        Registration,
         r#"
-        select id, subscription_id, auth_key, customer_key, idempotency_key, status, sealed_billing_key, card_number,
-               payment_id, sent_at, first_sent_at, toss_code, toss_message
+        select id, subscription_id, auth_key, customer_key, idempotency_key, status as "status: _", sealed_billing_key,
+               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message
           from card_registrations where id = $1
         "#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    row.map(Registration::try_from).transpose()
+    Ok(found)
 }
 
 /// The registration that this one-time key was given for before.

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, counted, known, won};
-use crate::domain::{billing_schedule::BillingSchedule, money::Won};
+use super::{StoreError, columns::Count};
+use crate::domain::{billing_schedule::BillingSchedule, calendar::Cycle, money::Won};
 
 /// What is needed to bill a due subscription.
 #[derive(Debug, Clone)]
@@ -26,7 +26,8 @@ pub async fn due_batch(
 ) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id, billing_cycle, anchor_on, terms_since_period, terms_since_month, period_no, amount
+        select id, billing_cycle as "cycle: Cycle", anchor_on, terms_since_period as "from_no: Count",
+               terms_since_month as "from_month: Count", period_no as "period_no: Count", amount as "amount: Won"
           from subscriptions
          where status = 'active' and next_billing_date <= $1 and id > $2 and charging_paused_at is null
            and not exists (select from plan_changes change
@@ -41,21 +42,18 @@ pub async fn due_batch(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Due {
-                subscription_id: row.id,
-                rhythm: BillingSchedule {
-                    cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
-                    anchor_on: row.anchor_on,
-                    from_no: counted("subscriptions", "terms_since_period", row.terms_since_period)?,
-                    from_month: counted("subscriptions", "terms_since_month", row.terms_since_month)?,
-                },
-                period_no: counted("subscriptions", "period_no", row.period_no)?,
-                amount: won("subscriptions", "amount", row.amount)?,
-            })
-        })
-        .collect()
+    let due = rows.into_iter().map(|row| Due {
+        subscription_id: row.id,
+        rhythm: BillingSchedule {
+            cycle: row.cycle,
+            anchor_on: row.anchor_on,
+            from_no: row.from_no.into(),
+            from_month: row.from_month.into(),
+        },
+        period_no: row.period_no.into(),
+        amount: row.amount,
+    });
+    Ok(due.collect())
 }
 
 /// An invoice that waits for its charge job.
@@ -63,7 +61,6 @@ pub async fn due_batch(
 pub struct Chargeable {
     pub invoice_id: Uuid,
     pub subscription_id: Uuid,
-    pub period_no: u32,
 }
 
 /// Of these subscriptions, the open invoices that nobody holds and no attempt has been made for.
@@ -71,9 +68,10 @@ pub async fn untried_invoices(
     conn: &mut PgConnection,
     subscriptions: &[Uuid],
 ) -> Result<Vec<Chargeable>, StoreError> {
-    let rows = sqlx::query!(
+    let untried = sqlx::query_as!(
+        Chargeable,
         r#"
-        select invoice.id, invoice.subscription_id, invoice.period_no
+        select invoice.id as invoice_id, invoice.subscription_id
           from invoices invoice
          where invoice.subscription_id = any ($1) and invoice.status = 'open' and invoice.held_since is null
            and invoice.period_no > 0 and invoice.next_attempt_at is null
@@ -84,15 +82,7 @@ pub async fn untried_invoices(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Chargeable {
-                invoice_id: row.id,
-                subscription_id: row.subscription_id,
-                period_no: counted("invoices", "period_no", row.period_no)?,
-            })
-        })
-        .collect()
+    Ok(untried)
 }
 
 /// Active subscriptions to be renewed from `from` (not included) to `until` that have not been told yet, after `after`.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{StoreError, known};
+use super::StoreError;
 use crate::clock::ClockKind;
 
 /// Whether new charges may be made at all.
@@ -76,7 +76,7 @@ const UNDECIDED: DatabaseClock = DatabaseClock { kind: ClockKind::System, offset
 pub async fn clock(conn: &mut PgConnection) -> Result<DatabaseClock, StoreError> {
     let row = sqlx::query!(
         r#"
-        select value->>'kind' as "kind!", (value->>'offsetMs')::bigint as "offset_ms!",
+        select value->>'kind' as "kind!: ClockKind", (value->>'offsetMs')::bigint as "offset_ms!",
                (value->>'moves')::bigint as "moves!"
           from settings where name = 'clock'
         "#
@@ -84,8 +84,7 @@ pub async fn clock(conn: &mut PgConnection) -> Result<DatabaseClock, StoreError>
     .fetch_optional(conn)
     .await?;
     let Some(row) = row else { return Ok(UNDECIDED) };
-    let kind = known("settings", "clock", &row.kind)?;
-    Ok(DatabaseClock { kind, offset_ms: row.offset_ms, moves: row.moves })
+    Ok(DatabaseClock { kind: row.kind, offset_ms: row.offset_ms, moves: row.moves })
 }
 
 /// Reads the clock, which is of this kind from here on where nobody has decided it before. Nobody else joins or moves it
@@ -95,15 +94,14 @@ pub async fn join_clock(conn: &mut PgConnection, kind: ClockKind) -> Result<Data
         r#"
         insert into settings (name, value) values ('clock', $1)
         on conflict (name) do update set name = excluded.name
-        returning value->>'kind' as "kind!", (value->>'offsetMs')::bigint as "offset_ms!",
+        returning value->>'kind' as "kind!: ClockKind", (value->>'offsetMs')::bigint as "offset_ms!",
                   (value->>'moves')::bigint as "moves!"
         "#,
         json!({ "kind": <&str>::from(kind), "offsetMs": 0, "moves": 0 }),
     )
     .fetch_one(conn)
     .await?;
-    let kind = known("settings", "clock", &row.kind)?;
-    Ok(DatabaseClock { kind, offset_ms: row.offset_ms, moves: row.moves })
+    Ok(DatabaseClock { kind: row.kind, offset_ms: row.offset_ms, moves: row.moves })
 }
 
 /// Moves the test clock forward by this much, for all processes. Returns where it is then.

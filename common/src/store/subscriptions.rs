@@ -4,79 +4,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, counted, known, number, one_row, won};
+use super::{StoreError, columns::Count, number, one_row};
 use crate::domain::{
     calendar::{Period, seoul_midnight},
-    ending::{Ending, Unused},
+    ending::{Ending, RefundPolicy, Unused},
     subscription::Subscription,
 };
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: Uuid,
-    user_id: Uuid,
-    plan: String,
-    billing_cycle: String,
-    billing_key: Option<String>,
-    customer_key: String,
-    card_number: Option<String>,
-    card_registered_at: Option<DateTime<Utc>>,
-    amount: i32,
-    status: String,
-    customer_email: String,
-    customer_name: String,
-    anchor_on: NaiveDate,
-    terms_since_period: i32,
-    terms_since_month: i32,
-    period_no: i32,
-    current_period_start: NaiveDate,
-    current_period_end: NaiveDate,
-    next_billing_date: DateTime<Utc>,
-    charging_paused_at: Option<DateTime<Utc>>,
-    repair_until: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    activated_at: Option<DateTime<Utc>>,
-    suspended_at: Option<DateTime<Utc>>,
-    canceled_at: Option<DateTime<Utc>>,
-    cancel_reason: Option<String>,
-    ended_at: Option<DateTime<Utc>>,
-}
-
-impl TryFrom<Row> for Subscription {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            user_id: row.user_id,
-            plan: row.plan,
-            cycle: known("subscriptions", "billing_cycle", &row.billing_cycle)?,
-            sealed_billing_key: row.billing_key,
-            customer_key: row.customer_key,
-            card_number: row.card_number,
-            card_registered_at: row.card_registered_at,
-            amount: won("subscriptions", "amount", row.amount)?,
-            status: known("subscriptions", "status", &row.status)?,
-            customer_email: row.customer_email,
-            customer_name: row.customer_name,
-            anchor_on: row.anchor_on,
-            terms_since_period: counted("subscriptions", "terms_since_period", row.terms_since_period)?,
-            terms_since_month: counted("subscriptions", "terms_since_month", row.terms_since_month)?,
-            period_no: counted("subscriptions", "period_no", row.period_no)?,
-            current_period_start: row.current_period_start,
-            current_period_end: row.current_period_end,
-            next_billing_date: row.next_billing_date,
-            charging_paused_at: row.charging_paused_at,
-            repair_until: row.repair_until,
-            created_at: row.created_at,
-            activated_at: row.activated_at,
-            suspended_at: row.suspended_at,
-            canceled_at: row.canceled_at,
-            cancel_reason: row.cancel_reason,
-            ended_at: row.ended_at,
-        })
-    }
-}
 
 /// Writes a new subscription exactly as it is given, status included.
 pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), StoreError> {
@@ -112,16 +45,18 @@ pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), S
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
-    let row =
-        sqlx::query_file_as!(Row, "src/store/sql/subscription_find.sql", id).fetch_optional(conn).await?;
-    row.map(Subscription::try_from).transpose()
+    let found = sqlx::query_file_as!(Subscription, "src/store/sql/subscription_find.sql", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(found)
 }
 
 /// Reads a subscription and holds its row: what is decided on it stays true until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
-    let row =
-        sqlx::query_file_as!(Row, "src/store/sql/subscription_lock.sql", id).fetch_optional(conn).await?;
-    row.map(Subscription::try_from).transpose()
+    let found = sqlx::query_file_as!(Subscription, "src/store/sql/subscription_lock.sql", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(found)
 }
 
 /// What a user holds that another purchase may collide with, oldest first, the rows held: whatever lives, and what is
@@ -131,10 +66,11 @@ pub async fn in_the_way_of_purchase(
     user_id: Uuid,
     today: NaiveDate,
 ) -> Result<Vec<Subscription>, StoreError> {
-    let rows = sqlx::query_file_as!(Row, "src/store/sql/subscription_in_the_way.sql", user_id, today)
-        .fetch_all(conn)
-        .await?;
-    rows.into_iter().map(Subscription::try_from).collect()
+    let found =
+        sqlx::query_file_as!(Subscription, "src/store/sql/subscription_in_the_way.sql", user_id, today)
+            .fetch_all(conn)
+            .await?;
+    Ok(found)
 }
 
 /// A user's subscriptions, newest first, those that never began left out. `before` is the last one seen.
@@ -145,10 +81,11 @@ pub async fn page_of_user(
     limit: i64,
 ) -> Result<Vec<Subscription>, StoreError> {
     let (at, id) = before.unzip();
-    let rows = sqlx::query_file_as!(Row, "src/store/sql/subscription_page.sql", user_id, at, id, limit)
-        .fetch_all(conn)
-        .await?;
-    rows.into_iter().map(Subscription::try_from).collect()
+    let found =
+        sqlx::query_file_as!(Subscription, "src/store/sql/subscription_page.sql", user_id, at, id, limit)
+            .fetch_all(conn)
+            .await?;
+    Ok(found)
 }
 
 /// The period is paid: from here on access runs to its end, and the next charge is due then.
@@ -385,24 +322,21 @@ pub async fn find_ending(
 ) -> Result<Option<Ending>, StoreError> {
     let row = sqlx::query!(
         r#"
-        select subscription_id, request_key, refund_policy, reason, requested_by, unused_days, period_days, refund_id
+        select subscription_id, request_key, refund_policy as "policy: RefundPolicy", reason, requested_by,
+               unused_days as "unused_days: Count", period_days as "period_days: Count", refund_id
           from subscription_endings where subscription_id = $1
         "#,
         subscription_id
     )
     .fetch_optional(conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Ending {
+    Ok(row.map(|row| Ending {
         subscription_id: row.subscription_id,
         request_key: row.request_key,
-        policy: known("subscription_endings", "refund_policy", &row.refund_policy)?,
+        policy: row.policy,
         reason: row.reason,
         requested_by: row.requested_by,
-        unused: Unused {
-            days: counted("subscription_endings", "unused_days", row.unused_days)?,
-            of: counted("subscription_endings", "period_days", row.period_days)?,
-        },
+        unused: Unused { days: row.unused_days.into(), of: row.period_days.into() },
         refund_id: row.refund_id,
     }))
 }

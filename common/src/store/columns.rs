@@ -1,0 +1,92 @@
+//! How columns become the domain's types: text becomes a word that the type knows, an integer becomes won or a count. A value
+//! that this version does not know is an error that names its column.
+
+use sqlx::{
+    Decode, Postgres, Type,
+    error::BoxDynError,
+    postgres::{PgTypeInfo, PgValueRef},
+};
+
+use crate::{
+    clock::ClockKind,
+    domain::{
+        calendar::Cycle,
+        ending::RefundPolicy,
+        invoice::InvoiceStatus,
+        money::Won,
+        payment::{DeclineKind, PaymentKind, PaymentStatus},
+        plan_change::ChangeEnd,
+        reconcile::DiscrepancyKind,
+        refund::RefundStatus,
+        registration::RegistrationStatus,
+        subscription::SubscriptionStatus,
+    },
+};
+
+macro_rules! text_columns {
+    ($($column:ty),+ $(,)?) => {$(
+        impl Type<Postgres> for $column {
+            fn type_info() -> PgTypeInfo {
+                <str as Type<Postgres>>::type_info()
+            }
+
+            fn compatible(info: &PgTypeInfo) -> bool {
+                <str as Type<Postgres>>::compatible(info)
+            }
+        }
+
+        impl<'r> Decode<'r, Postgres> for $column {
+            fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+                let text = <&str as Decode<Postgres>>::decode(value)?;
+                text.parse().map_err(|_| format!("{text:?} is a word that this version does not know").into())
+            }
+        }
+    )+};
+}
+
+text_columns!(
+    ChangeEnd,
+    ClockKind,
+    Cycle,
+    DeclineKind,
+    DiscrepancyKind,
+    InvoiceStatus,
+    PaymentKind,
+    PaymentStatus,
+    RefundPolicy,
+    RefundStatus,
+    RegistrationStatus,
+    SubscriptionStatus,
+);
+
+/// A number that is never negative, such as the number of a period.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(u32);
+
+impl From<Count> for u32 {
+    fn from(count: Count) -> Self {
+        count.0
+    }
+}
+
+macro_rules! integer_columns {
+    ($($column:ty = $from:expr),+ $(,)?) => {$(
+        impl Type<Postgres> for $column {
+            fn type_info() -> PgTypeInfo {
+                <i32 as Type<Postgres>>::type_info()
+            }
+        }
+
+        impl<'r> Decode<'r, Postgres> for $column {
+            fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+                let number = <i32 as Decode<Postgres>>::decode(value)?;
+                $from(number).map_err(Into::into)
+            }
+        }
+    )+};
+}
+
+integer_columns!(
+    Won = |number| Won::new(i64::from(number)),
+    Count = |number| u32::try_from(number).map(Count),
+);
