@@ -276,45 +276,6 @@ create function period_start(subscription subscriptions, no integer) returns dat
         + (no - subscription.terms_since_period) * case subscription.billing_cycle when 'yearly' then 12 else 1 end))::date
 $$;
 
--- Every subscription that pays an amount which a price change replaces, with the renewal from which it pays the new one: the
--- first on the price's date or later that has neither begun nor been billed, and for a higher price no earlier than
--- first_raise_on, so that there is time to ask.
-create function affected_by_price_change(price_id uuid, today date, first_raise_on date)
-returns table (subscription_id uuid, status text, from_amount integer, effective_no integer, effective_on date)
-language sql stable as $$
-    select subscription.id, subscription.status, subscription.amount, renewal.no, renewal.starts_on
-      from price_changes price
-      join subscriptions subscription
-        on subscription.plan = price.plan and subscription.billing_cycle = price.cycle
-       and subscription.amount <> price.new_amount
-       and subscription.amount in (select earlier.old_amount from price_changes earlier
-                                    where earlier.plan = price.plan and earlier.cycle = price.cycle
-                                      and earlier.withdrawn_at is null
-                                      and (earlier.closed_at is not null or earlier.id = price.id))
-     cross join lateral (
-           select greatest(subscription.period_no,
-                           (select max(period_no) from invoices where invoices.subscription_id = subscription.id)) as last_no,
-                  greatest(price.effective_from, today + 1,
-                           case when price.new_amount > subscription.amount then first_raise_on end) as not_before
-           ) bounds
-     -- The period that begins in the month of that day, or the one before or after it.
-     cross join lateral (
-           select subscription.terms_since_period + floor(
-                      ((extract(year from not_before) - extract(year from subscription.anchor_on)) * 12
-                       + extract(month from not_before) - extract(month from subscription.anchor_on)
-                       - subscription.terms_since_month)
-                      / case subscription.billing_cycle when 'yearly' then 12 else 1 end)::integer as guess_no
-           ) nearby
-     cross join lateral (
-           select no, period_start(subscription, no) as starts_on
-             from generate_series(greatest(bounds.last_no + 1, nearby.guess_no),
-                                  greatest(bounds.last_no + 1, nearby.guess_no) + 1) as no
-            where period_start(subscription, no) >= bounds.not_before
-            order by no limit 1
-           ) renewal
-     where price.id = price_id
-$$;
-
 -- The customer's agreement to a higher amount.
 create table consents (
     id              uuid        primary key,

@@ -6,7 +6,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     commands::consent::wording,
     domain::{
-        calendar::seoul_date,
         plan_change::{PlanChange, next_change},
         subscription::{Subscription, SubscriptionStatus, has_access},
     },

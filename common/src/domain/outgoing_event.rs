@@ -41,14 +41,14 @@ pub struct Change<'a> {
 
 /// The events that follow from a change, in the order in which they are delivered.
 pub fn events_of(change: Change<'_>, now: DateTime<Utc>) -> Vec<OutgoingEvent> {
-    let mut events = Events { subscription: change.after, now, events: Vec::new() };
+    let mut events = Events { subscription: change.after, now, written: Vec::new() };
     if let Some(money) = change.money {
         events.of_money(money);
     }
     if let Some(entry_id) = change.entry_id {
         events.of_status(change.before, entry_id);
     }
-    events.events
+    events.written
 }
 
 /// The subscription as the API shows it, without what is personal.
@@ -113,7 +113,7 @@ struct Body {
 struct Events<'a> {
     subscription: &'a Subscription,
     now: DateTime<Utc>,
-    events: Vec<OutgoingEvent>,
+    written: Vec<OutgoingEvent>,
 }
 
 impl Events<'_> {
@@ -189,7 +189,7 @@ impl Events<'_> {
         }
         // PostgreSQL keeps microseconds: the event and the rows it tells of show the same instant.
         let body = Body { r#type: kind, timestamp: self.now.trunc_subsecs(6), data };
-        self.events.push(OutgoingEvent {
+        self.written.push(OutgoingEvent {
             id: new_id(self.now),
             kind,
             unique_key: format!("{kind}:{fact}"),

@@ -103,6 +103,7 @@ async fn insert(
     entry: Entry<'_>,
     now: DateTime<Utc>,
 ) -> Result<(i64, Subscription), StoreError> {
+    let Entry { actor, what, why } = entry;
     let row = sqlx::query!(
         r#"
         with entry as (
@@ -114,15 +115,11 @@ async fn insert(
             returning id
         )
         select entry.id as entry_id, plan, billing_cycle as "cycle: Cycle", amount as "amount: Won",
-               status as "status: SubscriptionStatus", current_period_start, current_period_end, next_billing_date, activated_at, suspended_at, canceled_at, ended_at, billing_key
+               status as "status: SubscriptionStatus", current_period_start, current_period_end, next_billing_date,
+               activated_at, suspended_at, canceled_at, ended_at, billing_key
           from subscriptions, entry where subscriptions.id = $1
         "#,
-        before.id,
-        now,
-        entry.actor,
-        entry.what,
-        entry.why,
-        snapshot(before),
+        before.id, now, actor, what, why, snapshot(before),
     )
     .fetch_one(conn)
     .await?;

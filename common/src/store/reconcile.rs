@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::reconcile::{OurPayment, OurRefund};

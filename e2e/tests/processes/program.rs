@@ -93,11 +93,6 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// It is there and does nothing, as on a machine that is far too busy.
-    pub(crate) fn freeze(&self) {
-        self.signal(Signal::STOP);
-    }
-
     fn signal(&self, signal: Signal) {
         let id = self.child.id().expect("it is still running");
         kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();

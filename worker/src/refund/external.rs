@@ -75,23 +75,34 @@ pub(crate) async fn book_external_refunds(
             Ok(BookedRefunds::NeedsReview("more went back than was ever captured"))
         }
         Found::Book(new) => {
-            let mut booked = Vec::new();
-            for cancel in new {
-                if let Some(refund) = book(conn, &attempt, cancel, now).await? {
-                    booked.push((refund, cancel));
-                }
-            }
-            let whole = refunds::completed_of(conn, attempt.id).await? >= attempt.amount;
-            payments::mark_refunded(conn, attempt.id, whole).await?;
-            // Told last, so that each event shows the payment with all of its refunds.
-            for (refund, cancel) in &booked {
-                tell(env, conn, &subscription, &attempt, refund, cancel, now).await?;
-            }
-            let count = booked.len();
+            let count = book_all(env, conn, &subscription, &attempt, &new, now).await?;
             tracing::warn!(payment.id = %attempt.id, count, "refunds made in Toss's dashboard are booked");
             Ok(BookedRefunds::Booked(count))
         }
     }
+}
+
+async fn book_all(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    attempt: &Payment,
+    new: &[&GatewayCancel],
+    now: DateTime<Utc>,
+) -> Result<usize, SettleError> {
+    let mut booked = Vec::new();
+    for cancel in new {
+        if let Some(refund) = book(conn, attempt, cancel, now).await? {
+            booked.push((refund, *cancel));
+        }
+    }
+    let whole = refunds::completed_of(conn, attempt.id).await? >= attempt.amount;
+    payments::mark_refunded(conn, attempt.id, whole).await?;
+    // Told last, so that each event shows the payment with all of its refunds.
+    for (refund, cancel) in &booked {
+        tell(env, conn, subscription, attempt, refund, cancel, now).await?;
+    }
+    Ok(booked.len())
 }
 
 fn is_same(attempt: &Payment, shown: &GatewayPayment) -> bool {
