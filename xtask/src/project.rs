@@ -37,6 +37,13 @@ impl Project {
         Ok(dev)
     }
 
+    /// The folder of the processes' logs.
+    pub(crate) fn log_folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.dev()?.join("log");
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     pub(crate) fn cargo(&self) -> Command {
         cargo_in(&self.root)
     }

@@ -1,18 +1,13 @@
-//! Passwords and keys for this machine, from the operating system's randomness.
+//! Passwords and keys for this machine, from the randomness of the operating system.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read;
 
-use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 fn bytes() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("cannot read /dev/urandom")?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,68 +1,46 @@
-//! A PostgreSQL URL: the parts of it that commands and screens need.
+//! The URL of a PostgreSQL database, with and without its password.
 
 use anyhow::{Context, ensure};
 use percent_encoding::percent_decode_str;
+use url::Url;
 
 /// `postgres://user:password@host:port/database?parameters`.
-#[derive(Clone, Debug)]
-pub(crate) struct DatabaseUrl {
-    scheme: String,
-    user: String,
-    password: Option<String>,
-    host: String,
-    database: String,
-    parameters: String,
-}
+#[derive(Clone)]
+pub(crate) struct DatabaseUrl(Url);
 
 impl DatabaseUrl {
     pub(crate) fn parse(raw: &str) -> anyhow::Result<Self> {
-        let (scheme, rest) = raw.split_once("://").context("DATABASE_URL must begin with postgres://")?;
-        ensure!(matches!(scheme, "postgres" | "postgresql"), "DATABASE_URL must begin with postgres://");
-        let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password.to_owned())),
-            None => (login, None),
-        };
-        Ok(Self {
-            scheme: scheme.to_owned(),
-            user: user.to_owned(),
-            password,
-            host: host.to_owned(),
-            database: database.to_owned(),
-            parameters: parameters.to_owned(),
-        })
+        let url = Url::parse(raw).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+        let url = url.context("DATABASE_URL must be a URL that begins with postgres://")?;
+        ensure!(!url.cannot_be_a_base(), "DATABASE_URL must begin with postgres://");
+        Ok(Self(url))
     }
 
     /// The same server and login, another database.
     pub(crate) fn with_database(&self, name: &str) -> Self {
-        Self { database: name.to_owned(), ..self.clone() }
+        let mut url = self.0.clone();
+        url.set_path(name);
+        Self(url)
     }
 
     /// The whole URL, for the environment of a child; never for a command line or a screen.
     pub(crate) fn secret(&self) -> String {
-        let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
-        self.write(&password)
+        self.0.to_string()
     }
 
     /// The URL that may be shown.
     pub(crate) fn without_password(&self) -> String {
-        self.write("")
+        let mut url = self.0.clone();
+        // It fails only for a URL without a host, which has no password either.
+        let _ = url.set_password(None);
+        url.to_string()
     }
 
     /// The password as it was before it was written into a URL.
     pub(crate) fn password(&self) -> anyhow::Result<Option<String>> {
-        let Some(password) = &self.password else { return Ok(None) };
+        let Some(password) = self.0.password() else { return Ok(None) };
         let decoded = percent_decode_str(password).decode_utf8().context("the password is not UTF-8")?;
         Ok(Some(decoded.into_owned()))
-    }
-
-    fn write(&self, password: &str) -> String {
-        let Self { scheme, user, host, database, .. } = self;
-        let at = if user.is_empty() && password.is_empty() { "" } else { "@" };
-        let question = if self.parameters.is_empty() { "" } else { "?" };
-        format!("{scheme}://{user}{password}{at}{host}/{database}{question}{}", self.parameters)
     }
 }
 
@@ -100,5 +78,6 @@ mod tests {
     fn another_kind_of_url_is_refused() {
         assert!(DatabaseUrl::parse("mysql://h/d").is_err());
         assert!(DatabaseUrl::parse("h/d").is_err());
+        assert!(DatabaseUrl::parse("postgres:h").is_err());
     }
 }

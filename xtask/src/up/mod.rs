@@ -11,15 +11,12 @@ mod services;
 mod settings;
 mod token;
 
-use std::fs;
-use std::process::Command;
-
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
 use services::Services;
-use settings::{Role, Settings};
+use settings::Settings;
 
 pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("up")?;
@@ -32,7 +29,7 @@ pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     process::run(&mut build, stop)?;
 
     let settings = Settings::gather(project, &postgres.url)?;
-    process::run(billing(project, &settings)?.arg("migrate"), stop)?;
+    process::run(settings.billing(project)?.arg("migrate"), stop)?;
     let operator = operator::ensure(project, &settings, &postgres.url)?;
     let customer_token =
         token::customer(settings.get("AUTH_JWT_SECRET")?, settings.find("AUTH_JWT_AUDIENCE"))?;
@@ -49,18 +46,4 @@ pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     drop(postgres);
     println!("Stopped");
     outcome
-}
-
-/// The operators' command line with the same settings as the processes.
-fn billing(project: &Project, settings: &Settings) -> anyhow::Result<Command> {
-    let mut command = Command::new(project.binary("billing")?);
-    command.env_clear().envs(settings.environment(Role::Ops)).current_dir(&project.root);
-    Ok(command)
-}
-
-/// The folder of the processes' logs, made if need be.
-fn log_folder(project: &Project) -> anyhow::Result<std::path::PathBuf> {
-    let folder = project.dev()?.join("log");
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
 }

@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::secrets;
 use super::settings::Settings;
-use super::{billing, secrets};
 use crate::postgres::DatabaseUrl;
 use crate::process;
 use crate::project::Project;
@@ -32,7 +32,7 @@ pub(crate) fn ensure(
     let of = database.without_password();
     let console = ["--console-url", &settings.base_url("API_ADDR")?, "--json"];
     let ask = |arguments: &[&str]| -> anyhow::Result<Value> {
-        let mut command = billing(project, settings)?;
+        let mut command = settings.billing(project)?;
         let said = process::output(command.arg("operator").args(arguments).args(console))?;
         serde_json::from_str(&said).context("`billing operator` printed no JSON")
     };

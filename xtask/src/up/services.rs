@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use super::probe;
 use super::settings::{Role, Settings};
-use super::{log_folder, probe};
 use crate::process::{self, POLL};
 use crate::project::Project;
 use crate::stop::Stop;
@@ -40,7 +40,7 @@ pub(crate) struct Services {
 impl Services {
     /// The sandbox first, because the worker may call it at once.
     pub(crate) fn start(&mut self, project: &Project, settings: &Settings) -> anyhow::Result<()> {
-        let logs = log_folder(project)?;
+        let logs = project.log_folder()?;
         for (name, role, address, ready) in [
             ("toss-sandbox", Role::Sandbox, "SANDBOX_ADDR", "/sandbox"),
             ("billing-api", Role::Api, "API_ADDR", "/readyz"),

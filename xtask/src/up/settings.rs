@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use anyhow::Context;
 
@@ -133,6 +134,13 @@ impl Settings {
     /// Everything that a process of this role may see, and nothing else.
     pub(crate) fn environment(&self, role: Role) -> Vec<(&'static str, &str)> {
         role.variables().into_iter().filter_map(|name| Some((name, self.find(name)?))).collect()
+    }
+
+    /// The operators' command line with the same settings as the processes.
+    pub(crate) fn billing(&self, project: &Project) -> anyhow::Result<Command> {
+        let mut command = Command::new(project.binary("billing")?);
+        command.env_clear().envs(self.environment(Role::Ops)).current_dir(&project.root);
+        Ok(command)
     }
 
     /// A file for `set -a; . .dev/env`, with what the commands on the screen use.
