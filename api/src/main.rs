@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let _logs = common::logging::start(&config.base);
+    let _logs = common::logging::start(config.base.log_format, config.base.log_filter.as_deref());
     match api::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

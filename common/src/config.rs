@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     clock::ClockKind,
     email::Brand,
-    logging,
+    logging::{self, LogFormat},
     mailer::{self, MailRoute},
     store,
 };
@@ -89,14 +89,6 @@ impl Vars {
     pub fn finish<T>(self, value: T) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() { Ok(value) } else { Err(Mistakes(self.mistakes)) }
     }
-}
-
-/// `LOG_FORMAT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum LogFormat {
-    Pretty,
-    Json,
 }
 
 /// What every process needs: where the database is, which clock, how to log.

@@ -5,7 +5,13 @@ use std::io::{IsTerminal, Write};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
-use crate::config::{Base, LogFormat};
+/// `LOG_FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
 
 const USUAL: &str = "info,sqlx=warn,hyper=warn,tokio_cron_scheduler=warn";
 
@@ -24,8 +30,8 @@ pub struct LogGuard(#[expect(dead_code, reason = "dropped last")] WorkerGuard);
 /// Starts logging to standard error. A second call changes nothing.
 ///
 /// A thread of its own writes: a log that is full, closed or not read loses lines, and stops or delays nothing else.
-pub fn start(base: &Base) -> LogGuard {
-    let filter = base.log_filter.as_deref().and_then(|filter| EnvFilter::try_new(filter).ok());
+pub fn start(format: LogFormat, filter: Option<&str>) -> LogGuard {
+    let filter = filter.and_then(|filter| EnvFilter::try_new(filter).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(USUAL));
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -36,7 +42,7 @@ pub fn start(base: &Base) -> LogGuard {
         .with_writer(writer)
         // It would print to standard error that a line could not be written there, and panic when it cannot.
         .log_internal_errors(false);
-    let started = match base.log_format {
+    let started = match format {
         LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

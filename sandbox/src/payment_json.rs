@@ -7,7 +7,6 @@ use crate::cards::{issuer_code, masked};
 use crate::clock::stamp;
 use crate::payments::{Cancel, Origin, Payment, Status};
 use crate::refusal::Language;
-use crate::virtual_account;
 
 const VERSION: &str = "2022-11-16";
 
@@ -17,7 +16,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
     let vat = rounded_eleventh(taxed);
     let paid_by_card = payment.virtual_account.is_none()
         && (payment.approved_at.is_some() || payment.status == Status::Aborted);
-    let virtual_account = virtual_account::to_json(payment);
+    let virtual_account = virtual_account(payment);
     json!({
         "version": VERSION,
         "paymentKey": payment.key,
@@ -52,6 +51,11 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "failure": payment.failure.as_ref()
             .map(|failure| json!({ "code": failure.code, "message": failure.text(Language::Korean) })),
     })
+}
+
+fn virtual_account(payment: &Payment) -> Value {
+    let account = payment.virtual_account.as_ref();
+    account.map_or(Value::Null, |account| account.to_json(payment.approved_at))
 }
 
 /// In test mode the URL exists but shows no real receipt.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::clock::stamp;
 use crate::ids;
-use crate::payments::Payment;
 use crate::refusal::Refusal;
 
 /// Toss's default where the payment request names no `validHours`.
@@ -56,6 +55,25 @@ impl VirtualAccount {
             refund_account: None,
         })
     }
+
+    /// The `virtualAccount` object of a payment; null before the confirm.
+    pub(crate) fn to_json(&self, deposited_at: Option<DateTime<Utc>>) -> Value {
+        let Some(due_at) = self.due_at else { return Value::Null };
+        json!({
+            "accountType": "일반",
+            "accountNumber": self.account_number,
+            "bankCode": BANK_CODE,
+            // API versions before 2022-06-08 name the bank instead of its code.
+            "bank": BANK_NAME,
+            "customerName": self.customer_name,
+            "depositorName": deposited_at.map(|_| self.customer_name.as_str()),
+            "dueDate": stamp(due_at),
+            "expired": self.is_expired,
+            "settlementStatus": "INCOMPLETED",
+            "refundStatus": if self.refund_account.is_some() { "COMPLETED" } else { "NONE" },
+            "refundReceiveAccount": self.refund_account.as_ref().map(RefundAccount::to_json),
+        })
+    }
 }
 
 impl RefundAccount {
@@ -74,24 +92,4 @@ impl RefundAccount {
     fn to_json(&self) -> Value {
         json!({ "bankCode": self.bank, "accountNumber": self.account_number, "holderName": self.holder_name })
     }
-}
-
-/// The `virtualAccount` object of a payment; null before the confirm.
-pub(crate) fn to_json(payment: &Payment) -> Value {
-    let Some(account) = &payment.virtual_account else { return Value::Null };
-    let Some(due_at) = account.due_at else { return Value::Null };
-    json!({
-        "accountType": "일반",
-        "accountNumber": account.account_number,
-        "bankCode": BANK_CODE,
-        // API versions before 2022-06-08 name the bank instead of its code.
-        "bank": BANK_NAME,
-        "customerName": account.customer_name,
-        "depositorName": payment.approved_at.map(|_| account.customer_name.as_str()),
-        "dueDate": stamp(due_at),
-        "expired": account.is_expired,
-        "settlementStatus": "INCOMPLETED",
-        "refundStatus": if account.refund_account.is_some() { "COMPLETED" } else { "NONE" },
-        "refundReceiveAccount": account.refund_account.as_ref().map(RefundAccount::to_json),
-    })
 }

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let _logs = logging::start(&config.base);
+    let _logs = logging::start(config.base.log_format, config.base.log_filter.as_deref());
     match start(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

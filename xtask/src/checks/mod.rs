@@ -2,11 +2,13 @@
 
 mod boundaries;
 mod browser;
+mod cycles;
 mod deployment;
 mod fingerprint;
 mod fresh_database;
 mod manifest;
 mod query_metadata;
+mod source_paths;
 mod sources;
 mod steps;
 
@@ -18,7 +20,7 @@ use crate::project::Project;
 use crate::stop::Stop;
 use steps::Steps;
 
-const STATIC_CHECKS: usize = 7;
+const STATIC_CHECKS: usize = 8;
 
 /// Everything that needs no process of ours: minutes instead of a quarter of an hour.
 pub(crate) fn check(project: &Project, stop: &Stop) -> anyhow::Result<()> {
@@ -55,6 +57,7 @@ fn static_checks(steps: &mut Steps, project: &Project, stop: &Stop) -> anyhow::R
     steps.run("format", || cargo(project, stop, &["fmt", "--all", "--check"]))?;
     steps.run("docker-compose.yml, Dockerfile, .env.example", || none(&deployment::findings(project)?))?;
     steps.run("who may depend on whom", || none(&boundaries::findings(&project.metadata)?))?;
+    steps.run("no cycles between modules", || none(&cycles::findings(&project.root)?))?;
     steps.run("house rules of source files", || none(&sources::findings(&project.root)?))?;
     steps.run("licences and bans (cargo-deny)", || deny(project, stop))?;
     let mut postgres = None;

@@ -68,7 +68,7 @@ fn misplaced(name: &str, line: &str) -> Option<&'static str> {
         .then_some("the domain is pure: no database, queue, runtime or log")
 }
 
-fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let entry = entry?;
