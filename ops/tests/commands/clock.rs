@@ -46,11 +46,15 @@ async fn an_advance_returns_when_a_running_process_has_moved(pool: PgPool) {
     let clock = TestClock::default();
     let follower = ClockFollower::new(pool.clone(), Clock::Test(clock.clone()));
     follower.join().await.unwrap();
-    let mut running = vec![follower.spawn(true, || async {})];
+    let mut running = vec![tokio::spawn(async move {
+        follower.keep_following(true, || async {}, || {}).await;
+    })];
     // What follows from a move takes as long as it takes; the clock follows all the same.
     let busy = TestClock::default();
     let follower = ClockFollower::new(pool.clone(), Clock::Test(busy.clone()));
-    running.push(follower.spawn(false, std::future::pending));
+    running.push(tokio::spawn(async move {
+        follower.keep_following(false, std::future::pending::<()>, || {}).await;
+    }));
     let mut conn = pool.acquire().await.unwrap();
     for _ in 0..2 {
         let stand = clock::advance(&mut conn, TimeDelta::days(31)).await.unwrap();
@@ -87,7 +91,7 @@ async fn no_process_on_the_systems_clock_joins_a_test_database(pool: PgPool) {
     clock::advance(&mut conn, TimeDelta::days(1)).await.unwrap();
     assert!(matches!(system.join().await, Err(ClockError::OtherClock { .. })));
     // The database was away when it started.
-    let ended = system.spawn(false, || async {}).await.unwrap();
+    let ended = system.keep_following(false, || async {}, || {}).await;
     assert!(ended.to_string().contains("CLOCK"), "{ended}");
     assert!(test.join().await.is_ok());
 }
