@@ -85,6 +85,50 @@ impl Job for ConfirmPayment {
     }
 }
 
+/// Asks the gateway about what an operator says became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckPaymentClaim {
+    pub claim_id: Uuid,
+    pub payment_id: Uuid,
+    pub subscription_id: Uuid,
+}
+
+impl Job for CheckPaymentClaim {
+    const KIND: &'static str = "check-payment-claim";
+
+    fn about(&self) -> Option<Uuid> {
+        Some(self.claim_id)
+    }
+
+    fn subject(&self) -> Value {
+        json!({
+            "subscription": subscription_ref(self.subscription_id),
+            "payment": self.payment_id,
+            "claim": self.claim_id,
+        })
+    }
+}
+
+/// Works off one operator's action on everything that matched a filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunBulkAction {
+    pub bulk_id: Uuid,
+}
+
+impl Job for RunBulkAction {
+    const KIND: &'static str = "run-bulk-action";
+
+    fn about(&self) -> Option<Uuid> {
+        Some(self.bulk_id)
+    }
+
+    fn subject(&self) -> Value {
+        json!({ "bulk": self.bulk_id })
+    }
+}
+
 /// Takes the next step of one invoice: charge, look-up, retry or end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    OpsError, actions, charging, clock, customer, emails, events, import, instance, invoices, jobs, migrate,
-    operator, payments, plans, reconcile, scan, session::Session, subscription,
+    OpsError, actions, bulk, calendar, charging, clock, customer, emails, events, import, instance, invoices,
+    jobs, migrate, operator, payments, plans, reconcile, scan, session::Session, subscription,
 };
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -43,9 +43,12 @@ pub enum Command {
     /// The job table: list, show, retry, snooze, discard
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Payments: look up an unknown one now, give money back
+    /// Payments: look up an unknown one, say what became of one in review, give money back
     #[command(subcommand)]
     Payments(payments::Command),
+    /// One action on everything that matches a filter
+    #[command(subcommand)]
+    Bulk(bulk::Command),
     /// The audit log of operators
     #[command(subcommand)]
     Actions(actions::Command),
@@ -64,6 +67,8 @@ pub enum Command {
     /// Which installation may charge from this database
     #[command(subcommand)]
     Instance(instance::Command),
+    /// What was collected on each day of a month, and what is to be
+    Calendar(calendar::Command),
     /// Start the daily scan, or list what it would charge
     Scan(scan::Command),
     /// Compare Toss's transactions with ours, and list the discrepancies
@@ -90,12 +95,14 @@ impl Command {
             Self::Operator(command) => command.run(session).await,
             Self::Jobs(command) => command.run(session).await,
             Self::Payments(command) => command.run(session).await,
+            Self::Bulk(command) => command.run(session).await,
             Self::Actions(command) => command.run(session).await,
             Self::Subscription(command) => command.run(session).await,
             Self::Customer(command) => command.run(session).await,
             Self::Emails(command) => command.run(session).await,
             Self::Charging(command) => command.run(session).await,
             Self::Instance(command) => command.run(session).await,
+            Self::Calendar(command) => command.run(session).await,
             Self::Scan(command) => command.run(session).await,
             Self::Reconcile(command) => command.run(session).await,
             Self::Events(command) => command.run(session).await,

@@ -5,7 +5,10 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use common::{
-    commands::resend_email::{ResendError, ResendRequest, Resent, resend_email},
+    domain::{
+        action::{Action, Effect},
+        actor::Reason,
+    },
     id::subscription_ref,
     store::emails::{self, Email, EmailFilter, EmailStatus},
 };
@@ -14,8 +17,9 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments,
-    error::given_reason,
+    OpsError,
+    action::{Acting, parse_reason},
+    arguments,
     session::Session,
     text::{Table, or_dash, plain, seoul, seoul_or_dash},
 };
@@ -51,7 +55,8 @@ impl Command {
             Self::List(wanted) => session.print(&list(&mut conn, &wanted, now).await?),
             Self::Show { id } => session.print(&show(&mut conn, id).await?),
             Self::Resend { ids, reason } => {
-                session.print(&resend(&mut conn, &ids, &reason, session.actor.as_str(), now).await?)
+                let reason = parse_reason(&reason)?;
+                session.print(&resend(&mut conn, &ids, &reason, &session.acting(now)?).await?)
             }
         }
     }
@@ -175,23 +180,20 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<EmailDetails, Ops
 pub async fn resend(
     conn: &mut PgConnection,
     ids: &[Uuid],
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    reason: &Reason,
+    acting: &Acting,
 ) -> Result<ResentList, OpsError> {
-    let reason = given_reason(reason)?;
     let mut tx = conn.begin().await?;
     let mut list = Vec::new();
     for id in ids {
-        let request = ResendRequest { email_id: *id, actor, reason };
-        let Resent { email_id, to_address } =
-            resend_email(&mut tx, request, now).await.map_err(|error| match error {
-                ResendError::NotFound => not_found(*id),
-                ResendError::Erased => OpsError::Refused(format!("e-mail {id}: {error}")),
-                ResendError::Store(error) => OpsError::Store(error),
-                ResendError::Queue(error) => OpsError::Queue(error),
-            })?;
-        list.push(ResentView { id: *id, sent_as: email_id, to: to_address });
+        let performed = acting.perform(&mut tx, &Action::ResendEmail(*id), reason).await?;
+        let sent_as = performed.effects.iter().find_map(|effect| match effect {
+            Effect::EmailIsSentAgain { email_id } => Some(*email_id),
+            _ => None,
+        });
+        let sent_as = sent_as.unwrap_or(*id);
+        let to = emails::find(&mut tx, sent_as).await?.ok_or_else(|| not_found(sent_as))?.to_address;
+        list.push(ResentView { id: *id, sent_as, to });
     }
     tx.commit().await?;
     Ok(ResentList(list))

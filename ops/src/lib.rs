@@ -6,6 +6,8 @@
 pub mod action;
 pub mod actions;
 pub mod arguments;
+pub mod bulk;
+pub mod calendar;
 pub mod charging;
 mod cli;
 pub mod clock;

@@ -32,7 +32,8 @@ pub enum Command {
     /// Make a plan or change it; running subscriptions keep their price
     #[command(after_help = "Examples:
   billing plans set team --name 팀 --monthly 49900 --yearly 478800
-  billing plans set pro --monthly 21900")]
+  billing plans set pro --monthly 21900
+  billing plans set extra-seat --held-beside-others true")]
     Set {
         /// 1 to 50 of a-z, 0-9, _ and -
         code: String,
@@ -95,11 +96,15 @@ pub struct PlanList(pub Vec<PlanLine>);
 
 /// Prices in won, per month and per year.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PlanLine {
     pub code: String,
     pub name: String,
     pub monthly: Won,
     pub yearly: Won,
+    /// Whether a customer may hold it beside another subscription; by default a second purchase is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held_beside_others: bool,
 }
 
 /// The new name and prices of a plan. What is not given stays as it is; a new plan needs all of them.
@@ -113,6 +118,9 @@ pub struct PlanChange {
     /// Won per year, at least 100
     #[arg(long, value_name = "WON", value_parser = arguments::won)]
     pub yearly: Option<Won>,
+    /// Whether a customer may hold it beside another subscription; without it a second purchase is refused
+    #[arg(long, value_name = "true|false")]
+    pub held_beside_others: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,7 +132,8 @@ pub struct PlanSet {
 
 impl From<Plan> for PlanLine {
     fn from(plan: Plan) -> Self {
-        Self { code: plan.code, name: plan.name, monthly: plan.monthly, yearly: plan.yearly }
+        let Plan { code, name, monthly, yearly, may_be_held_beside_others } = plan;
+        Self { code, name, monthly, yearly, held_beside_others: may_be_held_beside_others }
     }
 }
 
@@ -149,6 +158,7 @@ pub async fn set(
         }
     }
     let is_new = old.is_none();
+    let was_held_beside_others = old.as_ref().is_some_and(|old| old.may_be_held_beside_others);
     let (old_name, old_monthly, old_yearly) =
         old.map_or((None, None, None), |old| (Some(old.name), Some(old.monthly), Some(old.yearly)));
     let missing = |option: &str| OpsError::Usage(format!("there is no plan {code} yet: give {option}, too"));
@@ -157,8 +167,10 @@ pub async fn set(
         name: change.name.or(old_name).ok_or_else(|| missing("--name"))?,
         monthly: change.monthly.or(old_monthly).ok_or_else(|| missing("--monthly"))?,
         yearly: change.yearly.or(old_yearly).ok_or_else(|| missing("--yearly"))?,
+        held_beside_others: change.held_beside_others.unwrap_or(was_held_beside_others),
     };
     plans::set(&mut tx, &plan.code, &plan.name, plan.monthly, plan.yearly).await?;
+    plans::set_held_beside_others(&mut tx, &plan.code, plan.held_beside_others).await?;
     tx.commit().await?;
     Ok(PlanSet { plan, is_new })
 }
@@ -207,7 +219,11 @@ impl fmt::Display for PlanList {
         for plan in &self.0 {
             table.row([
                 plan.code.clone(),
-                plan.name.clone(),
+                if plan.held_beside_others {
+                    format!("{} (beside others)", plan.name)
+                } else {
+                    plan.name.clone()
+                },
                 plan.monthly.to_string(),
                 plan.yearly.to_string(),
             ]);
@@ -218,8 +234,9 @@ impl fmt::Display for PlanList {
 
 impl fmt::Display for PlanSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PlanLine { code, name, monthly, yearly } = &self.plan;
+        let PlanLine { code, name, monthly, yearly, held_beside_others } = &self.plan;
         let what = if self.is_new { "new plan" } else { "plan" };
-        writeln!(f, "{what} {code} ({name}): {monthly} monthly, {yearly} yearly")
+        let beside = if *held_beside_others { ", may be held beside others" } else { "" };
+        writeln!(f, "{what} {code} ({name}): {monthly} monthly, {yearly} yearly{beside}")
     }
 }

@@ -1,23 +1,20 @@
 //! `billing scan`: the daily run by hand, or what it would do.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::{
+    commands::dry_run::{self, DryRunError, DryRunLine, DryRunTotals},
     domain::{
-        calendar::{days_after, seoul_date, seoul_midnight},
-        plan_change::{AtRenewal, PlanChange, at_renewal, next_change},
-        subscription::SubscriptionStatus,
+        calendar::seoul_date,
+        forecast::{Cause, NotCharged},
+        money::Won,
     },
     id::{as_subscription_ref, subscription_ref},
     jobs::{self, ScanDueSubscriptions},
     queue::{self, Enqueued},
-    store::{
-        plan_changes,
-        scan::{self, Preview},
-        settings,
-    },
+    store::settings,
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -62,22 +59,28 @@ pub struct ScanAsked {
     pub state: String,
 }
 
-/// What the scan of that day would charge. Nothing was written.
+/// What the run of that day would charge. Nothing was written.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DryRun {
     pub date: NaiveDate,
+    /// Renewals, each under the terms of that day.
     pub due: Vec<DueLine>,
     pub subscriptions: usize,
-    /// Won, those without a card and those that would end left out.
+    /// Won: what the renewals would be charged.
     pub total: i64,
     pub without_card: usize,
     /// Nobody agreed to their new amount: they would end, and not be charged.
     pub would_end: usize,
     pub charging_enabled: bool,
+    /// Everything that is due by the end of the day: also tries of declined invoices, older periods and paused
+    /// subscriptions, with why a card is not charged.
+    pub lines: Vec<DryRunLine>,
+    /// The sums of all lines.
+    pub totals: DryRunTotals,
 }
 
-/// One that is due, under the terms of that day.
+/// One renewal that is due, under the terms of that day.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DueLine {
@@ -94,12 +97,8 @@ pub struct DueLine {
     pub old_amount: Option<i32>,
     /// For want of a consent to the amount.
     pub would_end: bool,
-}
-
-impl DueLine {
-    fn is_charged(&self) -> bool {
-        self.has_card && !self.would_end
-    }
+    /// Null: the card is charged.
+    pub not_charged: Option<NotCharged>,
 }
 
 /// Enqueues the scan of `date` (civil date in Seoul; default: today). Twice a day is once, whoever asks.
@@ -127,72 +126,63 @@ pub async fn run(
     Ok(ScanAsked { date, job: enqueued.id(), is_new, state })
 }
 
-/// Looks, as of now, for what the scan of `date` (default: today) would charge.
+/// Looks, as of now, for what the run of `date` (default: today) would charge.
 pub async fn dry_run(
     conn: &mut PgConnection,
     date: Option<NaiveDate>,
     now: DateTime<Utc>,
 ) -> Result<DryRun, OpsError> {
     let date = date.unwrap_or_else(|| seoul_date(now));
-    let next_day = days_after(date, 1).map_err(|error| OpsError::Usage(error.to_string()))?;
-    let until = seoul_midnight(next_day) - TimeDelta::microseconds(1);
-    let due = scan::preview(conn, until, i64::MAX).await?;
-    let due = under_terms_of(conn, due, date).await?;
+    let lines = dry_run::dry_run(conn, date).await?;
     let charging_enabled = settings::charging_enabled(conn).await?;
+    let mut totals = DryRunTotals::default();
+    for line in &lines {
+        totals.add(line);
+    }
+    let due: Vec<DueLine> = lines.iter().filter(|line| is_renewal(line)).map(due_line).collect();
+    // The switch over all charges is told apart: it is no property of a subscription.
+    let would_charge = |line: &&DueLine| matches!(line.not_charged, None | Some(NotCharged::ChargingOff));
     Ok(DryRun {
         date,
         subscriptions: due.len(),
-        total: due.iter().filter(|line| line.is_charged()).map(|line| i64::from(line.amount)).sum(),
+        total: due.iter().filter(would_charge).map(|line| i64::from(line.amount)).sum(),
         without_card: due.iter().filter(|line| !line.has_card).count(),
         would_end: due.iter().filter(|line| line.would_end).count(),
         charging_enabled,
         due,
+        lines,
+        totals,
     })
 }
 
-/// The run of the day settles what changes before it bills.
-async fn under_terms_of(
-    conn: &mut PgConnection,
-    due: Vec<Preview>,
-    date: NaiveDate,
-) -> Result<Vec<DueLine>, OpsError> {
-    let ids: Vec<Uuid> = due.iter().map(|line| line.subscription_id).collect();
-    let mut pending: HashMap<Uuid, Vec<PlanChange>> = HashMap::new();
-    for change in plan_changes::pending_of(conn, &ids).await? {
-        pending.entry(change.subscription_id).or_default().push(change);
-    }
-    let line = |line: Preview| {
-        let changes = pending.get(&line.subscription_id).map(Vec::as_slice).unwrap_or_default();
-        due_line(line, next_change(changes), date)
+fn is_renewal(line: &DryRunLine) -> bool {
+    let is_new = match line.cause {
+        Cause::Renewal | Cause::ChangedRenewal => true,
+        Cause::Retry | Cause::OlderPeriod => false,
     };
-    Ok(due.into_iter().map(line).collect())
+    is_new && line.not_charged != Some(NotCharged::SubscriptionPaused)
 }
 
-fn due_line(line: Preview, change: Option<&PlanChange>, date: NaiveDate) -> DueLine {
-    let Preview { subscription_id, plan, amount, due_at, has_card } = line;
-    let due = DueLine {
-        subscription_id,
-        plan,
-        amount,
-        due_at,
-        has_card,
-        old_plan: None,
-        old_amount: None,
-        would_end: false,
-    };
-    let Some(change) = change else { return due };
-    let would_end = match at_renewal(change, SubscriptionStatus::Active, date) {
-        AtRenewal::NotYet | AtRenewal::Lapse => return due,
-        AtRenewal::Apply => false,
-        AtRenewal::End => true,
-    };
+fn due_line(line: &DryRunLine) -> DueLine {
     DueLine {
-        plan: change.to.plan.clone(),
-        amount: change.to.amount.get(),
-        old_plan: Some(due.plan),
-        old_amount: Some(due.amount),
-        would_end,
-        ..due
+        subscription_id: line.subscription_id,
+        plan: line.plan.clone(),
+        amount: line.amount.get(),
+        due_at: line.due_at,
+        has_card: line.has_card,
+        old_plan: line.old_plan.clone(),
+        old_amount: line.old_amount.map(Won::get),
+        would_end: line.not_charged == Some(NotCharged::NoConsent),
+        not_charged: line.not_charged,
+    }
+}
+
+impl From<DryRunError> for OpsError {
+    fn from(error: DryRunError) -> Self {
+        match error {
+            DryRunError::Store(error) => Self::Store(error),
+            DryRunError::Calendar(error) => Self::Usage(error.to_string()),
+        }
     }
 }
 
@@ -227,6 +217,7 @@ impl fmt::Display for DryRun {
             "\nscan of {date}: {subscriptions} due, {without_card} without a card, {}",
             won(self.total)
         )?;
+        write_others(f, &self.totals)?;
         if self.would_end > 0 {
             writeln!(f, "{} would end: nobody agreed to the new amount", self.would_end)?;
         }
@@ -235,6 +226,18 @@ impl fmt::Display for DryRun {
         }
         Ok(())
     }
+}
+
+/// All that is due that day, and what of it is not charged.
+fn write_others(f: &mut fmt::Formatter<'_>, totals: &DryRunTotals) -> fmt::Result {
+    let DryRunTotals { charged, amount, not_charged } = totals;
+    if not_charged.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "with retries and older periods: {charged} charged, {}", won(*amount))?;
+    not_charged
+        .iter()
+        .try_for_each(|(why, (count, amount))| writeln!(f, "  not charged, {why}: {count}, {}", won(*amount)))
 }
 
 fn changes_from(line: &DueLine) -> String {

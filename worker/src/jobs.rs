@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use common::jobs::{
-    ChargeSubscription, ConfirmPayment, DeleteBillingKey, DeliverEvent, EndIncompleteSubscription,
-    HandleWebhook, IssueBillingKey, Job, ReconcilePayments, RefundPayment, ScanDueSubscriptions, SendEmail,
-    SendRenewalNotices,
+    ChargeSubscription, CheckPaymentClaim, ConfirmPayment, DeleteBillingKey, DeliverEvent,
+    EndIncompleteSubscription, HandleWebhook, IssueBillingKey, Job, ReconcilePayments, RefundPayment,
+    RunBulkAction, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
 use common::{
     clock::Clock,
@@ -23,7 +23,7 @@ use common::{
 };
 
 use crate::{
-    card, charge, daily, email,
+    bulk, card, charge, daily, email,
     env::{Env, raise_alarm},
     events, reconcile, refund, webhook,
 };
@@ -124,11 +124,13 @@ job_list! {
     ChargeSubscription: charge::charge_subscription, Concurrency::Charges, MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
     RefundPayment: refund::refund_payment, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
     IssueBillingKey: card::issue_billing_key, Concurrency::Fixed(8), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    CheckPaymentClaim: charge::claim::check_payment_claim, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
     DeleteBillingKey: card::deletion::delete_billing_key, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
     EndIncompleteSubscription: charge::end_incomplete::end_incomplete_subscription, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     ScanDueSubscriptions: daily::scan_due_subscriptions, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     SendRenewalNotices: daily::renewal_notices::send_renewal_notices, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     ReconcilePayments: reconcile::reconcile_payments, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
+    RunBulkAction: bulk::run_bulk_action, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     HandleWebhook: webhook::handle_webhook, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     SendEmail: email::send_email, Concurrency::Fixed(8), EMAIL_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     DeliverEvent: events::deliver_event, Concurrency::Fixed(8), EVENT_TIMEOUT, OnStop::HandBack, Needs::Nothing;

@@ -1,6 +1,7 @@
 //! The worker: runs the jobs, calls Toss, records its answers, sends the e-mails. Any number may run side by side.
 
 mod background;
+mod bulk;
 mod card;
 mod charge;
 pub mod config;

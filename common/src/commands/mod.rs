@@ -2,12 +2,15 @@
 
 pub mod announce_price;
 mod begin;
+pub mod bulk;
+pub mod calendar;
 pub mod cancel;
 pub mod change_customer;
 pub mod change_plan;
 pub mod confirm;
 pub mod consent;
 pub mod deliver_events;
+pub mod dry_run;
 pub mod end;
 pub mod erase_customer;
 pub mod operate;

@@ -20,6 +20,15 @@ pub enum Action {
         payment_id: Uuid,
         amount: Option<Won>,
     },
+    /// Says that a payment in review was paid under this payment key. The worker asks the gateway.
+    ClaimPaid {
+        payment_id: Uuid,
+        payment_key: String,
+    },
+    /// Says that a payment in review was not paid.
+    ClaimNotPaid(Uuid),
+    /// A second operator agrees that it was not paid.
+    AgreeNotPaid(Uuid),
     RetryJob(i64),
     SnoozeJob {
         job_id: i64,
@@ -37,6 +46,7 @@ pub enum Action {
     ForgiveInvoice(Uuid),
     AcceptDiscrepancy(Uuid),
     ReplayEvent(Uuid),
+    ResendEmail(Uuid),
     /// The switch over all charges.
     SwitchCharging {
         on: bool,
@@ -53,6 +63,9 @@ impl Action {
         match self {
             Self::LookUpPayment(_) => "payment.look_up",
             Self::RefundPayment { .. } => "payment.refund",
+            Self::ClaimPaid { .. } => "payment.claim_paid",
+            Self::ClaimNotPaid(_) => "payment.claim_not_paid",
+            Self::AgreeNotPaid(_) => "payment.agree_not_paid",
             Self::RetryJob(_) => "job.retry",
             Self::SnoozeJob { .. } => "job.snooze",
             Self::DiscardJob(_) => "job.discard",
@@ -64,6 +77,7 @@ impl Action {
             Self::ForgiveInvoice(_) => "invoice.forgive",
             Self::AcceptDiscrepancy(_) => "discrepancy.accept",
             Self::ReplayEvent(_) => "event.replay",
+            Self::ResendEmail(_) => "email.resend",
             Self::SwitchCharging { on: true } => "charging.switch_on",
             Self::SwitchCharging { on: false } => "charging.switch_off",
             Self::SwitchEvents { on: true } => "events.switch_on",
@@ -73,7 +87,11 @@ impl Action {
 
     pub fn target(&self) -> Target {
         match *self {
-            Self::LookUpPayment(id) | Self::RefundPayment { payment_id: id, .. } => Target::Payment(id),
+            Self::LookUpPayment(id)
+            | Self::RefundPayment { payment_id: id, .. }
+            | Self::ClaimPaid { payment_id: id, .. }
+            | Self::ClaimNotPaid(id)
+            | Self::AgreeNotPaid(id) => Target::Payment(id),
             Self::RetryJob(id) | Self::SnoozeJob { job_id: id, .. } | Self::DiscardJob(id) => Target::Job(id),
             Self::CancelSubscription(id)
             | Self::EndSubscription { subscription_id: id, .. }
@@ -82,6 +100,7 @@ impl Action {
             Self::ChargeInvoice(id) | Self::ForgiveInvoice(id) => Target::Invoice(id),
             Self::AcceptDiscrepancy(id) => Target::Discrepancy(id),
             Self::ReplayEvent(id) => Target::Event(id),
+            Self::ResendEmail(id) => Target::Email(id),
             Self::SwitchCharging { .. } => Target::Switch("charging"),
             Self::SwitchEvents { .. } => Target::Switch("events"),
         }
@@ -97,6 +116,7 @@ pub enum Target {
     Job(i64),
     Discrepancy(Uuid),
     Event(Uuid),
+    Email(Uuid),
     /// A row of `settings`.
     Switch(&'static str),
 }
@@ -112,6 +132,7 @@ pub enum TargetKind {
     Job,
     Discrepancy,
     Event,
+    Email,
     Switch,
 }
 
@@ -124,6 +145,7 @@ impl Target {
             Self::Job(_) => TargetKind::Job,
             Self::Discrepancy(_) => TargetKind::Discrepancy,
             Self::Event(_) => TargetKind::Event,
+            Self::Email(_) => TargetKind::Email,
             Self::Switch(_) => TargetKind::Switch,
         }
     }
@@ -135,7 +157,8 @@ impl Target {
             | Self::Invoice(id)
             | Self::Payment(id)
             | Self::Discrepancy(id)
-            | Self::Event(id) => id.to_string(),
+            | Self::Event(id)
+            | Self::Email(id) => id.to_string(),
             Self::Job(id) => id.to_string(),
             Self::Switch(name) => name.to_owned(),
         }
@@ -161,6 +184,18 @@ pub enum Effect {
     GatewayIsAsked {
         order_id: String,
         job: Option<i64>,
+    },
+    /// The gateway is asked whether it captured the order under the payment key; only then it counts as paid.
+    PaidIsChecked {
+        order_id: String,
+    },
+    /// The gateway is asked once more; where it cannot tell, another operator has to agree.
+    NotPaidIsChecked {
+        order_id: String,
+    },
+    /// Two operators agree: unless the gateway says now that it was paid, the payment is given up.
+    PaymentIsGivenUp {
+        order_id: String,
     },
     MoneyGoesBack {
         amount: Won,
@@ -197,6 +232,10 @@ pub enum Effect {
     ChargesGoOn,
     DiscrepancyIsAccepted,
     EventIsDelivered,
+    /// As this e-mail: a copy to the customer's newest address, or the same where it still waits.
+    EmailIsSentAgain {
+        email_id: Uuid,
+    },
     EventsPause,
     EventsGoOn,
 }
@@ -206,6 +245,17 @@ impl Effect {
         match self {
             Self::GatewayIsAsked { order_id, .. } => {
                 format!("Toss is asked now what became of order {order_id}")
+            }
+            Self::PaidIsChecked { order_id } => {
+                format!(
+                    "Toss is asked whether it captured order {order_id} under the payment key; only then it is paid"
+                )
+            }
+            Self::NotPaidIsChecked { order_id } => format!(
+                "Toss is asked once more about order {order_id}; where it cannot tell, another operator has to agree"
+            ),
+            Self::PaymentIsGivenUp { order_id } => {
+                format!("the payment of order {order_id} is given up, unless Toss says now that it was paid")
             }
             Self::MoneyGoesBack { amount, .. } => format!("{amount} goes back to the customer"),
             Self::CardIsCharged { amount, .. } => format!("the card is charged {amount} now"),
@@ -224,6 +274,9 @@ impl Effect {
             Self::ChargesGoOn => "charges go on: what is due meanwhile is charged".to_owned(),
             Self::DiscrepancyIsAccepted => "no more alarms, unless its amounts change".to_owned(),
             Self::EventIsDelivered => "the event is delivered again under its old id".to_owned(),
+            Self::EmailIsSentAgain { .. } => {
+                "the e-mail goes out again, to the customer's newest address".to_owned()
+            }
             Self::EventsPause => "events are kept and not delivered".to_owned(),
             Self::EventsGoOn => "events are delivered again".to_owned(),
         }
@@ -233,6 +286,17 @@ impl Effect {
         match self {
             Self::GatewayIsAsked { order_id, .. } => {
                 format!("주문 {order_id}의 결과를 지금 토스에 조회합니다")
+            }
+            Self::PaidIsChecked { order_id } => {
+                format!(
+                    "주문 {order_id}이(가) 결제되었는지 결제 키로 토스에 확인하고, 확인된 경우에만 결제로 처리합니다"
+                )
+            }
+            Self::NotPaidIsChecked { order_id } => format!(
+                "주문 {order_id}을(를) 토스에 다시 조회합니다. 토스가 답하지 못하면 다른 운영자의 동의가 필요합니다"
+            ),
+            Self::PaymentIsGivenUp { order_id } => {
+                format!("토스가 결제되었다고 답하지 않는 한 주문 {order_id}을(를) 미결제로 처리합니다")
             }
             Self::MoneyGoesBack { amount, .. } => format!("고객에게 {amount}을 환불합니다"),
             Self::CardIsCharged { amount, .. } => format!("카드로 지금 {amount}을 청구합니다"),
@@ -252,6 +316,7 @@ impl Effect {
             Self::ChargesGoOn => "청구를 다시 시작하고, 그동안 밀린 청구를 진행합니다".to_owned(),
             Self::DiscrepancyIsAccepted => "금액이 바뀌지 않는 한 더 이상 알리지 않습니다".to_owned(),
             Self::EventIsDelivered => "이벤트를 같은 ID로 다시 전송합니다".to_owned(),
+            Self::EmailIsSentAgain { .. } => "고객의 최신 주소로 이메일을 다시 보냅니다".to_owned(),
             Self::EventsPause => "이벤트를 보관만 하고 전송하지 않습니다".to_owned(),
             Self::EventsGoOn => "이벤트 전송을 다시 시작합니다".to_owned(),
         }
@@ -266,6 +331,14 @@ pub enum Refusal {
     PaymentSettled,
     #[error("the payment has not been sent yet: there is nothing to look up")]
     PaymentNotSent,
+    #[error("the payment does not need review: its look-ups go on by themselves for a day")]
+    NotInReview,
+    #[error("another operator's claim on the payment is open")]
+    ClaimIsOpen,
+    #[error("no claim on the payment waits for agreement")]
+    NothingToAgree,
+    #[error("the operator who made the claim cannot agree to it")]
+    SameOperator,
     #[error("the payment has captured nothing that could go back")]
     NothingToRefund,
     #[error("no more than {0} is left to go back")]
@@ -299,6 +372,8 @@ pub enum Refusal {
     DiscrepancyResolved,
     #[error("nobody listens to events ({0}): set WEBHOOK_URL, or switch events on first")]
     NobodyListens(String),
+    #[error("its customer was erased")]
+    CustomerErased,
     #[error("the event waits for its delivery already")]
     EventWaits,
     #[error("there is no endpoint to switch on or off: no worker has had a WEBHOOK_URL")]
@@ -310,6 +385,12 @@ impl Refusal {
         match self {
             Self::PaymentSettled => "이미 결과가 확정된 결제입니다".to_owned(),
             Self::PaymentNotSent => "아직 전송되지 않아 조회할 결과가 없습니다".to_owned(),
+            Self::NotInReview => "아직 검토 대상이 아닙니다. 하루 동안은 자동으로 조회합니다".to_owned(),
+            Self::ClaimIsOpen => "이미 처리 중인 확인 요청이 있습니다".to_owned(),
+            Self::NothingToAgree => "동의를 기다리는 요청이 없습니다".to_owned(),
+            Self::SameOperator => {
+                "요청한 운영자는 동의할 수 없습니다. 다른 운영자의 동의가 필요합니다".to_owned()
+            }
             Self::NothingToRefund => "환불할 금액이 없습니다".to_owned(),
             Self::RefundTooLarge(left) => format!("환불할 수 있는 금액은 {left}까지입니다"),
             Self::DepositRefund => {
@@ -330,6 +411,7 @@ impl Refusal {
             Self::SubscriptionOver(_) => "끝난 구독이라 청구할 수 없습니다. 면제만 할 수 있습니다".to_owned(),
             Self::DiscrepancyResolved => "이미 해소된 불일치입니다".to_owned(),
             Self::NobodyListens(_) => "이벤트를 받을 곳이 없습니다".to_owned(),
+            Self::CustomerErased => "개인정보가 삭제된 고객입니다".to_owned(),
             Self::EventWaits => "이미 전송을 기다리는 이벤트입니다".to_owned(),
             Self::NoEndpoint => "이벤트를 받을 주소가 등록된 적이 없습니다".to_owned(),
         }

@@ -187,7 +187,8 @@ pub fn after_not_found(facts: Facts<'_>, asked: &Payment) -> NotFoundAction {
     }
 }
 
-fn lost(kind: PaymentKind, status: SubscriptionStatus) -> Lost {
+/// What becomes of an attempt that is given up.
+pub fn lost(kind: PaymentKind, status: SubscriptionStatus) -> Lost {
     use SubscriptionStatus as S;
     match (kind, status) {
         (PaymentKind::First, S::Incomplete) => Lost::NeverBegins,

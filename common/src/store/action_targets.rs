@@ -40,6 +40,10 @@ pub async fn lock(conn: &mut PgConnection, target: Target) -> Result<Option<Targ
                 .await?
                 .is_some()
         }
+        Target::Email(id) => sqlx::query_scalar!("select id from emails where id = $1 for update", id)
+            .fetch_optional(&mut *conn)
+            .await?
+            .is_some(),
         Target::Switch(name) => {
             sqlx::query_scalar!("select name from settings where name = $1 for update", name)
                 .fetch_optional(&mut *conn)
@@ -59,6 +63,7 @@ pub async fn read(conn: &mut PgConnection, target: Target) -> Result<Option<Targ
         Target::Job(id) => job(conn, id).await,
         Target::Discrepancy(id) => discrepancy(conn, id).await,
         Target::Event(id) => event(conn, id).await,
+        Target::Email(id) => email(conn, id).await,
         Target::Switch(name) => switch(conn, name).await,
     }
 }
@@ -109,6 +114,9 @@ async fn payment(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState
                                   'unknownSince', unknown_since, 'reviewSince', review_since,
                                   'refunded', (select coalesce(sum(amount), 0) from refunds
                                                 where payment_id = payment.id and status <> 'failed'),
+                                  'claim', (select jsonb_build_object('claim', claim, 'state', state, 'by', proposed_by)
+                                              from payment_claims where payment_id = payment.id
+                                               and state in ('checking', 'needs_agreement')),
                                   'subscriptionStatus', subscription.status) as "state!"
           from payments payment join subscriptions subscription on subscription.id = payment.subscription_id
          where payment.id = $1
@@ -169,6 +177,22 @@ async fn event(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>,
                                   'settledAt', settled_at) as "state!"
           from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
          where event.id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(state)
+}
+
+async fn email(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>, StoreError> {
+    let state = sqlx::query_as!(
+        TargetState,
+        r#"
+        select subscription_id,
+               jsonb_build_object('kind', kind, 'status', status, 'attempts', attempts, 'settledAt', settled_at,
+                                  'copies', (select count(*) from emails copy where copy.resend_of = email.id)) as "state!"
+          from emails email where id = $1
         "#,
         id
     )

@@ -1,5 +1,7 @@
 //! Reads and changes invoices: one per subscription and period, whoever asks for it.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -100,6 +102,39 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, 
     .fetch_optional(conn)
     .await?;
     Ok(row.map(Invoice::from))
+}
+
+/// The invoices of these subscriptions that are open, or for periods after the paid one, oldest period first.
+pub async fn unpaid_of(conn: &mut PgConnection, subscriptions: &[Uuid]) -> Result<Vec<Invoice>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select invoice.id, subscription_id, invoice.period_no, period_start, period_end, due_on, invoice.amount,
+               invoice.status, first_failed_at, next_attempt_at, held_since, released_at
+          from invoices invoice join subscriptions subscription on subscription.id = invoice.subscription_id
+         where subscription_id = any ($1)
+           and (invoice.status = 'open' or invoice.period_no > subscription.period_no)
+         order by subscription_id, invoice.period_no
+        "#,
+        subscriptions
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Invoice::try_from).collect()
+}
+
+/// How many tries of these invoices were passed without asking the bank. Those with none are left out.
+pub async fn skips_of(
+    conn: &mut PgConnection,
+    invoices: &[Uuid],
+) -> Result<HashMap<Uuid, usize>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select invoice_id, count(*) as "skips!" from dunning_skips where invoice_id = any ($1) group by invoice_id"#,
+        invoices
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.invoice_id, usize::try_from(row.skips).unwrap_or_default())).collect())
 }
 
 /// The invoices of a subscription that money may still be taken for, oldest period first.

@@ -2,6 +2,8 @@
 
 pub mod action_targets;
 pub mod billing_key_deletions;
+pub mod bulk_actions;
+pub mod calendar;
 mod columns;
 mod connection;
 pub mod consents;
@@ -18,6 +20,7 @@ pub mod login_failures;
 pub mod operator_actions;
 pub mod operator_sessions;
 pub mod operators;
+pub mod payment_claims;
 pub mod payments;
 pub mod plan_changes;
 pub mod plans;

@@ -47,6 +47,13 @@ pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec
     Ok(payments)
 }
 
+/// The attempts of several invoices, those of each in order.
+pub async fn of_invoices(conn: &mut PgConnection, invoices: &[Uuid]) -> Result<Vec<Payment>, StoreError> {
+    let rows =
+        sqlx::query_file_as!(Row, "src/store/sql/payments_of_invoices.sql", invoices).fetch_all(conn).await?;
+    rows.into_iter().map(Payment::try_from).collect()
+}
+
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Payment>, StoreError> {
     let found =
         sqlx::query_file_as!(Payment, "src/store/sql/payment_find.sql", id).fetch_optional(conn).await?;
@@ -262,7 +269,12 @@ pub async fn withdraw(
     let done = sqlx::query!(
         r#"
         update payments set status = 'failed', toss_message = $2, settled_at = $3
-         where id = $1 and (status = 'pending' and sent_at is null or status = 'unknown' and not_found_count > 1)
+         where id = $1
+           and (status = 'pending' and sent_at is null
+                or status = 'unknown'
+                   and (not_found_count > 1
+                        or exists (select from payment_claims
+                                    where payment_id = $1 and claim = 'not_paid' and state = 'confirmed')))
         "#,
         id,
         why,

@@ -110,37 +110,32 @@ pub async fn unnoticed_batch(
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// One line of a dry run: what the scan of that day would charge.
-#[derive(Debug, Clone, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Preview {
-    pub subscription_id: Uuid,
-    pub plan: String,
-    pub amount: i32,
-    pub due_at: DateTime<Utc>,
-    pub has_card: bool,
-}
-
-/// What a scan up to `until` would charge, first due first. Writes nothing.
-pub async fn preview(
+/// Subscriptions to which something is due by `until`, in the order of their ids, after `after`: renewals of all that are
+/// active, paused ones included, and tries of declined invoices.
+pub async fn due_subscriptions(
     conn: &mut PgConnection,
     until: DateTime<Utc>,
+    after: Uuid,
     limit: i64,
-) -> Result<Vec<Preview>, StoreError> {
-    let rows = sqlx::query_as!(
-        Preview,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
         r#"
-        select id as subscription_id, plan, amount, next_billing_date as due_at,
-               billing_key is not null as "has_card!"
-          from subscriptions
-         where status = 'active' and next_billing_date <= $1 and charging_paused_at is null
-         order by next_billing_date, id
-         limit $2
+        select id as "id!" from (
+            (select id from subscriptions
+              where status = 'active' and next_billing_date <= $1 and id > $2 order by id limit $3)
+            union
+            (select subscription.id
+               from invoices invoice join subscriptions subscription on subscription.id = invoice.subscription_id
+              where invoice.status = 'open' and invoice.held_since is null and invoice.next_attempt_at <= $1
+                and subscription.status = 'past_due' and subscription.id > $2
+              order by subscription.id limit $3)) as due
+         order by id limit $3
         "#,
         until,
+        after,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows)
+    Ok(ids)
 }

@@ -51,6 +51,13 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscripti
     Ok(found)
 }
 
+/// These subscriptions, in the order of their ids.
+pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Subscription>, StoreError> {
+    let rows =
+        sqlx::query_file_as!(Row, "src/store/sql/subscriptions_of_ids.sql", ids).fetch_all(conn).await?;
+    rows.into_iter().map(Subscription::try_from).collect()
+}
+
 /// Reads a subscription and holds its row: what is decided on it stays true until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
     let found = sqlx::query_file_as!(Subscription, "src/store/sql/subscription_lock.sql", id)

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod anchor;
 #[cfg(test)]
+mod bulk_actions;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod card_window;
@@ -11,6 +13,8 @@ mod card_window;
 mod consent_fences;
 #[cfg(test)]
 mod deposit;
+#[cfg(test)]
+mod dry_run;
 #[cfg(test)]
 mod dunning;
 #[cfg(test)]
@@ -47,6 +51,8 @@ mod new_card_races;
 mod operator_actions;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod payment_claims;
 #[cfg(test)]
 mod plan_change_races;
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The kill switches: what they stop, what they write, and that turning one twice writes nothing.
 
-use common::store::{events, scan, settings};
+use common::{
+    commands::dry_run::dry_run,
+    domain::calendar::seoul_date,
+    store::{events, settings},
+};
 use ops::{OpsError, charging, subscription};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -8,7 +12,8 @@ use uuid::Uuid;
 use crate::seed::{acting, active_subscription, long_after, reason, start};
 
 async fn due(conn: &mut PgConnection) -> usize {
-    scan::preview(conn, long_after(), 10).await.unwrap().len()
+    let lines = dry_run(conn, seoul_date(long_after())).await.unwrap();
+    lines.iter().filter(|line| line.not_charged.is_none()).count()
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -18,7 +18,7 @@ use ops::{
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::seed::{active_subscription, start};
+use crate::seed::{acting, active_subscription, reason, start};
 
 /// Writes an e-mail of this kind; answers its id.
 async fn written(conn: &mut PgConnection, to: &Subscription, kind: &str) -> Uuid {
@@ -52,7 +52,8 @@ async fn a_failed_email_goes_out_again_to_the_newest_address(pool: PgPool) {
 
     let (user, later) = (subscription.user_id, start() + TimeDelta::days(9));
     customer::set_email(&mut conn, user, "new@example.com", "operator:kim", later).await.unwrap();
-    let resent = emails::resend(&mut conn, &[id], "new address", "operator:kim", later).await.unwrap();
+    let resent =
+        emails::resend(&mut conn, &[id], &reason("new address"), &acting("kim", later)).await.unwrap();
     let copy = emails::show(&mut conn, resent.0[0].sent_as).await.unwrap();
     assert_eq!((copy.email.to.as_str(), copy.email.resend_of), ("new@example.com", Some(id)));
     assert_eq!((copy.text.as_str(), copy.email.send_before), ("본문", None));
@@ -86,7 +87,7 @@ async fn a_waiting_email_is_tried_now_and_not_doubled(pool: PgPool) {
     let longer = EmailsWanted { waiting: Some(TimeDelta::hours(1)), ..waiting };
     assert!(emails::list(&mut conn, &longer, soon).await.unwrap().0.is_empty());
 
-    let resent = emails::resend(&mut conn, &[id], "mended", "operator:kim", soon).await.unwrap();
+    let resent = emails::resend(&mut conn, &[id], &reason("mended"), &acting("kim", soon)).await.unwrap();
     assert_eq!(resent.0[0].sent_as, id);
     assert_eq!(queued_jobs(&mut conn, id).await, [("available".to_owned(), soon)]);
 }
@@ -99,11 +100,10 @@ async fn an_email_of_an_erased_customer_stays_unsent(pool: PgPool) {
     subscriptions::cancel(&mut conn, subscription.id, "이사", start()).await.unwrap();
     let later = start() + TimeDelta::days(60);
     erase_customer(&mut conn, subscription.user_id, "operator:kim", later).await.unwrap();
-    let refused = emails::resend(&mut conn, &[id], "again", "operator:kim", later).await.unwrap_err();
+    let refused =
+        emails::resend(&mut conn, &[id], &reason("again"), &acting("kim", later)).await.unwrap_err();
     assert!(matches!(refused, OpsError::Refused(_)), "{refused}");
     let missing =
-        emails::resend(&mut conn, &[Uuid::nil()], "again", "operator:kim", later).await.unwrap_err();
+        emails::resend(&mut conn, &[Uuid::nil()], &reason("again"), &acting("kim", later)).await.unwrap_err();
     assert_eq!((missing.exit_code(), missing.code()), (1, "not_found"));
-    let empty = emails::resend(&mut conn, &[id], " ", "operator:kim", later).await.unwrap_err();
-    assert_eq!(empty.exit_code(), 2);
 }

@@ -38,8 +38,12 @@ async fn a_change_leaves_what_is_not_given_and_a_new_plan_needs_everything(pool:
 
     let refused = plans::set(&mut conn, "team", change, start()).await.unwrap_err();
     assert!(refused.to_string().contains("--name"), "{refused}");
-    let whole =
-        PlanChange { name: Some("팀".into()), monthly: Some(won(49_900)), yearly: Some(won(478_800)) };
+    let whole = PlanChange {
+        name: Some("팀".into()),
+        monthly: Some(won(49_900)),
+        yearly: Some(won(478_800)),
+        held_beside_others: None,
+    };
     assert!(plans::set(&mut conn, "team", whole, start()).await.unwrap().is_new);
     assert_eq!(plans::list(&mut conn).await.unwrap().0.len(), 3);
 }
@@ -51,4 +55,16 @@ async fn a_price_that_toss_would_refuse_never_becomes_a_plans(pool: PgPool) {
     assert_eq!(plans::set(&mut conn, "pro", change, start()).await.unwrap_err().exit_code(), 2);
     let code = plans::set(&mut conn, "Pro Plan", PlanChange::default(), start()).await.unwrap_err();
     assert_eq!(code.exit_code(), 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_plan_may_be_held_beside_others_until_it_is_set_back(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let beside = |held| PlanChange { held_beside_others: Some(held), ..PlanChange::default() };
+    let set = plans::set(&mut conn, "pro", beside(true), start()).await.unwrap();
+    assert!(set.to_string().ends_with("190,800원 yearly, may be held beside others\n"), "{set}");
+    let price = PlanChange { monthly: Some(won(21_900)), ..PlanChange::default() };
+    assert!(plans::set(&mut conn, "pro", price, start()).await.unwrap().plan.held_beside_others, "kept");
+    assert!(plans::list(&mut conn).await.unwrap().to_string().contains("프로 (beside others)"));
+    assert!(!plans::set(&mut conn, "pro", beside(false), start()).await.unwrap().plan.held_beside_others);
 }

@@ -97,7 +97,7 @@ pub(crate) async fn close_account(env: &Env, attempt: &Payment, payment_key: &st
 }
 
 /// A browser may bring the key of a payment that was made for another order: that can never be confirmed for this one.
-async fn find_payment(
+pub(super) async fn find_payment(
     env: &Env,
     subscription: &Subscription,
     attempt: &Payment,

@@ -104,25 +104,25 @@ async fn act_on_not_found(
         }
         NotFoundAction::GiveUp(lost) => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
-            give_up(env, lease, tx, &context, (lost, &asked), now).await
+            give_up(env, lease, tx, &context, (lost, &asked, LOST), now).await
         }
     }
 }
 
 /// Should the gateway find the money all the same, comparing the books shows it.
-async fn give_up(
+pub(super) async fn give_up(
     env: &Env,
     lease: &Lease,
     mut tx: Tx,
     context: &ChargeContext,
-    (lost, asked): (Lost, &Payment),
+    (lost, asked, why): (Lost, &Payment, &str),
     now: DateTime<Utc>,
 ) -> Result<Ran, JobError> {
     let told = match lost {
         Lost::Hold => {
-            let entry = Entry { actor: "worker", what: "invoice.held", why: LOST };
+            let entry = Entry { actor: "worker", what: "invoice.held", why };
             events::append(&mut tx, &context.subscription, entry, now).await?;
-            return super::hold(env, lease, tx, context, LOST, now).await;
+            return super::hold(env, lease, tx, context, why, now).await;
         }
         Lost::Void => {
             payments::withdraw(&mut tx, asked.id, "canceled, and the gateway knows no such order", now)
@@ -133,13 +133,13 @@ async fn give_up(
             "the charge never arrived; the subscription was canceled meanwhile"
         }
         Lost::NeverBegins => {
-            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
-            settle_declined::cancel_incomplete(&mut tx, context, LOST, LOST, None, now).await?;
-            LOST
+            payments::withdraw(&mut tx, asked.id, why, now).await?;
+            settle_declined::cancel_incomplete(&mut tx, context, why, why, None, now).await?;
+            why
         }
         Lost::Withdraw => {
-            payments::withdraw(&mut tx, asked.id, LOST, now).await?;
-            LOST
+            payments::withdraw(&mut tx, asked.id, why, now).await?;
+            why
         }
     };
     store::announce_settled(&mut tx, &asked.order_id).await?;

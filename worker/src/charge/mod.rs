@@ -16,6 +16,7 @@
 //! sent: it is looked up ([`lookup`]), and sent again under its own order id when Toss does not know it. After step 10,
 //! nothing is left to do.
 
+pub(crate) mod claim;
 pub(crate) mod context;
 pub(crate) mod end_incomplete;
 mod gateway;

@@ -68,7 +68,7 @@ async fn write(env: &Env, lease: &Lease, attempt: &Payment, outcome: &Outcome) -
 }
 
 /// Writes the outcome into the caller's transaction; answers what becomes of the job.
-async fn settle(
+pub(super) async fn settle(
     env: &Env,
     conn: &mut PgConnection,
     attempt: &Payment,

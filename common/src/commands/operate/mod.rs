@@ -3,7 +3,9 @@
 //! The console and the command line call [`preview`] and [`perform`]; the rules are in the commands below. No action
 //! calls the gateway: what needs it becomes a job.
 
+mod claim;
 mod discrepancy;
+mod email;
 mod event;
 mod invoice;
 mod job;
@@ -22,6 +24,7 @@ use crate::{
     domain::{
         action::{Action, Effect},
         actor::{Actor, Reason},
+        claim::Claim,
     },
     email::Brand,
     store::{
@@ -180,6 +183,11 @@ async fn apply(
         Action::RefundPayment { payment_id, amount } => {
             payment::refund(conn, payment_id, amount, request, now).await
         }
+        Action::ClaimPaid { payment_id, ref payment_key } => {
+            claim::claim(conn, payment_id, (Claim::Paid, Some(payment_key)), request, now).await
+        }
+        Action::ClaimNotPaid(id) => claim::claim(conn, id, (Claim::NotPaid, None), request, now).await,
+        Action::AgreeNotPaid(id) => claim::agree_not_paid(conn, id, request, now).await,
         Action::RetryJob(id) => job::retry(conn, id, request, now).await,
         Action::SnoozeJob { job_id, until } => job::snooze(conn, job_id, until, request, now).await,
         Action::DiscardJob(id) => job::discard(conn, id, request, now).await,
@@ -193,6 +201,7 @@ async fn apply(
         Action::ForgiveInvoice(id) => invoice::forgive(conn, id, request, now).await,
         Action::AcceptDiscrepancy(id) => discrepancy::accept(conn, id, request, now).await,
         Action::ReplayEvent(id) => event::replay(conn, id, now).await,
+        Action::ResendEmail(id) => email::resend(conn, id, request, now).await,
         Action::SwitchCharging { on } => switch::charging(conn, on, request, now).await,
         Action::SwitchEvents { on } => switch::events(conn, on, request, now).await,
     }
