@@ -77,6 +77,16 @@ create index jobs_running_idx on jobs (id) where state = 'running';
 create index jobs_attention_idx on jobs (id) where state = 'parked' or (state = 'failed' and next_id is null);
 create index jobs_finished_idx on jobs (finished_at) where finished_at is not null;
 create index jobs_chain_idx on jobs (root_id) where root_id is not null;
+-- What failed lately, for people.
+create index jobs_failed_idx on jobs (finished_at, id) where state = 'failed';
+-- Everything that was done for one subscription.
+create index idx_jobs_subscription on jobs ((subject->>'subscription'), id) where subject ? 'subscription';
+
+-- What failures have in common: the first line of the error, without the ids and numbers in it.
+create function failure_cause(error text) returns text language sql immutable parallel safe as $$
+    select left(regexp_replace(regexp_replace(split_part(error, E'\n', 1),
+        '[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}', '#', 'g'), '[0-9]+', '#', 'g'), 200)
+$$;
 
 -- Work that one process of an installation does for all: whoever finds it due takes the turn.
 create table turns (

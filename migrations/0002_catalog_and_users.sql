@@ -23,6 +23,9 @@ create table users (
     updated_at timestamptz not null,
     erased_at  timestamptz
 );
+-- Operators search by the beginning of an address or a name.
+create index idx_users_email on users (lower(email) text_pattern_ops);
+create index idx_users_name on users (lower(name) text_pattern_ops);
 comment on column users.erased_at is 'When the personal data were last erased. A customer who comes back is known by what they say then.';
 
 create table plans (

@@ -63,6 +63,9 @@ create index idx_subscriptions_billing_key_fingerprint on subscriptions (billing
 create index idx_subscriptions_incomplete on subscriptions (repair_until)
     where status = 'incomplete' and repair_until is not null;
 create index idx_subscriptions_in_trouble on subscriptions (status, id) where status in ('past_due', 'suspended');
+-- Operators search by the beginning of an address or a name.
+create index idx_subscriptions_customer_email on subscriptions (lower(customer_email) text_pattern_ops);
+create index idx_subscriptions_customer_name on subscriptions (lower(customer_name) text_pattern_ops);
 create index idx_subscriptions_price on subscriptions (plan, billing_cycle, amount, id) where status <> 'canceled';
 
 create trigger subscriptions_legal_transition before update of status on subscriptions for each row

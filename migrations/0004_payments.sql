@@ -200,6 +200,7 @@ create unique index payments_payment_key_key on payments (payment_key)
 -- An event may name a payment by the gateway's key alone.
 create index idx_payments_payment_key on payments (payment_key) where payment_key is not null;
 create index idx_payments_paid_at on payments (paid_at) where paid_at is not null;
+create index idx_payments_toss_trace_id on payments (toss_trace_id) where toss_trace_id is not null;
 -- The declines of a day, and what went wrong lately.
 create index idx_payments_declined on payments (settled_at, id) where status = 'failed';
 -- The first tries of a day, for the stop at an absurd rate of declines.
@@ -275,6 +276,8 @@ create table refunds (
 );
 create unique index refunds_one_unfinished_per_payment on refunds (payment_id) where status in ('pending', 'unknown');
 create unique index refunds_transaction_key_key on refunds (transaction_key);
+create index idx_refunds_toss_trace_id on refunds (toss_trace_id) where toss_trace_id is not null;
+create index idx_refunds_failed on refunds (settled_at, id) where status = 'failed';
 create index idx_refunds_refunded_at on refunds ((coalesce(refunded_at, settled_at))) where status = 'completed';
 
 create trigger refunds_legal_transition before update of status on refunds for each row
@@ -361,6 +364,8 @@ create table card_registrations (
 );
 create unique index card_registrations_one_unfinished on card_registrations (subscription_id)
     where status in ('pending', 'unknown', 'issued', 'proving');
+
+create index idx_card_registrations_refused on card_registrations (settled_at, id) where status = 'refused';
 
 -- A browser that waits for its card asks every two seconds.
 create index idx_card_registrations_subscription_id on card_registrations (subscription_id);

@@ -8,12 +8,20 @@ use common::{
 
 /// `2026-11-29 22:00` in Seoul; on hover to the millisecond, for programs in UTC.
 pub(super) fn time_element(at: DateTime<Utc>) -> String {
+    element(at, &format!("{} {}", seoul_date(at), seoul_time(at).format("%H:%M")))
+}
+
+/// `22:00:05` in Seoul.
+pub(super) fn clock_element(at: DateTime<Utc>) -> String {
+    element(at, &seoul_time(at).format("%H:%M:%S").to_string())
+}
+
+fn element(at: DateTime<Utc>, text: &str) -> String {
     let (date, time) = (seoul_date(at), seoul_time(at));
     format!(
-        "<time datetime=\"{}\" title=\"{date} {} KST\">{date} {}</time>",
+        "<time datetime=\"{}\" title=\"{date} {} KST\">{text}</time>",
         at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
         time.format("%H:%M:%S%.3f"),
-        time.format("%H:%M"),
     )
 }
 

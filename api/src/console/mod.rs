@@ -2,19 +2,28 @@
 //! database: actions are recorded and enqueued, as everywhere in the API.
 
 mod assets;
+mod cell;
+mod details;
 mod failure;
+mod failures;
 mod format;
 mod guard;
 mod link;
+mod list;
+mod lists;
 mod login;
 mod login_attempts;
 mod origin;
 mod page;
 mod password;
 mod routes;
+mod search;
 mod session;
 mod settings;
+mod subscription;
+mod timeline;
 mod today;
+mod toss_code;
 
 pub(crate) use failure::finish;
 pub(crate) use password::Passwords;

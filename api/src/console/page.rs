@@ -4,9 +4,10 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
+use uuid::Uuid;
 
 use super::{
-    assets,
+    assets, cell,
     failure::ConsoleError,
     format,
     session::{Client, Session},
@@ -17,15 +18,48 @@ use crate::{app::App, language::Language};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Today,
+    Failures,
+    Payments,
+    Subscriptions,
+    Jobs,
+    HeldInvoices,
+    Discrepancies,
+    Emails,
+    WebhooksIn,
+    WebhooksOut,
+    Audit,
     Settings,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 2] = [Self::Today, Self::Settings];
+    pub(super) const ALL: [Self; 12] = [
+        Self::Today,
+        Self::Failures,
+        Self::Payments,
+        Self::Subscriptions,
+        Self::Jobs,
+        Self::HeldInvoices,
+        Self::Discrepancies,
+        Self::Emails,
+        Self::WebhooksIn,
+        Self::WebhooksOut,
+        Self::Audit,
+        Self::Settings,
+    ];
 
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Today => "/console",
+            Self::Failures => "/console/failures",
+            Self::Payments => "/console/payments",
+            Self::Subscriptions => "/console/subscriptions",
+            Self::Jobs => "/console/jobs",
+            Self::HeldInvoices => "/console/invoices",
+            Self::Discrepancies => "/console/discrepancies",
+            Self::Emails => "/console/emails",
+            Self::WebhooksIn => "/console/webhooks/in",
+            Self::WebhooksOut => "/console/webhooks/out",
+            Self::Audit => "/console/audit",
             Self::Settings => "/console/settings",
         }
     }
@@ -34,6 +68,16 @@ impl Section {
     pub(super) fn key(self) -> char {
         match self {
             Self::Today => 't',
+            Self::Failures => 'f',
+            Self::Payments => 'p',
+            Self::Subscriptions => 'u',
+            Self::Jobs => 'j',
+            Self::HeldInvoices => 'i',
+            Self::Discrepancies => 'd',
+            Self::Emails => 'e',
+            Self::WebhooksIn => 'w',
+            Self::WebhooksOut => 'o',
+            Self::Audit => 'a',
             Self::Settings => 's',
         }
     }
@@ -41,6 +85,16 @@ impl Section {
     pub(super) fn label(self, language: Language) -> &'static str {
         match self {
             Self::Today => language.choose("오늘", "Today"),
+            Self::Failures => language.choose("실패", "Failures"),
+            Self::Payments => language.choose("결제", "Payments"),
+            Self::Subscriptions => language.choose("구독", "Subscriptions"),
+            Self::Jobs => language.choose("작업", "Jobs"),
+            Self::HeldInvoices => language.choose("보류된 청구서", "On hold"),
+            Self::Discrepancies => language.choose("대사 불일치", "Discrepancies"),
+            Self::Emails => language.choose("메일", "E-mails"),
+            Self::WebhooksIn => language.choose("수신 웹훅", "Webhooks in"),
+            Self::WebhooksOut => language.choose("발신 웹훅", "Webhooks out"),
+            Self::Audit => language.choose("감사 기록", "Audit log"),
             Self::Settings => language.choose("설정", "Settings"),
         }
     }
@@ -116,6 +170,14 @@ impl Page {
         format::clip(text)
     }
 
+    pub(super) fn chip(&self, state: &str) -> String {
+        cell::chip(state)
+    }
+
+    pub(super) fn subscription_path(&self, id: &Uuid) -> String {
+        cell::subscription_path(*id)
+    }
+
     pub(super) fn or_dash(&self, text: &Option<String>) -> String {
         text.as_deref().map_or_else(|| "–".to_owned(), format::clip)
     }
@@ -131,6 +193,11 @@ impl Page {
     /// A time in Seoul as an element, with the exact one on hover.
     pub(super) fn time(&self, at: &DateTime<Utc>) -> String {
         format::time_element(*at)
+    }
+
+    /// The time of day in Seoul as an element, for entries under their date.
+    pub(super) fn clock_time(&self, at: &DateTime<Utc>) -> String {
+        format::clock_element(*at)
     }
 
     /// As [`Self::time`], or a dash.

@@ -44,6 +44,7 @@ struct Tile {
     number: String,
     detail: String,
     tone: &'static str,
+    href: &'static str,
 }
 
 struct Scan {
@@ -98,44 +99,35 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client) -> Result<
     })
 }
 
+#[rustfmt::skip]
 fn charges(page: &Page, figures: &Figures) -> Vec<Tile> {
-    let tile = |label, number, amount, tone| Tile {
-        label,
-        number: format::count(number),
-        detail: format::won(amount),
-        tone,
+    let tile = |label, number, amount, tone, href| {
+        Tile { label, number: format::count(number), detail: format::won(amount), tone, href }
     };
     vec![
-        tile(page.t("청구 예정", "Due"), figures.due, figures.due_amount, ""),
-        tile(page.t("결제 완료", "Charged"), figures.charged, figures.charged_amount, "good"),
-        tile(
-            page.t("거절", "Declined"),
-            figures.declined,
-            figures.declined_amount,
-            warn_if(figures.declined),
-        ),
+        tile(page.t("청구 예정", "Due"), figures.due, figures.due_amount, "", "/console/subscriptions?state=active"),
+        tile(page.t("결제 완료", "Charged"), figures.charged, figures.charged_amount, "good", "/console/payments?state=completed&since=24h"),
+        tile(page.t("거절", "Declined"), figures.declined, figures.declined_amount, warn_if(figures.declined), "/console/failures"),
     ]
 }
 
 #[rustfmt::skip]
 fn attention(page: &Page, figures: &Figures) -> Vec<Tile> {
-    let tile = |label, number: i64, detail: &str, tone| Tile {
-        label,
-        number: format::count(number),
-        detail: detail.to_owned(),
-        tone,
+    let tile = |label, number: i64, detail: &str, tone, href| {
+        Tile { label, number: format::count(number), detail: detail.to_owned(), tone, href }
     };
     let held = format::won(figures.on_hold_amount);
+    let webhooks = figures.failed_webhooks + figures.failed_events;
     vec![
-        tile(page.t("결과 불명", "Unknown"), figures.unknown, page.t("조회로 자동 확인", "looked up by itself"), warn_if(figures.unknown)),
-        tile(page.t("확인 필요", "Needs review"), figures.needs_review, page.t("24시간 넘게 불명", "unknown for over 24 h"), bad_if(figures.needs_review)),
-        tile(page.t("보류된 청구서", "Invoices on hold"), figures.on_hold, &held, bad_if(figures.on_hold)),
-        tile(page.t("연체", "Past due"), figures.past_due, page.t("다시 시도 예정", "to be tried again"), warn_if(figures.past_due)),
-        tile(page.t("일시정지", "Suspended"), figures.suspended, page.t("카드를 기다림", "waits for a card"), ""),
-        tile(page.t("대사 불일치", "Discrepancies"), figures.discrepancies, page.t("토스 기록과 다름", "differs from Toss"), bad_if(figures.discrepancies)),
-        tile(page.t("멈춘 작업", "Parked jobs"), figures.parked_jobs, page.t("운영자를 기다림", "wait for an operator"), bad_if(figures.parked_jobs)),
-        tile(page.t("보내지 못한 메일", "Failed e-mails"), figures.failed_emails, page.t("수신 거부됨", "refused for good"), warn_if(figures.failed_emails)),
-        tile(page.t("실패한 웹훅", "Failed webhooks"), figures.failed_webhooks + figures.failed_events, page.t("수신·발신", "in and out"), warn_if(figures.failed_webhooks + figures.failed_events)),
+        tile(page.t("결과 불명", "Unknown"), figures.unknown, page.t("조회로 자동 확인", "looked up by itself"), warn_if(figures.unknown), "/console/payments?state=unknown"),
+        tile(page.t("확인 필요", "Needs review"), figures.needs_review, page.t("24시간 넘게 불명", "unknown for over 24 h"), bad_if(figures.needs_review), "/console/payments?state=review"),
+        tile(page.t("보류된 청구서", "Invoices on hold"), figures.on_hold, &held, bad_if(figures.on_hold), "/console/invoices"),
+        tile(page.t("연체", "Past due"), figures.past_due, page.t("다시 시도 예정", "to be tried again"), warn_if(figures.past_due), "/console/subscriptions?state=past_due"),
+        tile(page.t("일시정지", "Suspended"), figures.suspended, page.t("카드를 기다림", "waits for a card"), "", "/console/subscriptions?state=suspended"),
+        tile(page.t("대사 불일치", "Discrepancies"), figures.discrepancies, page.t("토스 기록과 다름", "differs from Toss"), bad_if(figures.discrepancies), "/console/discrepancies?state=open"),
+        tile(page.t("멈춘 작업", "Parked jobs"), figures.parked_jobs, page.t("운영자를 기다림", "wait for an operator"), bad_if(figures.parked_jobs), "/console/jobs?state=attention"),
+        tile(page.t("보내지 못한 메일", "Failed e-mails"), figures.failed_emails, page.t("수신 거부됨", "refused for good"), warn_if(figures.failed_emails), "/console/emails?state=failed"),
+        tile(page.t("실패한 웹훅", "Failed webhooks"), webhooks, page.t("수신·발신", "in and out"), warn_if(webhooks), "/console/failures?window=7d"),
     ]
 }
 

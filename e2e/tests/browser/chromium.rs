@@ -39,6 +39,7 @@ pub(crate) struct Chromium {
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     last_id: u64,
+    events: Vec<Value>,
 }
 
 impl Chromium {
@@ -59,7 +60,7 @@ impl Chromium {
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let (commands, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
         let answers = BufReader::new(answers);
-        Self { _process: process, _profile: profile, commands, answers, last_id: 0 }
+        Self { _process: process, _profile: profile, commands, answers, last_id: 0, events: Vec::new() }
     }
 
     /// Sends a command, to a page if one is named; answers its result, or the error that it met.
@@ -86,7 +87,13 @@ impl Chromium {
                     error => Err(error),
                 };
             }
+            self.events.push(answer);
         }
+    }
+
+    /// What happened in the browser by itself since this was last asked.
+    pub(crate) fn take_events(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.events)
     }
 
     async fn hear(&mut self, method: &str) -> Value {

@@ -6,6 +6,8 @@ mod checkout;
 #[cfg(test)]
 mod chromium;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod shop;

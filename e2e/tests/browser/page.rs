@@ -7,9 +7,23 @@ use serde_json::{Value, json};
 use crate::chromium::{Chromium, LIMIT};
 
 const PAUSE: Duration = Duration::from_millis(50);
-/// A phone, in CSS pixels.
-const WIDTH: u32 = 390;
-const HEIGHT: u32 = 844;
+/// In CSS pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Screen {
+    Phone,
+    Desktop,
+}
+
+impl Screen {
+    fn metrics(self) -> Value {
+        match self {
+            Self::Phone => json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true }),
+            Self::Desktop => {
+                json!({ "width": 1_440, "height": 900, "deviceScaleFactor": 1, "mobile": false })
+            }
+        }
+    }
+}
 
 pub(crate) struct Page {
     chromium: Chromium,
@@ -30,9 +44,75 @@ impl Page {
         let attached = chromium.tell(None, "Target.attachToTarget", wanted).await.unwrap();
         let session = attached["sessionId"].as_str().unwrap().to_owned();
         let mut page = Self { chromium, session };
-        let phone = json!({ "width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 2, "mobile": true });
-        page.tell("Emulation.setDeviceMetricsOverride", phone).await;
+        page.show_on(Screen::Phone).await;
+        for domain in ["Log.enable", "Runtime.enable", "Page.enable", "Network.enable"] {
+            page.tell(domain, json!({})).await;
+        }
+        let korean = json!({ "headers": { "Accept-Language": "ko" } });
+        page.tell("Network.setExtraHTTPHeaders", korean).await;
         page
+    }
+
+    pub(crate) async fn show_on(&mut self, screen: Screen) {
+        self.tell("Emulation.setDeviceMetricsOverride", screen.metrics()).await;
+    }
+
+    pub(crate) async fn be_dark(&mut self, is_dark: bool) {
+        let value = if is_dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        self.tell("Emulation.setEmulatedMedia", features).await;
+    }
+
+    pub(crate) async fn allow_script(&mut self, is_allowed: bool) {
+        self.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !is_allowed })).await;
+    }
+
+    /// As a keyboard does it.
+    pub(crate) async fn press(&mut self, key: &str) {
+        let text = if key.chars().count() == 1 { key } else { "" };
+        let code = if key == "Enter" { 13 } else { 0 };
+        let down = json!({ "type": "keyDown", "key": key, "text": if key == "Enter" { "\r" } else { text },
+                           "windowsVirtualKeyCode": code });
+        self.tell("Input.dispatchKeyEvent", down).await;
+        self.tell("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key })).await;
+    }
+
+    /// Path and query of where the page is.
+    pub(crate) async fn location(&mut self) -> String {
+        let found = self.until("to be somewhere", "location.pathname + location.search").await;
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page is at this path.
+    pub(crate) async fn arrives(&mut self, path: &str) {
+        let look =
+            format!("(document.readyState === 'complete' && location.pathname === {}) || null", json!(path));
+        self.until(&format!("to arrive at {path}"), &look).await;
+    }
+
+    /// As an image, PNG.
+    pub(crate) async fn picture(&mut self) -> Vec<u8> {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        let shot = self.tell("Page.captureScreenshot", json!({ "format": "png" })).await;
+        BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// Errors of the console, of scripts and of the content security policy since this was last asked. The page's own
+    /// status is none: a wrong password is answered 401.
+    pub(crate) async fn errors(&mut self) -> Vec<String> {
+        let here = self.until("to be somewhere", "location.href").await;
+        let events = self.chromium.take_events();
+        let errors = events.iter().filter_map(|event| {
+            let (entry, params) = (&event["params"]["entry"], &event["params"]);
+            let is_own_status = entry["source"] == "network" && entry["url"] == here;
+            match event["method"].as_str()? {
+                "Log.entryAdded" if entry["level"] == "error" && !is_own_status => Some(entry.to_string()),
+                "Runtime.exceptionThrown" => Some(params.to_string()),
+                "Runtime.consoleAPICalled" if params["type"] == "error" => Some(params.to_string()),
+                _ => None,
+            }
+        });
+        errors.collect()
     }
 
     pub(crate) async fn open(&mut self, url: &str) {
@@ -90,7 +170,8 @@ impl Page {
         let nameless = "[...document.querySelectorAll('input, select, textarea')]
             .filter((it) => it.type !== 'hidden' && !it.labels?.length && !it.ariaLabel).map((it) => it.name)";
         let found = self.evaluate(&format!("[{wide}, {nameless}, document.documentElement.lang]")).await;
-        assert_eq!(found, Some(json!([false, [], "ko"])));
+        let at = self.location().await;
+        assert_eq!(found, Some(json!([false, [], "ko"])), "{at}");
     }
 
     async fn until(&mut self, what: &str, look: &str) -> Value {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jsonwebtoken::{EncodingKey, Header, encode};
-use sandbox::{Config, Ledger, LedgerQuery, Sandbox, Shop as Pages};
+use sandbox::{Config, Ledger, LedgerQuery, Purchase, Sandbox, Shop as Pages};
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
@@ -26,6 +26,7 @@ pub(crate) const CUSTOMER: &str = "0192f0c1-5c00-7000-8000-000000000001";
 /// Its processes are killed when it is dropped.
 pub(crate) struct Shop {
     pub(crate) sandbox: Sandbox,
+    pub(crate) api_url: String,
     _api: Child,
     _worker: Child,
     _mails: TempDir,
@@ -54,6 +55,7 @@ impl Shop {
                 ("MAIL_FROM", "billing@example.com"),
             ],
         );
+        let api_url = format!("http://{api}");
         let api = served(
             api,
             &[
@@ -64,7 +66,7 @@ impl Shop {
             ],
         )
         .await;
-        Self { sandbox, _api: api, _worker: worker, _mails: mails }
+        Self { sandbox, api_url, _api: api, _worker: worker, _mails: mails }
     }
 
     /// The first page, on a phone, with the customer logged in.
@@ -75,6 +77,24 @@ impl Shop {
         let mut page = Page::on_a_phone().await;
         page.open(&format!("{}/checkout#token={token}", self.sandbox.url())).await;
         page
+    }
+
+    /// A customer with this number pays 9,900 won with a card, as the payment window and a frontend do it.
+    pub(crate) async fn buys(&self, number: u128, name: &str, card: &str) {
+        let id = uuid::Uuid::from_u128(0x0192_f0c1_5c00_7000_8000_0000_0000_0000 + number);
+        let order_id = format!("ORDER_{number:010}");
+        let purchase = Purchase::new(&order_id, 9_900).card(card).customer(&id.to_string());
+        let open = self.sandbox.pay(purchase).unwrap();
+        let order = json!({
+            "paymentKey": open.payment_key, "orderId": order_id, "amount": 9_900,
+            "customerEmail": format!("customer{number}@example.com"), "customerName": name,
+            "plan": "personal", "billingCycle": "monthly",
+        });
+        let key = EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes());
+        let token = encode(&Header::default(), &json!({ "sub": id, "exp": FAR }), &key).unwrap();
+        let url = format!("{}/api/payments/confirm", self.api_url);
+        let answer = reqwest::Client::builder().build().unwrap().post(url).bearer_auth(token).json(&order);
+        answer.send().await.unwrap();
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

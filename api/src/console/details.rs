@@ -1,0 +1,205 @@
+//! The pages of single things: a job with every try, an e-mail with its preview, a webhook in, a webhook out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{Html, IntoResponse, Response},
+};
+use common::{
+    id::parse_subscription_ref,
+    queue::{self, JobRow, QueueError},
+    store::{
+        StoreError,
+        console::{
+            self,
+            lists::{self, EmailText},
+        },
+    },
+    visible_text::visible_lines,
+};
+use uuid::Uuid;
+
+use super::{
+    cell::{Cell, subscription_path},
+    failure::{ConsoleError, Failure},
+    page::{Page, Section, render},
+    session::Client,
+};
+use crate::app::App;
+
+#[derive(Template)]
+#[template(path = "console/job.html")]
+struct JobPage {
+    page: Page,
+    kind: String,
+    subject: Vec<(String, Option<String>, String)>,
+    args: String,
+    tries: Vec<Try>,
+}
+
+struct Try {
+    id: i64,
+    state: String,
+    heading: String,
+    facts: Vec<(&'static str, Cell)>,
+    error: Option<String>,
+}
+
+pub(super) async fn job(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(id): Path<i64>,
+) -> Result<Response, ConsoleError> {
+    let mut tx = console::begin(&app.pool).await?;
+    let rows = queue::show(&mut tx, id).await.map_err(|error| match error {
+        QueueError::NotFound(_) => ConsoleError::from(Failure::NotFound),
+        QueueError::Database(error) => StoreError::from(error).into(),
+        other => ConsoleError::internal(other),
+    })?;
+    drop(tx);
+    let first = rows.first().ok_or(Failure::NotFound)?;
+    let page = Page::new(&app, &client, Some(Section::Jobs), format!("{} {}", first.kind, first.root_id));
+    let subject = first.subject.as_object().into_iter().flatten().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let href =
+            (name == "subscription").then(|| parse_subscription_ref(&value).map(subscription_path)).flatten();
+        (name.clone(), href, value)
+    });
+    render(&JobPage {
+        kind: first.kind.clone(),
+        subject: subject.collect(),
+        args: pretty(&first.args),
+        tries: rows.iter().rev().map(|row| attempt(&page, row)).collect(),
+        page,
+    })
+}
+
+fn attempt(page: &Page, row: &JobRow) -> Try {
+    let counted = |number: i32| if number > 0 { Cell::Number(number.into()) } else { Cell::Empty };
+    let facts = [
+        (page.t("실행 시각", "Runs at"), Cell::Time(row.run_at)),
+        (page.t("시작", "Started"), Cell::time(row.started_at)),
+        (page.t("끝", "Ended"), Cell::time(row.finished_at)),
+        (page.t("작업자", "Worker"), Cell::code(row.worker.as_deref())),
+        (page.t("작업자 중단", "Worker crashes"), counted(row.crashes)),
+        (page.t("미룬 횟수", "Put off"), counted(row.snoozes)),
+        (page.t("메모", "Note"), Cell::text(row.note.as_deref())),
+        (page.t("다음 시도", "Next try"), row.next_id.map_or(Cell::Empty, |id| Cell::Code(id.to_string()))),
+        (page.t("다음 시도 시각", "Next try at"), Cell::time(row.next_run_at)),
+    ];
+    Try {
+        id: row.id,
+        state: row.state.clone(),
+        heading: format!("{} {}/{}", page.t("시도", "Try"), row.attempt, row.max_attempts),
+        facts: facts.into_iter().filter(|(_, cell)| !matches!(cell, Cell::Empty)).collect(),
+        error: row.last_error.as_deref().map(visible_lines),
+    }
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    visible_lines(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+#[derive(Template)]
+#[template(path = "console/email.html")]
+struct EmailPage {
+    page: Page,
+    email: EmailText,
+    text: String,
+}
+
+pub(super) async fn email(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ConsoleError> {
+    let email = lists::email(&mut *console::begin(&app.pool).await?, id).await?.ok_or(Failure::NotFound)?;
+    let title = super::format::clip(&email.row.subject);
+    let text = visible_lines(&email.body_text);
+    render(&EmailPage { page: Page::new(&app, &client, Some(Section::Emails), title), email, text })
+}
+
+/// The e-mail as its reader sees it, in a frame that runs nothing, loads nothing and leads nowhere. E-mails carry their
+/// styles inline, so this one answer allows inline styles, and nothing else.
+pub(super) async fn email_preview(
+    State(app): State<Arc<App>>,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ConsoleError> {
+    let email = lists::email(&mut *console::begin(&app.pool).await?, id).await?.ok_or(Failure::NotFound)?;
+    let mut response = Html(email.body_html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "console/webhook.html")]
+struct WebhookPage {
+    page: Page,
+    heading: String,
+    state: String,
+    facts: Vec<(&'static str, Cell)>,
+    parts: Vec<(&'static str, String)>,
+}
+
+pub(super) async fn webhook_in(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ConsoleError> {
+    let (row, text) =
+        lists::webhook(&mut *console::begin(&app.pool).await?, id).await?.ok_or(Failure::NotFound)?;
+    let heading = row.event_type.clone().unwrap_or_else(|| row.transmission_id.clone());
+    let page = Page::new(&app, &client, Some(Section::WebhooksIn), super::format::clip(&heading));
+    let facts = vec![
+        (page.t("전송 ID", "Transmission"), Cell::Code(row.transmission_id)),
+        (page.t("받은 시각", "Received"), Cell::Time(row.received_at)),
+        (page.t("처리 시각", "Handled"), Cell::time(row.handled_at)),
+        (page.t("결과", "Result"), Cell::text(row.note.as_deref())),
+    ];
+    let parts = vec![
+        (page.t("헤더", "Headers"), pretty(&text.headers)),
+        (page.t("본문", "Body"), body(&String::from_utf8_lossy(&text.body))),
+    ];
+    render(&WebhookPage { heading, state: row.state, facts, parts, page })
+}
+
+pub(super) async fn webhook_out(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ConsoleError> {
+    let mut tx = console::begin(&app.pool).await?;
+    let row = lists::event_out(&mut tx, id).await?.ok_or(Failure::NotFound)?;
+    let sent = lists::event_out_body(&mut tx, id).await?.unwrap_or_default();
+    drop(tx);
+    let page = Page::new(&app, &client, Some(Section::WebhooksOut), super::format::clip(&row.kind));
+    let subscription = common::id::subscription_ref(row.subscription_id);
+    let facts = vec![
+        (page.t("이벤트 ID", "Event id"), Cell::Code(common::id::event_ref(row.id))),
+        (page.t("구독", "Subscription"), Cell::Subscription(row.subscription_id, subscription)),
+        (page.t("만든 시각", "Written"), Cell::Time(row.created_at)),
+        (page.t("시도", "Tries"), Cell::Number(row.tries.into())),
+        (page.t("마지막 시도", "Last tried"), Cell::time(row.last_tried_at)),
+        (page.t("끝난 시각", "Settled"), Cell::time(row.settled_at)),
+        (page.t("오류", "Error"), Cell::text(row.last_error.as_deref())),
+    ];
+    let parts = vec![(page.t("본문", "Body"), body(&sent))];
+    render(&WebhookPage { heading: row.kind, state: row.state, facts, parts, page })
+}
+
+/// JSON with one member a line; anything else as it is.
+fn body(text: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => pretty(&value),
+        Err(_) => visible_lines(text),
+    }
+}

@@ -1,0 +1,427 @@
+//! The lists: subscriptions, jobs, payments, e-mails, webhooks in and out, discrepancies, invoices on hold, and the audit log.
+
+use common::store::{
+    StoreError,
+    console::{Filter, jobs, lists, money, subscription},
+};
+use sqlx::PgConnection;
+
+use super::{
+    cell::{Cell, subscription_path},
+    list::{Choice, Field, List, Position, Row},
+    page::Section,
+};
+use crate::language::Language;
+
+pub(super) struct Jobs;
+
+impl List for Jobs {
+    const SECTION: Section = Section::Jobs;
+    const PATH: &'static str = "/console/jobs";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("attention", ("확인 필요", "Needs a look")),
+        ("available", ("대기", "Waiting")),
+        ("running", ("실행 중", "Running")),
+        ("failed", ("실패", "Failed")),
+        ("parked", ("멈춤", "Parked")),
+        ("done", ("완료", "Done")),
+        ("discarded", ("폐기", "Discarded")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription, Field::Cause];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("번호", "Job"),
+            t("종류", "Kind"),
+            t("상태", "State"),
+            t("시도", "Try"),
+            t("실행 시각", "Runs at"),
+            t("끝난 시각", "Ended"),
+            t("오류 또는 메모", "Error or note"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = jobs::list(conn, filter).await?.into_iter().map(|job| Row {
+            position: Position::Number(job.id),
+            href: Some(format!("/console/jobs/{}", job.id)),
+            cells: vec![
+                Cell::Code(job.id.to_string()),
+                Cell::Code(job.kind),
+                Cell::State(job.state),
+                Cell::Text(format!("{}/{}", job.attempt, job.max_attempts)),
+                Cell::Time(job.run_at),
+                Cell::time(job.finished_at),
+                Cell::text(job.last_error.or(job.note).as_deref()),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct Payments;
+
+impl List for Payments {
+    const SECTION: Section = Section::Payments;
+    const PATH: &'static str = "/console/payments";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("completed", ("완료", "Completed")),
+        ("failed", ("실패", "Failed")),
+        ("unknown", ("불명", "Unknown")),
+        ("review", ("확인 필요", "Needs review")),
+        ("pending", ("진행 중", "Pending")),
+        ("partially_refunded", ("일부 환불", "Partially refunded")),
+        ("refunded", ("환불", "Refunded")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Cause, Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("주문 번호", "Order id"),
+            t("고객", "Customer"),
+            t("금액", "Amount"),
+            t("상태", "Status"),
+            t("종류", "Kind"),
+            t("토스 코드", "Toss code"),
+            t("만든 시각", "Made"),
+            t("끝난 시각", "Settled"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = money::payments(conn, filter).await?.into_iter().map(|payment| Row {
+            position: Position::Id(payment.id),
+            href: Some(format!("{}#p-{}", subscription_path(payment.subscription_id), payment.id)),
+            cells: vec![
+                Cell::Code(payment.order_id),
+                Cell::Subscription(payment.subscription_id, payment.customer_name),
+                Cell::Won(payment.amount.into()),
+                Cell::State(payment.status),
+                Cell::Text(format!("{} {}", payment.kind, payment.attempt_no)),
+                Cell::code(payment.toss_code.as_deref()),
+                Cell::Time(payment.created_at),
+                Cell::time(payment.settled_at),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct Subscriptions;
+
+impl List for Subscriptions {
+    const SECTION: Section = Section::Subscriptions;
+    const PATH: &'static str = "/console/subscriptions";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("active", ("이용 중", "Active")),
+        ("past_due", ("연체", "Past due")),
+        ("suspended", ("일시정지", "Suspended")),
+        ("incomplete", ("시작 전", "Incomplete")),
+        ("canceled", ("해지", "Canceled")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Plan];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("고객", "Customer"),
+            t("이메일", "E-mail"),
+            t("상태", "Status"),
+            t("플랜", "Plan"),
+            t("금액", "Amount"),
+            t("카드", "Card"),
+            t("다음 결제", "Next billing"),
+            t("만든 시각", "Made"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = subscription::list(conn, filter).await?.into_iter().map(|row| Row {
+            position: Position::Id(row.id),
+            href: Some(subscription_path(row.id)),
+            cells: vec![
+                Cell::Subscription(row.id, row.customer_name),
+                Cell::Text(row.customer_email),
+                Cell::State(row.status),
+                Cell::Text(format!("{} {}", row.plan, row.billing_cycle)),
+                Cell::Won(row.amount.into()),
+                Cell::Text(if row.has_card { "✓" } else { "–" }.to_owned()),
+                Cell::Time(row.next_billing_date),
+                Cell::Time(row.created_at),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct Emails;
+
+impl List for Emails {
+    const SECTION: Section = Section::Emails;
+    const PATH: &'static str = "/console/emails";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("queued", ("대기", "Queued")),
+        ("sent", ("보냄", "Sent")),
+        ("failed", ("실패", "Failed")),
+        ("dropped", ("보내지 않음", "Dropped")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("제목", "Subject"),
+            t("받는 사람", "To"),
+            t("상태", "Status"),
+            t("종류", "Kind"),
+            t("만든 시각", "Written"),
+            t("끝난 시각", "Ended"),
+            t("오류", "Error"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = lists::emails(conn, filter).await?.into_iter().map(|email| Row {
+            position: Position::Id(email.id),
+            href: Some(format!("/console/emails/{}", email.id)),
+            cells: vec![
+                Cell::Text(email.subject),
+                Cell::Subscription(email.subscription_id, email.to_address),
+                Cell::State(email.status),
+                Cell::Code(email.kind),
+                Cell::Time(email.created_at),
+                Cell::time(email.settled_at),
+                Cell::text(email.last_error.as_deref()),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct WebhooksIn;
+
+impl List for WebhooksIn {
+    const SECTION: Section = Section::WebhooksIn;
+    const PATH: &'static str = "/console/webhooks/in";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("received", ("받음", "Received")),
+        ("handled", ("처리함", "Handled")),
+        ("ignored", ("무시함", "Ignored")),
+        ("failed", ("실패", "Failed")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Kind];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("전송 ID", "Transmission"),
+            t("종류", "Type"),
+            t("상태", "State"),
+            t("결과", "Result"),
+            t("받은 시각", "Received"),
+            t("처리 시각", "Handled"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = lists::webhooks(conn, filter).await?.into_iter().map(|webhook| Row {
+            position: Position::Id(webhook.id),
+            href: Some(format!("/console/webhooks/in/{}", webhook.id)),
+            cells: vec![
+                Cell::Code(webhook.transmission_id),
+                Cell::code(webhook.event_type.as_deref()),
+                Cell::State(webhook.state),
+                Cell::text(webhook.note.as_deref()),
+                Cell::Time(webhook.received_at),
+                Cell::time(webhook.handled_at),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct WebhooksOut;
+
+impl List for WebhooksOut {
+    const SECTION: Section = Section::WebhooksOut;
+    const PATH: &'static str = "/console/webhooks/out";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("pending", ("대기", "Pending")),
+        ("delivered", ("전달함", "Delivered")),
+        ("failed", ("실패", "Failed")),
+        ("unheard", ("받는 곳 없음", "No endpoint")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("순번", "No."),
+            t("종류", "Type"),
+            t("구독", "Subscription"),
+            t("상태", "State"),
+            t("시도", "Tries"),
+            t("만든 시각", "Written"),
+            t("마지막 시도", "Last tried"),
+            t("오류", "Error"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = lists::events_out(conn, filter).await?.into_iter().map(|event| Row {
+            position: Position::Number(event.seq),
+            href: Some(format!("/console/webhooks/out/{}", event.id)),
+            cells: vec![
+                Cell::Number(event.seq),
+                Cell::Code(event.kind),
+                Cell::Subscription(
+                    event.subscription_id,
+                    common::id::subscription_ref(event.subscription_id),
+                ),
+                Cell::State(event.state),
+                Cell::Number(event.tries.into()),
+                Cell::Time(event.created_at),
+                Cell::time(event.last_tried_at),
+                Cell::text(event.last_error.as_deref()),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct Discrepancies;
+
+impl List for Discrepancies {
+    const SECTION: Section = Section::Discrepancies;
+    const PATH: &'static str = "/console/discrepancies";
+    const STATES: &'static [(&'static str, Choice)] = &[
+        ("open", ("열림", "Open")),
+        ("accepted", ("인정함", "Accepted")),
+        ("resolved", ("해소됨", "Resolved")),
+    ];
+    const FIELDS: &'static [Field] = &[Field::Kind];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("날짜", "Date"),
+            t("종류", "Kind"),
+            t("상태", "State"),
+            t("우리 금액", "Ours"),
+            t("토스 금액", "Toss's"),
+            t("주문 번호", "Order id"),
+            t("대상", "Reference"),
+            t("처음 발견", "First seen"),
+            t("결말", "End"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = money::discrepancies(conn, filter).await?.into_iter().map(|row| {
+            let state = match (row.resolved_at, row.accepted_at) {
+                (Some(_), _) => "resolved",
+                (None, Some(_)) => "accepted",
+                (None, None) => "open",
+            };
+            Row {
+                position: Position::Id(row.id),
+                href: row.subscription_id.map(subscription_path),
+                cells: vec![
+                    Cell::Text(row.date.to_string()),
+                    Cell::Code(row.kind),
+                    Cell::State(state.to_owned()),
+                    row.our_amount.map_or(Cell::Empty, Cell::Won),
+                    row.their_amount.map_or(Cell::Empty, Cell::Won),
+                    Cell::code(row.order_id.as_deref()),
+                    Cell::Code(row.reference),
+                    Cell::Time(row.first_seen_at),
+                    Cell::text(row.resolution.or(row.acceptance).as_deref()),
+                ],
+            }
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct HeldInvoices;
+
+impl List for HeldInvoices {
+    const SECTION: Section = Section::HeldInvoices;
+    const PATH: &'static str = "/console/invoices";
+    const STATES: &'static [(&'static str, Choice)] = &[];
+    const FIELDS: &'static [Field] = &[Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("고객", "Customer"),
+            t("구독 상태", "Subscription"),
+            t("회차", "Period no."),
+            t("기간 시작", "Period from"),
+            t("기간 끝", "Period to"),
+            t("금액", "Amount"),
+            t("보류 시작", "On hold since"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = money::held_invoices(conn, filter).await?.into_iter().map(|invoice| Row {
+            position: Position::Id(invoice.id),
+            href: Some(format!("{}#i-{}", subscription_path(invoice.subscription_id), invoice.id)),
+            cells: vec![
+                Cell::Subscription(invoice.subscription_id, invoice.customer_name),
+                Cell::State(invoice.subscription_status),
+                Cell::Number(invoice.period_no.into()),
+                Cell::Text(invoice.period_start.to_string()),
+                Cell::Text(invoice.period_end.to_string()),
+                Cell::Won(invoice.amount.into()),
+                Cell::time(invoice.held_since),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+
+pub(super) struct Audit;
+
+impl List for Audit {
+    const SECTION: Section = Section::Audit;
+    const PATH: &'static str = "/console/audit";
+    const STATES: &'static [(&'static str, Choice)] = &[];
+    const FIELDS: &'static [Field] = &[Field::Actor, Field::Kind, Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("시각", "When"),
+            t("누가", "By whom"),
+            t("무엇을", "What"),
+            t("구독", "Subscription"),
+            t("이유", "Why"),
+            t("이전", "Before"),
+            t("이후", "After"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let rows = lists::audit(conn, filter).await?.into_iter().map(|entry| Row {
+            position: Position::Number(entry.id),
+            href: Some(format!("{}#a-{}", subscription_path(entry.subscription_id), entry.id)),
+            cells: vec![
+                Cell::Time(entry.at),
+                Cell::Code(entry.actor),
+                Cell::Code(entry.what),
+                Cell::Subscription(
+                    entry.subscription_id,
+                    common::id::subscription_ref(entry.subscription_id),
+                ),
+                Cell::Text(entry.why),
+                Cell::Code(entry.before.to_string()),
+                Cell::Code(entry.after.to_string()),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
