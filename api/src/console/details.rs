@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
+    Form,
     extract::{Path, State},
     http::{HeaderValue, header},
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use common::{
+    commands::resend_email::{self, ResendError, ResendRequest},
+    domain::actor::Reason,
     id::parse_subscription_ref,
     queue::{self, JobRow, QueueError},
     store::{
@@ -20,13 +23,14 @@ use common::{
     },
     visible_text::visible_lines,
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     cell::{Cell, subscription_path},
     failure::{ConsoleError, Failure},
     page::{Page, Section, render},
-    session::Client,
+    session::{Client, Session},
 };
 use crate::app::App;
 
@@ -46,6 +50,7 @@ struct Try {
     heading: String,
     facts: Vec<(&'static str, Cell)>,
     error: Option<String>,
+    actions: Vec<&'static str>,
 }
 
 pub(super) async fn job(
@@ -96,6 +101,17 @@ fn attempt(page: &Page, row: &JobRow) -> Try {
         heading: format!("{} {}/{}", page.t("시도", "Try"), row.attempt, row.max_attempts),
         facts: facts.into_iter().filter(|(_, cell)| !matches!(cell, Cell::Empty)).collect(),
         error: row.last_error.as_deref().map(visible_lines),
+        actions: job_actions(row),
+    }
+}
+
+/// What an operator can do with a try as it stands.
+fn job_actions(row: &JobRow) -> Vec<&'static str> {
+    match (row.state.as_str(), row.next_id) {
+        ("available", _) => vec!["job.retry", "job.snooze", "job.discard"],
+        ("parked", _) | ("failed", None) => vec!["job.retry", "job.discard"],
+        ("discarded", None) => vec!["job.retry"],
+        _ => Vec::new(),
     }
 }
 
@@ -120,6 +136,32 @@ pub(super) async fn email(
     let title = super::format::clip(&email.row.subject);
     let text = visible_lines(&email.body_text);
     render(&EmailPage { page: Page::new(&app, &client, Some(Section::Emails), title), email, text })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Resend {
+    reason: String,
+}
+
+/// Sends an e-mail again, to the customer's newest address.
+pub(super) async fn resend_email(
+    State(app): State<Arc<App>>,
+    session: Session,
+    Path(id): Path<Uuid>,
+    Form(form): Form<Resend>,
+) -> Result<Redirect, ConsoleError> {
+    let reason = Reason::parse(&form.reason).map_err(|_| Failure::Malformed)?;
+    let actor = format!("operator:{}", session.email);
+    let request = ResendRequest { email_id: id, actor: &actor, reason: reason.as_str() };
+    let now = app.clock.now();
+    let resent = app.transaction(async |tx| resend_email::resend_email(tx, request, now).await).await;
+    match resent {
+        Ok(resent) => Ok(Redirect::to(&format!("/console/emails/{}", resent.email_id))),
+        Err(ResendError::NotFound) => Err(Failure::NotFound.into()),
+        Err(ResendError::Erased) => Err(Failure::Conflict.into()),
+        Err(ResendError::Store(error)) => Err(error.into()),
+        Err(ResendError::Queue(error)) => Err(ConsoleError::internal(error)),
+    }
 }
 
 /// The e-mail as its reader sees it, in a frame that runs nothing, loads nothing and leads nowhere. E-mails carry their
@@ -148,6 +190,8 @@ struct WebhookPage {
     state: String,
     facts: Vec<(&'static str, Cell)>,
     parts: Vec<(&'static str, String)>,
+    /// The action and its target.
+    action: Option<(&'static str, String)>,
 }
 
 pub(super) async fn webhook_in(
@@ -169,7 +213,7 @@ pub(super) async fn webhook_in(
         (page.t("헤더", "Headers"), pretty(&text.headers)),
         (page.t("본문", "Body"), body(&String::from_utf8_lossy(&text.body))),
     ];
-    render(&WebhookPage { heading, state: row.state, facts, parts, page })
+    render(&WebhookPage { heading, state: row.state, facts, parts, action: None, page })
 }
 
 pub(super) async fn webhook_out(
@@ -193,7 +237,8 @@ pub(super) async fn webhook_out(
         (page.t("오류", "Error"), Cell::text(row.last_error.as_deref())),
     ];
     let parts = vec![(page.t("본문", "Body"), body(&sent))];
-    render(&WebhookPage { heading: row.kind, state: row.state, facts, parts, page })
+    let action = (row.state != "pending").then(|| ("event.replay", row.id.to_string()));
+    render(&WebhookPage { heading: row.kind, state: row.state, facts, parts, action, page })
 }
 
 /// JSON with one member a line; anything else as it is.

@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     ForeignForm,
     MethodNotAllowed,
     Malformed,
+    /// It is not possible as things stand.
+    Conflict,
     TooLarge,
     Busy,
     Unavailable,
@@ -85,9 +87,9 @@ impl Failure {
             Self::Forbidden | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,6 +125,9 @@ impl Failure {
             Self::Malformed => [("요청을 읽을 수 없습니다", "The request cannot be read"),
                 ("입력한 내용을 읽을 수 없어 아무것도 하지 않았습니다. 이전 화면으로 돌아가 다시 시도해 주세요.",
                  "The form could not be read and nothing was done. Go back and try again.")],
+            Self::Conflict => [("지금은 할 수 없습니다", "Not possible now"),
+                ("그사이 상태가 바뀌어 아무것도 하지 않았습니다. 이전 화면을 새로 불러와 확인하세요.",
+                 "It changed meanwhile and nothing was done. Load the page before again.")],
             Self::TooLarge => [("요청이 너무 큽니다", "Too large"),
                 ("입력한 내용이 너무 길어 아무것도 하지 않았습니다.", "The form is too long. Nothing was done.")],
             Self::Busy => [("잠시 후 다시 시도해 주세요", "Try again shortly"),

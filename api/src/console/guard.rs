@@ -8,11 +8,15 @@ use axum::{
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
 };
-use common::domain::operator::Role;
+use common::{
+    domain::{actor::Reason, operator::Role},
+    store::operator_actions::{self, NewAction},
+};
 use tracing::{Span, field::display};
 use url::Url;
 
 use super::{
+    act::{actor, target_of},
     failure::{ConsoleError, Failure, finish},
     login::login_address,
     origin::is_own_form,
@@ -20,6 +24,9 @@ use super::{
     session::{Client, Session},
 };
 use crate::app::App;
+
+/// Longer than any path of ours.
+const MAX_PATH_CHARS: usize = 200;
 
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -48,7 +55,7 @@ pub(super) async fn admit(State(guard): State<Guard>, mut request: Request, next
     let response = match (access, &client.session) {
         (Access::Role(_), None) => log_in_first(&client, is_read),
         (Access::Role(needed), Some(session)) if session.role < needed => {
-            refuse(session, needed, &method, &client)
+            refuse(&app, session, needed, &method, &client).await
         }
         (Access::Role(_) | Access::Anyone | Access::Asset, session) => {
             if let Some(session) = session {
@@ -92,7 +99,7 @@ fn referring_page(headers: &HeaderMap) -> Option<String> {
     Some(format!("{}{query}", url.path()))
 }
 
-fn refuse(session: &Session, needed: Role, method: &Method, client: &Client) -> Response {
+async fn refuse(app: &App, session: &Session, needed: Role, method: &Method, client: &Client) -> Response {
     tracing::warn!(
         operator = session.email,
         role = %session.role,
@@ -101,5 +108,40 @@ fn refuse(session: &Session, needed: Role, method: &Method, client: &Client) -> 
         path = client.location,
         "an operator's role did not suffice"
     );
+    if *method == Method::POST
+        && let Err(error) = record_refusal(app, session, needed, client).await
+    {
+        tracing::error!(?error, "a refused action could not be recorded");
+    }
     ConsoleError::from(Failure::Forbidden).into_response()
+}
+
+/// What was tried without the role for it is on record, as what was done is.
+async fn record_refusal(
+    app: &App,
+    session: &Session,
+    needed: Role,
+    client: &Client,
+) -> Result<(), ConsoleError> {
+    let path = client.location.split('?').next().unwrap_or_default();
+    let path: String = path.chars().take(MAX_PATH_CHARS).collect();
+    let text = format!("{path} is for {needed}, not for {}", session.role);
+    let Ok(reason) = Reason::parse(&text) else { return Ok(()) };
+    let nothing = serde_json::Value::Object(serde_json::Map::new());
+    let action = NewAction {
+        actor: &actor(session, client),
+        action: "access.refused",
+        target: target_of(&path),
+        subscription_id: None,
+        reason: &reason,
+        before: &nothing,
+        after: &nothing,
+        request_key: None,
+        bulk_id: None,
+    };
+    let now = app.clock.now();
+    app.transaction::<_, ConsoleError>(async |tx| {
+        operator_actions::insert(tx, &action, now).await.map(drop).map_err(ConsoleError::from)
+    })
+    .await
 }

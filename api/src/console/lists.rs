@@ -3,6 +3,7 @@
 use common::store::{
     StoreError,
     console::{Filter, jobs, lists, money, subscription},
+    operator_actions::{self, ActionFilter},
 };
 use sqlx::PgConnection;
 
@@ -327,7 +328,12 @@ impl List for Discrepancies {
             };
             Row {
                 position: Position::Id(row.id),
-                href: row.subscription_id.map(subscription_path),
+                // An open difference is decided on; any other is only looked at.
+                href: if state == "open" {
+                    Some(format!("/console/act/discrepancy.accept/{}", row.id))
+                } else {
+                    row.subscription_id.map(subscription_path)
+                },
                 cells: vec![
                     Cell::Text(row.date.to_string()),
                     Cell::Code(row.kind),
@@ -420,6 +426,54 @@ impl List for Audit {
                 Cell::Text(entry.why),
                 Cell::Code(entry.before.to_string()),
                 Cell::Code(entry.after.to_string()),
+            ],
+        });
+        Ok(rows.collect())
+    }
+}
+pub(super) struct Actions;
+
+impl List for Actions {
+    const SECTION: Section = Section::Actions;
+    const PATH: &'static str = "/console/actions";
+    const STATES: &'static [(&'static str, Choice)] = &[];
+    const FIELDS: &'static [Field] = &[Field::Actor, Field::Kind, Field::Subscription];
+
+    fn columns(language: Language) -> Vec<&'static str> {
+        let t = |ko, en| language.choose(ko, en);
+        vec![
+            t("시각", "When"),
+            t("누가", "By whom"),
+            t("무엇을", "What"),
+            t("대상", "Target"),
+            t("이유", "Reason"),
+            t("경로", "From"),
+        ]
+    }
+
+    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let wanted = ActionFilter {
+            actor: filter.actor.clone(),
+            action: filter.kind.clone(),
+            subscription_id: filter.subscription_id,
+            since: filter.since,
+            until: filter.until,
+            before_id: filter.before_number,
+            ..ActionFilter::default()
+        };
+        let rows = operator_actions::page(conn, &wanted, filter.limit).await?.into_iter().map(|row| Row {
+            position: Position::Number(row.id),
+            href: Some(format!("/console/actions/{}", row.id)),
+            cells: vec![
+                Cell::Time(row.at),
+                Cell::Code(row.actor),
+                Cell::Code(row.action),
+                Cell::Code(format!("{} {}", row.target_kind, row.target_id)),
+                Cell::Text(row.reason),
+                Cell::Text(match row.address {
+                    Some(address) => format!("{} {address}", row.channel),
+                    None => row.channel,
+                }),
             ],
         });
         Ok(rows.collect())

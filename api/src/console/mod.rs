@@ -1,6 +1,9 @@
 //! The operators' console at `/console`: pages rendered here, one style sheet and one small script. It calls nothing but the
 //! database: actions are recorded and enqueued, as everywhere in the API.
 
+mod act;
+mod action_record;
+mod action_words;
 mod assets;
 mod cell;
 mod details;

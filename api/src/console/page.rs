@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use common::clock::Clock;
+use common::{clock::Clock, domain::operator::Role};
 use uuid::Uuid;
 
 use super::{
-    assets, cell,
+    action_words, assets, cell,
     failure::ConsoleError,
     format,
     session::{Client, Session},
@@ -28,11 +28,12 @@ pub(super) enum Section {
     WebhooksIn,
     WebhooksOut,
     Audit,
+    Actions,
     Settings,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Today,
         Self::Failures,
         Self::Payments,
@@ -44,6 +45,7 @@ impl Section {
         Self::WebhooksIn,
         Self::WebhooksOut,
         Self::Audit,
+        Self::Actions,
         Self::Settings,
     ];
 
@@ -60,6 +62,7 @@ impl Section {
             Self::WebhooksIn => "/console/webhooks/in",
             Self::WebhooksOut => "/console/webhooks/out",
             Self::Audit => "/console/audit",
+            Self::Actions => "/console/actions",
             Self::Settings => "/console/settings",
         }
     }
@@ -78,6 +81,7 @@ impl Section {
             Self::WebhooksIn => 'w',
             Self::WebhooksOut => 'o',
             Self::Audit => 'a',
+            Self::Actions => 'c',
             Self::Settings => 's',
         }
     }
@@ -95,6 +99,7 @@ impl Section {
             Self::WebhooksIn => language.choose("수신 웹훅", "Webhooks in"),
             Self::WebhooksOut => language.choose("발신 웹훅", "Webhooks out"),
             Self::Audit => language.choose("감사 기록", "Audit log"),
+            Self::Actions => language.choose("운영자 작업", "Operators' actions"),
             Self::Settings => language.choose("설정", "Settings"),
         }
     }
@@ -129,6 +134,16 @@ impl Page {
             is_test_clock: !matches!(app.clock, Clock::System),
             brand: app.brand.name.clone(),
         }
+    }
+
+    /// Whether the operator may act, so that buttons are shown. The routes check it themselves.
+    pub(super) fn may_act(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.role >= Role::Operator)
+    }
+
+    /// As [`Self::may_act`], for the switches.
+    pub(super) fn is_admin(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.role == Role::Admin)
     }
 
     /// A section's own page.
@@ -168,6 +183,11 @@ impl Page {
     /// What others wrote, with nothing in it unseen, and not so long that it hides the rest.
     pub(super) fn clip(&self, text: &str) -> String {
         format::clip(text)
+    }
+
+    /// What the button of an action says.
+    pub(super) fn action(&self, name: &str) -> &'static str {
+        action_words::label(name, self.language)
     }
 
     pub(super) fn chip(&self, state: &str) -> String {

@@ -10,12 +10,13 @@ use axum::{
 use common::domain::operator::Role;
 
 use super::{
-    assets, details, failure, failures,
+    act, action_record, assets, details, failure, failures,
     guard::{self, Guard},
     link,
     list::{csv, show},
     lists::{
-        Audit, Discrepancies, Emails, HeldInvoices, Jobs, Payments, Subscriptions, WebhooksIn, WebhooksOut,
+        Actions, Audit, Discrepancies, Emails, HeldInvoices, Jobs, Payments, Subscriptions, WebhooksIn,
+        WebhooksOut,
     },
     login, search, settings, subscription, today,
 };
@@ -41,6 +42,7 @@ pub struct Route {
 }
 
 const VIEWER: Access = Access::Role(Role::Viewer);
+const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
 
 const fn page(path: &'static str, access: Access, handler: fn() -> MethodRouter<Arc<App>>) -> Route {
@@ -85,10 +87,48 @@ pub const ROUTES: &[Route] = &[
     page("/console/csv/invoices", VIEWER, || get(csv::<HeldInvoices>)),
     page("/console/audit", VIEWER, || get(show::<Audit>)),
     page("/console/csv/audit", VIEWER, || get(csv::<Audit>)),
+    page("/console/actions", VIEWER, || get(show::<Actions>)),
+    page("/console/csv/actions", VIEWER, || get(csv::<Actions>)),
+    page("/console/actions/{id}", VIEWER, || get(action_record::show)),
+    form("/console/emails/{id}/resend", OPERATOR, || post(details::resend_email)),
     page("/console/settings", VIEWER, || get(settings::show)),
     form("/console/settings/language", VIEWER, || post(settings::choose_language)),
     form("/console/settings/sessions/{id}/end", VIEWER, || post(settings::end_session)),
     form("/console/settings/operators/{id}/sessions/end", ADMIN, || post(settings::end_sessions_of)),
+    page("/console/act/payment.look_up/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/payment.look_up/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/payment.refund/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/payment.refund/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/job.retry/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/job.retry/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/job.snooze/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/job.snooze/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/job.discard/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/job.discard/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/subscription.cancel/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/subscription.cancel/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/subscription.end/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/subscription.end/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/subscription.pause_charging/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/subscription.pause_charging/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/subscription.resume_charging/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/subscription.resume_charging/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/invoice.charge/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/invoice.charge/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/invoice.forgive/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/invoice.forgive/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/discrepancy.accept/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/discrepancy.accept/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/event.replay/{id}", OPERATOR, || get(act::show)),
+    form("/console/act/event.replay/{id}", OPERATOR, || post(act::perform)),
+    page("/console/act/charging.switch_on/{id}", ADMIN, || get(act::show)),
+    form("/console/act/charging.switch_on/{id}", ADMIN, || post(act::perform)),
+    page("/console/act/charging.switch_off/{id}", ADMIN, || get(act::show)),
+    form("/console/act/charging.switch_off/{id}", ADMIN, || post(act::perform)),
+    page("/console/act/events.switch_on/{id}", ADMIN, || get(act::show)),
+    form("/console/act/events.switch_on/{id}", ADMIN, || post(act::perform)),
+    page("/console/act/events.switch_off/{id}", ADMIN, || get(act::show)),
+    form("/console/act/events.switch_off/{id}", ADMIN, || post(act::perform)),
 ];
 
 pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {

@@ -34,6 +34,7 @@ struct SubscriptionPage {
     head: Head,
     reference: String,
     facts: Vec<(&'static str, Cell)>,
+    actions: Vec<&'static str>,
     coming: Vec<(DateTime<Utc>, String)>,
     days: Vec<Day>,
 }
@@ -59,6 +60,7 @@ pub(super) async fn show(
     let page = Page::new(&app, &client, Some(Section::Subscriptions), title);
     render(&SubscriptionPage {
         facts: facts(&page, &head),
+        actions: actions(&head),
         coming: coming(&page, &head, &story),
         days: by_day(story.entries(page.language)),
         reference,
@@ -84,7 +86,6 @@ fn facts(page: &Page, head: &Head) -> Vec<(&'static str, Cell)> {
         (page.t("플랜", "Plan"), Cell::Text(format!("{} · {}", head.plan, head.billing_cycle))),
         (page.t("금액", "Amount"), Cell::Won(head.amount.into())),
         (page.t("카드", "Card"), card),
-        (page.t("카드 의심 시작", "Card in doubt since"), Cell::time(head.card_suspect_since)),
         (page.t("현재 기간", "Current period"), Cell::Text(period)),
         (page.t("기준일", "Anchor date"), Cell::Text(head.anchor_on.to_string())),
         (page.t("시작", "Made"), Cell::Time(head.created_at)),
@@ -96,6 +97,24 @@ fn facts(page: &Page, head: &Head) -> Vec<(&'static str, Cell)> {
         (page.t("사용자 ID", "User id"), Cell::Code(head.user_id.to_string())),
     ];
     facts.into_iter().filter(|(_, cell)| !matches!(cell, Cell::Empty)).collect()
+}
+
+/// What an operator can do with the subscription as it stands.
+fn actions(head: &Head) -> Vec<&'static str> {
+    let is_living = head.status != "canceled";
+    let mut actions = Vec::new();
+    if is_living {
+        actions.push("subscription.cancel");
+    }
+    if head.ended_at.is_none() && head.status != "incomplete" {
+        actions.push("subscription.end");
+    }
+    match head.charging_paused_at {
+        Some(_) => actions.push("subscription.resume_charging"),
+        None if is_living => actions.push("subscription.pause_charging"),
+        None => {}
+    }
+    actions
 }
 
 /// The dates to come, first to last.

@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) facts: Vec<(&'static str, Cell)>,
     pub(super) href: Option<String>,
     pub(super) tone: Tone,
+    /// What an operator can do with it: action and target.
+    pub(super) actions: Vec<(&'static str, String)>,
 }
 
 impl Entry {
@@ -49,6 +51,7 @@ impl Entry {
             facts: Vec::new(),
             href: None,
             tone: state.map_or(Tone::Plain, Tone::of),
+            actions: Vec::new(),
         }
     }
 
@@ -63,6 +66,13 @@ impl Entry {
     fn fact(mut self, label: &'static str, cell: Cell) -> Self {
         if !matches!(cell, Cell::Empty) {
             self.facts.push((label, cell));
+        }
+        self
+    }
+
+    fn action(mut self, is_possible: bool, action: &'static str, target: Uuid) -> Self {
+        if is_possible {
+            self.actions.push((action, target.to_string()));
         }
         self
     }
@@ -141,6 +151,8 @@ impl Words {
             .fact(self.t("첫 거절", "First declined"), Cell::time(line.first_failed_at))
             .fact(self.t("결제됨", "Paid"), Cell::time(line.paid_at))
             .fact(self.t("닫힘", "Closed"), Cell::time(line.closed_at))
+            .action(held, "invoice.charge", line.id)
+            .action(held, "invoice.forgive", line.id)
     }
 
     fn payment(&self, line: &PaymentLine) -> Entry {
@@ -167,6 +179,12 @@ impl Words {
             .fact(self.t("불명 시작", "Unknown since"), Cell::time(line.unknown_since))
             .fact(self.t("결제 키", "Payment key"), Cell::code(line.payment_key.as_deref()))
             .fact(self.t("추적 ID", "Trace id"), Cell::code(line.toss_trace_id.as_deref()))
+            .action(line.status == "unknown", "payment.look_up", line.id)
+            .action(
+                matches!(line.status.as_str(), "completed" | "partially_refunded"),
+                "payment.refund",
+                line.id,
+            )
     }
 
     fn refund(&self, line: &RefundLine) -> Entry {

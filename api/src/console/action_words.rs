@@ -1,0 +1,29 @@
+//! What the buttons and headings of actions say.
+
+use crate::language::Language;
+
+/// What a button says.
+#[rustfmt::skip]
+pub(super) fn label(action: &str, language: Language) -> &'static str {
+    let (ko, en) = match action {
+        "payment.look_up" => ("지금 토스에 조회", "Query the gateway now"),
+        "payment.refund" => ("환불", "Refund"),
+        "job.retry" => ("지금 다시 시도", "Retry now"),
+        "job.snooze" => ("미루기", "Snooze"),
+        "job.discard" => ("폐기", "Discard"),
+        "subscription.cancel" => ("해지", "Cancel"),
+        "subscription.end" => ("즉시 종료", "End at once"),
+        "subscription.pause_charging" => ("결제 멈추기", "Pause charges"),
+        "subscription.resume_charging" => ("결제 다시 켜기", "Resume charges"),
+        "invoice.charge" => ("청구하기", "Charge"),
+        "invoice.forgive" => ("면제하기", "Forgive"),
+        "discrepancy.accept" => ("불일치 인정", "Accept"),
+        "event.replay" => ("다시 전송", "Replay"),
+        "charging.switch_on" => ("모든 결제 켜기", "Switch charging on"),
+        "charging.switch_off" => ("모든 결제 끄기", "Switch charging off"),
+        "events.switch_on" => ("이벤트 전송 켜기", "Switch events on"),
+        "events.switch_off" => ("이벤트 전송 끄기", "Switch events off"),
+        _ => ("작업", "Action"),
+    };
+    language.choose(ko, en)
+}
