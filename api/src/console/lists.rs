@@ -252,7 +252,7 @@ impl List for WebhooksOut {
         ("pending", ("대기", "Pending")),
         ("delivered", ("전달함", "Delivered")),
         ("failed", ("실패", "Failed")),
-        ("unheard", ("받는 곳 없음", "No endpoint")),
+        ("none", ("받는 곳 없음", "No endpoint")),
     ];
     const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription];
 

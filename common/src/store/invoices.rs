@@ -109,8 +109,9 @@ pub async fn unpaid_of(conn: &mut PgConnection, subscriptions: &[Uuid]) -> Resul
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select invoice.id, subscription_id, invoice.period_no, period_start, period_end, due_on, invoice.amount,
-               invoice.status, first_failed_at, next_attempt_at, held_since, released_at
+        select invoice.id, subscription_id, invoice.period_no as "period_no: Count", period_start, period_end, due_on,
+               invoice.amount as "amount: _", invoice.status as "status: _", first_failed_at, next_attempt_at, held_since,
+               released_at
           from invoices invoice join subscriptions subscription on subscription.id = invoice.subscription_id
          where subscription_id = any ($1)
            and (invoice.status = 'open' or invoice.period_no > subscription.period_no)
@@ -120,7 +121,7 @@ pub async fn unpaid_of(conn: &mut PgConnection, subscriptions: &[Uuid]) -> Resul
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Invoice::try_from).collect()
+    Ok(rows.into_iter().map(Invoice::from).collect())
 }
 
 /// How many tries of these invoices were passed without asking the bank. Those with none are left out.

@@ -49,9 +49,10 @@ pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> Result<Vec
 
 /// The attempts of several invoices, those of each in order.
 pub async fn of_invoices(conn: &mut PgConnection, invoices: &[Uuid]) -> Result<Vec<Payment>, StoreError> {
-    let rows =
-        sqlx::query_file_as!(Row, "src/store/sql/payments_of_invoices.sql", invoices).fetch_all(conn).await?;
-    rows.into_iter().map(Payment::try_from).collect()
+    let payments = sqlx::query_file_as!(Payment, "src/store/sql/payments_of_invoices.sql", invoices)
+        .fetch_all(conn)
+        .await?;
+    Ok(payments)
 }
 
 pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Payment>, StoreError> {

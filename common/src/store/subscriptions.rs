@@ -53,9 +53,10 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscripti
 
 /// These subscriptions, in the order of their ids.
 pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Subscription>, StoreError> {
-    let rows =
-        sqlx::query_file_as!(Row, "src/store/sql/subscriptions_of_ids.sql", ids).fetch_all(conn).await?;
-    rows.into_iter().map(Subscription::try_from).collect()
+    let found = sqlx::query_file_as!(Subscription, "src/store/sql/subscriptions_of_ids.sql", ids)
+        .fetch_all(conn)
+        .await?;
+    Ok(found)
 }
 
 /// Reads a subscription and holds its row: what is decided on it stays true until the transaction ends.

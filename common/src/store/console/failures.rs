@@ -124,10 +124,11 @@ async fn others(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Group
                    from webhook_events_in
                   where state = 'failed' and received_at > $1::timestamptz - interval '7 days' limit $2)
                 union all
-                (select 'event', type, failure_cause(last_error), coalesce(last_tried_at, created_at), state = 'pending'
-                   from webhook_events_out
-                  where (state = 'failed' or (state = 'pending' and tries > 0)) and last_error is not null
-                    and coalesce(last_tried_at, created_at) > $1::timestamptz - interval '7 days' limit $2)) failures
+                (select 'event', event.type, failure_cause(delivery.last_error), delivery.last_tried_at,
+                        delivery.state = 'pending'
+                   from webhook_deliveries delivery join webhook_events_out event on event.id = delivery.event_id
+                  where delivery.state in ('failed', 'pending') and delivery.last_error is not null
+                    and delivery.last_tried_at > $1::timestamptz - interval '7 days' limit $2)) failures
          group by area, kind, cause
         "#,
         now,

@@ -154,7 +154,7 @@ pub async fn webhook(
     }))
 }
 
-/// An event for the merchant's application.
+/// An event for the merchant's application, with its delivery; `none` where there is none.
 #[derive(Debug, Clone)]
 pub struct EventOutRow {
     pub id: Uuid,
@@ -174,15 +174,18 @@ pub async fn events_out(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<
     let rows = sqlx::query_as!(
         EventOutRow,
         r#"
-        select id, seq, type as kind, subscription_id, state, tries, last_error, created_at, last_tried_at, settled_at
-          from webhook_events_out
-         where ($1::text is null or state = $1)
-           and ($2::text is null or type = $2)
-           and ($3::uuid is null or subscription_id = $3)
-           and ($4::timestamptz is null or created_at >= $4)
-           and ($5::timestamptz is null or created_at < $5)
-           and ($6::bigint is null or seq < $6)
-         order by seq desc limit $7
+        select event.id, event.seq, event.type as kind, event.subscription_id,
+               coalesce(delivery.state, 'none') as "state!", coalesce(delivery.tries, 0) as "tries!",
+               delivery.last_error as "last_error?", event.created_at, delivery.last_tried_at as "last_tried_at?",
+               delivery.settled_at as "settled_at?"
+          from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
+         where ($1::text is null or coalesce(delivery.state, 'none') = $1)
+           and ($2::text is null or event.type = $2)
+           and ($3::uuid is null or event.subscription_id = $3)
+           and ($4::timestamptz is null or event.created_at >= $4)
+           and ($5::timestamptz is null or event.created_at < $5)
+           and ($6::bigint is null or event.seq < $6)
+         order by event.seq desc limit $7
         "#,
         filter.state,
         filter.kind,
@@ -202,8 +205,12 @@ pub async fn event_out(conn: &mut PgConnection, id: Uuid) -> Result<Option<Event
     let row = sqlx::query_as!(
         EventOutRow,
         r#"
-        select id, seq, type as kind, subscription_id, state, tries, last_error, created_at, last_tried_at, settled_at
-          from webhook_events_out where id = $1
+        select event.id, event.seq, event.type as kind, event.subscription_id,
+               coalesce(delivery.state, 'none') as "state!", coalesce(delivery.tries, 0) as "tries!",
+               delivery.last_error as "last_error?", event.created_at, delivery.last_tried_at as "last_tried_at?",
+               delivery.settled_at as "settled_at?"
+          from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
+         where event.id = $1
         "#,
         id,
     )

@@ -42,7 +42,7 @@ pub async fn by_id(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Hit>, StoreE
         union all
         select 'webhook', id::text, null, coalesce(event_type, ''), state, received_at from webhook_events_in where id = $1
         union all
-        select 'event', id::text, subscription_id, type, state, created_at from webhook_events_out where id = $1
+        select 'event', id::text, subscription_id, type, '', created_at from webhook_events_out where id = $1
         "#,
         id,
         MAX_HITS,
