@@ -4,7 +4,12 @@ use common::domain::subscription::SubscriptionStatus;
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
 
-use crate::{books::Books, system::System, wait::until};
+use crate::{
+    books::Books,
+    program::{free_address, ready},
+    system::System,
+    wait::until,
+};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_workers_charge_each_of_60_due_subscriptions_once(pool: PgPool) {
@@ -12,12 +17,11 @@ async fn two_workers_charge_each_of_60_due_subscriptions_once(pool: PgPool) {
     for number in 1..=60 {
         system.order(&format!("ORDER_{number}")).await;
     }
-    let _workers = [system.worker().start(), system.worker().start()];
-    until("two workers", async || {
-        let alive = sqlx::query_scalar::<_, i64>("select count(*) from processes");
-        (alive.fetch_one(&system.pool).await.unwrap() == 2).then_some(())
-    })
-    .await;
+    let addresses = [free_address(), free_address()];
+    let _workers = addresses.map(|address| system.worker().var("WORKER_ADDR", address).start());
+    for address in addresses {
+        ready(address).await;
+    }
     system.quiet().await;
     assert_eq!(system.sandbox.ledger(&LedgerQuery::default()).charges, 60);
 
@@ -64,6 +68,6 @@ async fn a_worker_asked_to_stop_finishes_the_charge_in_hand_and_exits_0(pool: Pg
     assert!(system.is(id, SubscriptionStatus::Active).await);
     // The letter was queued with the outcome: the next worker sends it.
     let _next = system.worker().start();
-    until("the letter", async || (system.books(id).await == Books::paid(2)).then_some(())).await;
+    until("the e-mail", async || (system.books(id).await == Books::paid(2)).then_some(())).await;
     assert_eq!(system.asked(Operation::Charge), 1);
 }

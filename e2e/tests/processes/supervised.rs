@@ -105,10 +105,11 @@ async fn jobs_that_need_toss_stay_unclaimed_while_its_breaker_is_open(pool: PgPo
     let id = system.subscriber().await;
     let open = "update gateway_breaker set failures = 10, open_until = $1";
     sqlx::query(open).bind(system.now() + TimeDelta::days(1)).execute(&system.pool).await.unwrap();
-    let mut worker = system.worker().start();
+    let address = free_address();
+    let mut worker = system.worker().var("WORKER_ADDR", address).start();
     until("the worker to see the breaker", async || {
-        let seen = "select 1 from jobs_by_kind where kind = 'scan-due-subscriptions' and state = 'available'";
-        sqlx::query(seen).fetch_optional(&system.pool).await.unwrap().map(|_| ())
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
+        metrics.contains("billing_breaker_open 1").then_some(())
     })
     .await;
     system.refund(id).await;
