@@ -1,4 +1,4 @@
-//! What a customer has made of a new price, in one word for operators.
+//! How a customer has answered a new price, in one word for operators.
 
 use super::plan_change::ChangeEnd;
 
@@ -33,7 +33,7 @@ pub struct Facts {
     pub raises: bool,
     pub own_wish: bool,
     pub reply: Reply,
-    pub subscription: Life,
+    pub subscription: SubscriptionState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,26 +43,28 @@ pub enum Reply {
     Consented,
 }
 
-/// What has become of the subscription.
+/// Whether the subscription continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    GoesOn,
+pub enum SubscriptionState {
+    Continues,
     Canceled,
-    /// Canceled in the same breath as the change ended.
-    EndedByIt,
+    /// Canceled because the change ended without a consent.
+    EndedByChange,
 }
 
 pub fn answer(facts: Facts) -> Answer {
     match (facts.end, facts.subscription) {
         (Some(ChangeEnd::Applied), _) => Answer::Applied,
         (Some(ChangeEnd::Withdrawn), _) => Answer::Withdrawn,
-        (Some(ChangeEnd::Superseded), _) | (None, Life::GoesOn) if facts.own_wish => Answer::OwnWish,
+        (Some(ChangeEnd::Superseded), _) | (None, SubscriptionState::Continues) if facts.own_wish => {
+            Answer::OwnWish
+        }
         (Some(ChangeEnd::Superseded), _) => Answer::Replaced,
-        (Some(ChangeEnd::Lapsed), Life::EndedByIt) => Answer::Ended,
-        (Some(ChangeEnd::Lapsed), Life::GoesOn | Life::Canceled)
-        | (None, Life::Canceled | Life::EndedByIt) => Answer::Canceled,
-        (None, Life::GoesOn) if !facts.raises => Answer::NoneNeeded,
-        (None, Life::GoesOn) => match facts.reply {
+        (Some(ChangeEnd::Lapsed), SubscriptionState::EndedByChange) => Answer::Ended,
+        (Some(ChangeEnd::Lapsed), SubscriptionState::Continues | SubscriptionState::Canceled)
+        | (None, SubscriptionState::Canceled | SubscriptionState::EndedByChange) => Answer::Canceled,
+        (None, SubscriptionState::Continues) if !facts.raises => Answer::NoneNeeded,
+        (None, SubscriptionState::Continues) => match facts.reply {
             Reply::Consented => Answer::Consented,
             Reply::Silent => Answer::Asked,
             Reply::NotAsked => Answer::NotYetAsked,
@@ -74,8 +76,13 @@ pub fn answer(facts: Facts) -> Answer {
 mod tests {
     use super::*;
 
-    const SILENT: Facts =
-        Facts { end: None, raises: true, own_wish: false, reply: Reply::Silent, subscription: Life::GoesOn };
+    const SILENT: Facts = Facts {
+        end: None,
+        raises: true,
+        own_wish: false,
+        reply: Reply::Silent,
+        subscription: SubscriptionState::Continues,
+    };
 
     #[test]
     fn while_it_is_to_come_a_cancel_and_a_wish_say_more_than_a_consent() {
@@ -86,7 +93,7 @@ mod tests {
         assert_eq!(answer(Facts { raises: false, ..SILENT }), Answer::NoneNeeded);
         let wish = Facts { own_wish: true, ..consented };
         assert_eq!(answer(wish), Answer::OwnWish);
-        assert_eq!(answer(Facts { subscription: Life::Canceled, ..wish }), Answer::Canceled);
+        assert_eq!(answer(Facts { subscription: SubscriptionState::Canceled, ..wish }), Answer::Canceled);
     }
 
     #[test]
@@ -96,10 +103,10 @@ mod tests {
         assert_eq!(ended(ChangeEnd::Withdrawn, SILENT), Answer::Withdrawn);
         assert_eq!(ended(ChangeEnd::Superseded, SILENT), Answer::Replaced);
         assert_eq!(ended(ChangeEnd::Superseded, Facts { own_wish: true, ..SILENT }), Answer::OwnWish);
-        let canceled = Facts { subscription: Life::Canceled, ..SILENT };
+        let canceled = Facts { subscription: SubscriptionState::Canceled, ..SILENT };
         assert_eq!(ended(ChangeEnd::Lapsed, canceled), Answer::Canceled);
         assert_eq!(
-            ended(ChangeEnd::Lapsed, Facts { subscription: Life::EndedByIt, ..SILENT }),
+            ended(ChangeEnd::Lapsed, Facts { subscription: SubscriptionState::EndedByChange, ..SILENT }),
             Answer::Ended
         );
     }

@@ -25,7 +25,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// The sealed key; none when it is deleted or was never there.
+/// The sealed key, or `None` when it is deleted or unknown.
 pub async fn sealed(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, StoreError> {
     let row = sqlx::query!("select sealed_billing_key from billing_key_deletions where id = $1", id)
         .fetch_optional(conn)
@@ -33,7 +33,7 @@ pub async fn sealed(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>,
     Ok(row.and_then(|row| row.sealed_billing_key))
 }
 
-/// The gateway has deleted it: nothing of it is left here either.
+/// Wipes a billing key that the gateway has deleted.
 pub async fn forget(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"

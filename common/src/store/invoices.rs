@@ -48,7 +48,7 @@ impl From<Row> for Invoice {
     }
 }
 
-/// Writes invoices that are not there yet; one that exists for its period stays as it is. Answers the ids of the new ones.
+/// Writes invoices that do not exist yet; an invoice that exists for its period stays as it is. Returns the ids of the new ones.
 pub async fn insert_missing(
     conn: &mut PgConnection,
     new: &[Invoice],
@@ -88,7 +88,7 @@ pub async fn insert_missing(
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Reads an invoice and holds its row. The subscription's row is locked before, always in that order.
+/// Reads an invoice and locks its row. Callers lock the subscription's row before it.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, StoreError> {
     let row = sqlx::query_as!(
         Row,
@@ -138,7 +138,7 @@ pub async fn skips_of(
     Ok(rows.into_iter().map(|row| (row.invoice_id, usize::try_from(row.skips).unwrap_or_default())).collect())
 }
 
-/// The invoices of a subscription that money may still be taken for, oldest period first.
+/// Locks the invoices of a subscription that may still be charged, oldest period first.
 pub async fn unsettled_of(
     conn: &mut PgConnection,
     subscription_id: Uuid,
@@ -176,7 +176,7 @@ pub async fn of_period(
     Ok(row.map(|row| row.id))
 }
 
-/// The first period is counted from another day; the schema lets no later or settled one move.
+/// Moves the first period to other days. The schema refuses to move a later or settled one.
 pub async fn move_first_period(conn: &mut PgConnection, id: Uuid, period: Period) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update invoices set period_start = $2, period_end = $3, due_on = $2 where id = $1 and period_no = 0",
@@ -204,7 +204,7 @@ pub async fn mark_paid(conn: &mut PgConnection, id: Uuid, paid_at: DateTime<Utc>
     one_row("mark an invoice paid", &done)
 }
 
-/// Nothing is owed any more: void, or uncollectible when the ladder is used up.
+/// Closes an invoice: as void, or as uncollectible when the dunning schedule is used up.
 pub async fn close(
     conn: &mut PgConnection,
     id: Uuid,
@@ -222,7 +222,7 @@ pub async fn close(
     one_row("close an invoice", &done)
 }
 
-/// A step of the ladder went without money: the next one comes at `next_attempt_at`, under the pinned policy.
+/// Schedules the next try of the dunning schedule.
 pub async fn schedule_retry(
     conn: &mut PgConnection,
     id: Uuid,
@@ -243,7 +243,7 @@ pub async fn schedule_retry(
     one_row("schedule the next try", &done)
 }
 
-/// Leaves an older unpaid period to an operator.
+/// Puts an invoice on hold: an operator decides whether it is charged.
 pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update invoices set held_since = $2, released_at = null, next_attempt_at = null where id = $1 and status = 'open'",
@@ -255,7 +255,7 @@ pub async fn hold(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Resu
     one_row("hold an invoice", &done)
 }
 
-/// Brings back what a cancel at `canceled_at` closed although an operator had not decided on it yet.
+/// Reopens the invoices on hold that a cancel at `canceled_at` closed.
 pub async fn reopen_held(
     conn: &mut PgConnection,
     subscription_id: Uuid,
@@ -293,7 +293,7 @@ pub async fn has_later(
     Ok(found)
 }
 
-/// Lets a held invoice be charged, whatever period it is for.
+/// Takes an invoice off hold, so that it is charged whatever period it is for.
 pub async fn release(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
@@ -308,7 +308,7 @@ pub async fn release(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> R
     one_row("release a held invoice", &done)
 }
 
-/// Whose invoice it is, for locking the subscription before the invoice.
+/// The subscription of an invoice, so that callers can lock it before the invoice.
 pub async fn subscription_of(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, StoreError> {
     let row =
         sqlx::query!("select subscription_id from invoices where id = $1", id).fetch_optional(conn).await?;
@@ -345,7 +345,7 @@ pub async fn count_skips(conn: &mut PgConnection, invoice_id: Uuid) -> Result<us
     Ok(usize::try_from(row.skips).unwrap_or_default())
 }
 
-/// Records that this step (1-based) passed without asking the bank. A repeat changes nothing.
+/// Records that this try of the dunning schedule (1-based) was skipped. A repeat changes nothing.
 pub async fn record_skip(
     conn: &mut PgConnection,
     invoice_id: Uuid,

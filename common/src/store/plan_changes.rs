@@ -1,4 +1,4 @@
-//! Changes of plan, cycle or price that wait for a renewal. Whoever writes one holds the subscription's lock.
+//! Table `plan_changes`: changes of plan, cycle or price that wait for a renewal. Callers that write hold the subscription's lock.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
@@ -73,7 +73,7 @@ pub async fn insert(conn: &mut PgConnection, new: &PlanChange, now: DateTime<Utc
     Ok(())
 }
 
-/// What waits for these subscriptions' renewals, with the consents as they are on record now.
+/// The pending changes of these subscriptions, with their consents.
 pub async fn pending_of(
     conn: &mut PgConnection,
     subscriptions: &[Uuid],
@@ -126,7 +126,7 @@ pub async fn settle(
     one_row("settle a plan change", &done)
 }
 
-/// The subscription goes on under new terms, the first period of which begins in month `from_month` after the anchor.
+/// Puts new terms in force. Their first period begins in month `from_month` after the anchor.
 pub async fn begin_terms(
     conn: &mut PgConnection,
     change: &PlanChange,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{StoreError, one_row};
 use crate::domain::{
     calendar::Cycle,
-    consent_report::{Answer, Facts, Life, Reply, answer},
+    consent_report::{Answer, Facts, Reply, SubscriptionState, answer},
     money::Won,
     plan_change::ChangeEnd,
     price_change::{PriceChange, Withdrawal},
@@ -83,7 +83,7 @@ pub async fn insert(conn: &mut PgConnection, new: &PriceChange) -> Result<(), St
     Ok(())
 }
 
-/// All of them, or one; newest first.
+/// All price changes, or the one with this id; newest first.
 pub async fn list(conn: &mut PgConnection, id: Option<Uuid>) -> Result<Vec<PriceChange>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
@@ -104,7 +104,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<PriceChang
     Ok(list(conn, Some(id)).await?.pop())
 }
 
-/// The one that subscriptions at an old price of this plan and cycle follow.
+/// The open price change of this plan and cycle, if there is one.
 pub async fn open_of(
     conn: &mut PgConnection,
     plan: &str,
@@ -126,8 +126,8 @@ pub async fn open_of(
     Ok(row.map(PriceChange::from))
 }
 
-/// What may have plan changes to make or to take back: all that are open, and the withdrawn ones with something pending.
-/// Oldest first.
+/// The price changes that may have plan changes to make or to withdraw: all open ones, and withdrawn ones with a pending
+/// plan change. Oldest first.
 pub async fn to_roll_out(conn: &mut PgConnection) -> Result<Vec<PriceChange>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
@@ -147,7 +147,7 @@ pub async fn to_roll_out(conn: &mut PgConnection) -> Result<Vec<PriceChange>, St
     Ok(rows.into_iter().map(PriceChange::from).collect())
 }
 
-/// Every amount that this one replaces: its own old one, and those of the ones whose place has been taken.
+/// Every amount that this price change replaces: its own old amount, and those of the closed price changes before it.
 pub async fn old_amounts(conn: &mut PgConnection, of: &PriceChange) -> Result<Vec<Won>, StoreError> {
     let amounts = sqlx::query_scalar!(
         r#"
@@ -166,7 +166,7 @@ pub async fn old_amounts(conn: &mut PgConnection, of: &PriceChange) -> Result<Ve
     Ok(amounts)
 }
 
-/// Another one takes its place (or, with none, leaves it again).
+/// Closes a price change because another one replaces it; `None` opens it again.
 pub async fn close(
     conn: &mut PgConnection,
     id: Uuid,
@@ -233,9 +233,9 @@ impl From<AnswerRow> for Answered {
                 (None, None) => Reply::NotAsked,
             },
             subscription: match (row.ended_by_it, row.canceled) {
-                (true, _) => Life::EndedByIt,
-                (false, true) => Life::Canceled,
-                (false, false) => Life::GoesOn,
+                (true, _) => SubscriptionState::EndedByChange,
+                (false, true) => SubscriptionState::Canceled,
+                (false, false) => SubscriptionState::Continues,
             },
         };
         Self {
@@ -251,7 +251,7 @@ impl From<AnswerRow> for Answered {
     }
 }
 
-/// Everybody who has, or had, a plan change of it, by date and id; the newest one where it was moved.
+/// Every subscription that has, or had, a plan change to this price, by date and id. A moved change is shown once.
 pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answered>, StoreError> {
     let rows = sqlx::query_as!(
         AnswerRow,
@@ -287,8 +287,7 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
     Ok(rows.into_iter().map(Answered::from).collect())
 }
 
-/// How many subscriptions that are not over pay an old price of it and have no plan change: not begun,
-/// suspended, or not found yet.
+/// How many subscriptions that are not canceled pay one of these amounts and have no pending plan change to a new price.
 pub async fn still_to_come(
     conn: &mut PgConnection,
     price: &PriceChange,
@@ -312,7 +311,7 @@ pub async fn still_to_come(
     Ok(count)
 }
 
-/// How many plan changes of a price change wait, with how many consents, and how many came or ended.
+/// The plan changes of a price change by status, and how many pending ones have a consent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
     pub pending: i64,

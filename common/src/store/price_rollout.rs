@@ -143,7 +143,7 @@ pub async fn may_come_later(
     Ok(count)
 }
 
-/// The least that a living subscription pays of these amounts.
+/// The lowest of these amounts that a subscription pays which is not canceled.
 pub async fn lowest(
     conn: &mut PgConnection,
     price: &PriceChange,
@@ -164,7 +164,7 @@ pub async fn lowest(
     Ok(lowest)
 }
 
-/// Locks the subscriptions of the next pending changes to this price, and answers the changes.
+/// Locks the subscriptions of the next pending changes to this price, and returns the changes.
 pub async fn lock_pending(conn: &mut PgConnection, price: Uuid, limit: i64) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         r#"
@@ -183,7 +183,7 @@ pub async fn lock_pending(conn: &mut PgConnection, price: Uuid, limit: i64) -> R
     Ok(ids)
 }
 
-/// The same of changes to earlier prices of its plan that would come when this one holds.
+/// As [`lock_pending`], for changes to earlier prices of the plan that would come on this price's date or later.
 pub async fn lock_superseded(
     conn: &mut PgConnection,
     price: &PriceChange,
@@ -210,7 +210,8 @@ pub async fn lock_superseded(
     Ok(ids)
 }
 
-/// The same of changes to this price that come before `until` and whose customers neither agreed nor were ever asked.
+/// As [`lock_pending`], for changes to this price that come before `until` and whose customers have neither consented nor
+/// been asked.
 pub async fn lock_unnotified(
     conn: &mut PgConnection,
     price: Uuid,
@@ -241,7 +242,7 @@ pub async fn lock_unnotified(
     Ok(ids)
 }
 
-/// Writes how pending changes ended, all alike; with `unless_agreed`, those to which a consent came meanwhile stay.
+/// Ends these pending changes. With `unless_agreed`, changes that got a consent meanwhile stay pending.
 pub async fn settle_all(
     conn: &mut PgConnection,
     ids: &[Uuid],

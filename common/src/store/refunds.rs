@@ -12,7 +12,7 @@ use crate::domain::{
     subscription::PeriodRefunds,
 };
 
-/// Records that money is to go back. `request_key` names the wish: the same wish twice is one refund (none is answered then).
+/// Records a refund before it is requested. `request_key` names the request: a repeat writes nothing and returns `None`.
 pub async fn insert(
     conn: &mut PgConnection,
     new: &Refund,
@@ -55,7 +55,7 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Refund>, S
     Ok(found)
 }
 
-/// What has gone back of a payment so far.
+/// Returns how much of a payment has been refunded.
 pub async fn completed_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Won, StoreError> {
     let sum = sqlx::query_scalar!(
         r#"
@@ -69,7 +69,7 @@ pub async fn completed_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<W
     Ok(sum)
 }
 
-/// The request is about to leave: from this commit on it may have arrived.
+/// Marks the request as sent. From this commit on it may have reached the gateway.
 pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
@@ -84,7 +84,7 @@ pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) ->
     one_row("mark a refund sent", &done)
 }
 
-/// It went back, at `refunded_at` by the gateway's clock where it said so.
+/// Marks a refund as made. `refunded_at` is the gateway's time, where its answer has one.
 pub async fn complete(
     conn: &mut PgConnection,
     id: Uuid,
@@ -111,7 +111,7 @@ pub async fn complete(
     one_row("complete a refund", &done)
 }
 
-/// The gateway refused it for good.
+/// Marks a refund that the gateway refused for good.
 pub async fn fail(
     conn: &mut PgConnection,
     id: Uuid,
@@ -138,7 +138,7 @@ pub async fn fail(
     one_row("fail a refund", &done)
 }
 
-/// Nobody knows whether it arrived; the same key is sent again.
+/// Marks a refund without a known outcome. The same request is sent again under the same key.
 pub async fn unknown(
     conn: &mut PgConnection,
     id: Uuid,
@@ -162,7 +162,7 @@ pub async fn unknown(
     one_row("keep an unknown refund", &done)
 }
 
-/// It certainly did not reach the gateway's books: as good as new, under `fresh_key` if the old one is burnt.
+/// Resets a refund whose request certainly did not count. `fresh_key` replaces a key that the gateway has used up.
 pub async fn not_sent(
     conn: &mut PgConnection,
     id: Uuid,
@@ -186,7 +186,7 @@ pub async fn not_sent(
     one_row("take back a refund that was not made", &done)
 }
 
-/// A refund as it is answered.
+/// A refund as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requested {
     pub id: Uuid,
@@ -194,7 +194,7 @@ pub struct Requested {
     pub amount: Won,
     pub reason: String,
     pub status: RefundStatus,
-    /// Toss's, where it refused.
+    /// Set where Toss refused.
     pub toss_code: Option<String>,
     pub toss_message: Option<String>,
 }
@@ -208,7 +208,7 @@ impl Requested {
     }
 }
 
-/// What has been asked back of a payment, refused wishes left out.
+/// The refunds of a payment that are made or under way. Refused ones are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     pub amount: Won,
@@ -229,7 +229,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Requested>
     Ok(found)
 }
 
-/// The refund that was asked for under this key before.
+/// The refund that an earlier request with this key made.
 pub async fn of_key(
     conn: &mut PgConnection,
     payment_id: Uuid,
@@ -263,7 +263,7 @@ pub async fn asked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Asked
     Ok(asked)
 }
 
-/// The gateway's names for the refunds of a payment that are booked.
+/// The gateway's transaction keys of the refunds of a payment that are booked.
 pub async fn transactions_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Vec<String>, StoreError> {
     let rows = sqlx::query!(
         r#"
@@ -277,7 +277,7 @@ pub async fn transactions_of(conn: &mut PgConnection, payment_id: Uuid) -> Resul
     Ok(rows.into_iter().map(|row| row.transaction_key).collect())
 }
 
-/// What has become of the money that paid for one period of a subscription.
+/// Whether the payment of one period of a subscription has been refunded.
 pub async fn of_period(
     conn: &mut PgConnection,
     subscription_id: Uuid,
@@ -304,7 +304,7 @@ pub async fn of_period(
     })
 }
 
-/// All refunds of a payment, whatever became of them.
+/// All refunds of a payment, in every status.
 pub async fn booked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Vec<BookedRefund>, StoreError> {
     let booked = sqlx::query_as!(
         BookedRefund,
@@ -319,8 +319,8 @@ pub async fn booked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Vec<
     Ok(booked)
 }
 
-/// Books a refund that the gateway has made, completed from the start. Answers whether it is new: the gateway's name for
-/// it is booked once.
+/// Books a refund that was made in the gateway's dashboard, completed from the start. Returns whether it is new: a transaction
+/// key is booked once.
 pub async fn insert_external(
     conn: &mut PgConnection,
     new: &Refund,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{StoreError, one_row};
 use crate::domain::registration::Registration;
 
-/// Records that a card is to be registered. The schema refuses a second unfinished one for its subscription.
+/// Records a registration. The schema refuses a second unfinished one of the same subscription.
 pub async fn insert(
     conn: &mut PgConnection,
     new: &Registration,
@@ -35,7 +35,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Reads a registration and holds its row. The subscription's row is locked before, always in that order.
+/// Reads a registration and locks its row. Callers lock the subscription's row before it.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registration>, StoreError> {
     let found = sqlx::query_as!(
         Registration,
@@ -66,7 +66,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registrati
     Ok(found)
 }
 
-/// The registration that this one-time key was given for before.
+/// The registration that an earlier request with this one-time key made.
 pub async fn of_auth_key(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Registration>, StoreError> {
     let row = sqlx::query!("select id from card_registrations where auth_key_hash = $1", hash)
         .fetch_optional(&mut *conn)
@@ -77,7 +77,7 @@ pub async fn of_auth_key(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<
     }
 }
 
-/// The card that was registered last for a subscription.
+/// The newest registration of a subscription.
 pub async fn latest_of(
     conn: &mut PgConnection,
     subscription_id: Uuid,
@@ -96,7 +96,7 @@ pub async fn latest_of(
     }
 }
 
-/// The registration whose key this attempt charges.
+/// The registration whose billing key this payment charges.
 pub async fn of_payment(
     conn: &mut PgConnection,
     payment_id: Uuid,
@@ -110,7 +110,7 @@ pub async fn of_payment(
     }
 }
 
-/// The request is about to leave: from this commit on it may have arrived.
+/// Marks the request as sent. From this commit on it may have reached the gateway.
 pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
@@ -125,7 +125,7 @@ pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) ->
     one_row("mark a registration sent", &done)
 }
 
-/// The gateway has issued a billing key: sealed, it is kept; the one-time key has done its work.
+/// Stores the issued billing key, sealed, and wipes the one-time key, which is used up.
 pub async fn issued(
     conn: &mut PgConnection,
     id: Uuid,
@@ -147,7 +147,7 @@ pub async fn issued(
     one_row("keep an issued key", &done)
 }
 
-/// Nobody knows whether it arrived; the same key is sent again.
+/// Marks a registration without a known outcome. The same request is sent again under the same key.
 pub async fn unknown(conn: &mut PgConnection, id: Uuid, message: &str) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
@@ -162,7 +162,7 @@ pub async fn unknown(conn: &mut PgConnection, id: Uuid, message: &str) -> Result
     one_row("keep an unknown registration", &done)
 }
 
-/// It certainly did not arrive: as good as new, under `fresh_key` if the old one is burnt.
+/// Resets a registration whose request certainly did not count. `fresh_key` replaces a key that the gateway has used up.
 pub async fn not_sent(
     conn: &mut PgConnection,
     id: Uuid,
@@ -184,7 +184,7 @@ pub async fn not_sent(
     one_row("take back a registration that was not made", &done)
 }
 
-/// What is open is charged with it, by this attempt.
+/// Records the payment that charges an open invoice with the new card.
 pub async fn verify(conn: &mut PgConnection, id: Uuid, payment_id: Uuid) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update card_registrations set status = 'proving', payment_id = $2 where id = $1 and status = 'issued'",
@@ -196,7 +196,7 @@ pub async fn verify(conn: &mut PgConnection, id: Uuid, payment_id: Uuid) -> Resu
     one_row("prove a new card", &done)
 }
 
-/// The end of a registration. Its keys are wiped: they are in use, handed over for deletion, or worth nothing.
+/// Ends a registration and wipes its keys: by now they are the subscription's own, to be deleted, or useless.
 pub async fn settle(
     conn: &mut PgConnection,
     id: Uuid,

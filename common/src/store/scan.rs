@@ -1,4 +1,4 @@
-//! What the daily runs look for: subscriptions to charge and subscriptions to remind, in bounded batches.
+//! Queries of the daily runs: subscriptions to charge and subscriptions to remind, in bounded batches.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{StoreError, columns::Count};
 use crate::domain::{billing_schedule::BillingSchedule, calendar::Cycle, money::Won};
 
-/// What is needed to bill a due subscription.
+/// A subscription that is due, with the facts that its invoices need.
 #[derive(Debug, Clone)]
 pub struct Due {
     pub subscription_id: Uuid,
@@ -16,8 +16,8 @@ pub struct Due {
     pub amount: Won,
 }
 
-/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`. Those whose terms
-/// are about to change are left out until that is settled.
+/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`. Subscriptions
+/// whose plan change is due are left out until it is settled.
 pub async fn due_batch(
     conn: &mut PgConnection,
     until: DateTime<Utc>,
@@ -63,7 +63,7 @@ pub struct Chargeable {
     pub subscription_id: Uuid,
 }
 
-/// Of these subscriptions, the open invoices that nobody holds and no attempt has been made for.
+/// The open invoices of these subscriptions that are not on hold and have no payment yet.
 pub async fn untried_invoices(
     conn: &mut PgConnection,
     subscriptions: &[Uuid],
@@ -85,7 +85,7 @@ pub async fn untried_invoices(
     Ok(untried)
 }
 
-/// Active subscriptions to be renewed from `from` (not included) to `until` that have not been told yet, after `after`.
+/// Active subscriptions that renew after `from` and up to `until`, in the order of their ids, after `after`.
 pub async fn unnoticed_batch(
     conn: &mut PgConnection,
     from: DateTime<Utc>,

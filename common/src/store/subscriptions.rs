@@ -59,7 +59,7 @@ pub async fn of_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Subscri
     Ok(found)
 }
 
-/// Reads a subscription and holds its row: what is decided on it stays true until the transaction ends.
+/// Reads a subscription and locks its row until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscription>, StoreError> {
     let found = sqlx::query_file_as!(Subscription, "src/store/sql/subscription_lock.sql", id)
         .fetch_optional(conn)
@@ -67,8 +67,8 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscripti
     Ok(found)
 }
 
-/// What a user holds that another purchase may collide with, oldest first, the rows held: whatever lives, and what is
-/// canceled with paid time left on `today`. Plans that may be held beside others collide with nothing.
+/// Locks the subscriptions that a user's next purchase may collide with, oldest first: all that are not canceled, and canceled
+/// ones with paid time left on `today`. Plans that may be held beside others are left out.
 pub async fn in_the_way_of_purchase(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -81,7 +81,7 @@ pub async fn in_the_way_of_purchase(
     Ok(found)
 }
 
-/// A user's subscriptions, newest first, those that never began left out. `before` is the last one seen.
+/// A user's subscriptions, newest first, without those that never began. `before` is the last one of the page before.
 pub async fn page_of_user(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -96,7 +96,7 @@ pub async fn page_of_user(
     Ok(found)
 }
 
-/// The period is paid: from here on access runs to its end, and the next charge is due then.
+/// Starts a paid period: access runs to its end, and the next charge is due then.
 ///
 /// An older period, released by an operator, never moves the subscription back: it only ends its dunning.
 pub async fn begin_period(
@@ -135,7 +135,7 @@ pub async fn begin_period(
     one_row("begin a paid period", &done)
 }
 
-/// Counts its periods from another day, as long as none has been paid for.
+/// Moves the anchor date, as long as no period is paid.
 pub async fn move_anchor(
     conn: &mut PgConnection,
     id: Uuid,
@@ -153,7 +153,7 @@ pub async fn move_anchor(
     one_row("move the anchor", &done)
 }
 
-/// Keeps a registered card: the sealed billing key and the masked number.
+/// Stores a registered card: the sealed billing key and the masked number.
 pub async fn keep_card(
     conn: &mut PgConnection,
     id: Uuid,
@@ -261,13 +261,13 @@ pub async fn pause_charging(
     one_row("pause charging", &done)
 }
 
-/// The invoice that was past due has been forgiven: the next scan charges the current period, unless another invoice
-/// is still unpaid.
+/// Ends the dunning of a past-due subscription whose invoice was forgiven, unless another invoice is unpaid. The next scan
+/// charges it again.
 pub async fn leave_past_due(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     end_dunning(conn, id, &["past_due"], now).await
 }
 
-/// A suspended subscription that owes nothing goes on: it is charged on its next date.
+/// Reactivates a suspended subscription that owes nothing. It is charged on its next date.
 pub async fn revive(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     end_dunning(conn, id, &["suspended"], now).await
 }
@@ -297,7 +297,7 @@ async fn end_dunning(
     Ok(())
 }
 
-/// Records it. The schema refuses a second one of the same subscription.
+/// Records an end at once. The schema refuses a second one of the same subscription.
 pub async fn insert_ending(
     conn: &mut PgConnection,
     new: &Ending,
@@ -349,7 +349,7 @@ pub async fn find_ending(
     }))
 }
 
-/// No access from now on. Of a canceled subscription only, and never taken back: the schema sees to both.
+/// Ends access now. The schema allows it for a canceled subscription only, and never lets it be undone.
 pub async fn mark_ended(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update subscriptions set ended_at = $2, updated_at = $2 where id = $1 and ended_at is null",
@@ -361,7 +361,7 @@ pub async fn mark_ended(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -
     one_row("end a subscription", &done)
 }
 
-/// The cancel is taken back: the next charge is due when the paid period ends.
+/// Undoes a cancel. The next charge is due when the paid period ends.
 pub async fn resume(
     conn: &mut PgConnection,
     id: Uuid,

@@ -16,7 +16,7 @@ pub struct NewWebhook<'a> {
     pub event_type: Option<&'a str>,
 }
 
-/// One that has not been looked at yet.
+/// A webhook that is not handled yet.
 #[derive(Debug, Clone)]
 pub struct ReceivedWebhook {
     pub id: Uuid,
@@ -24,19 +24,19 @@ pub struct ReceivedWebhook {
     pub body: Vec<u8>,
 }
 
-/// What was made of it.
+/// How a webhook ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum WebhookEnd {
-    /// What it hinted at is booked, or was before.
+    /// What it announced is booked, or was before.
     Handled,
-    /// Nothing of ours, forged, or of no interest.
+    /// Not about our payments, forged, or of no interest.
     Ignored,
-    /// A person has to look.
+    /// Needs manual review.
     Failed,
 }
 
-/// Keeps a webhook unless its transmission is known. Answers whether it is new.
+/// Stores a webhook unless its transmission id is known. Returns whether it is new.
 pub async fn insert(
     conn: &mut PgConnection,
     new: &NewWebhook<'_>,
@@ -60,7 +60,7 @@ pub async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// The webhook if nothing has been made of it yet.
+/// The webhook, if it is not handled yet.
 pub async fn find_received(conn: &mut PgConnection, id: Uuid) -> Result<Option<ReceivedWebhook>, StoreError> {
     let row = sqlx::query_as!(
         ReceivedWebhook,
@@ -72,7 +72,7 @@ pub async fn find_received(conn: &mut PgConnection, id: Uuid) -> Result<Option<R
     Ok(row)
 }
 
-/// Ends it. `body` is what is kept of it from here on.
+/// Ends a webhook. `body` replaces the stored one.
 pub async fn settle(
     conn: &mut PgConnection,
     id: Uuid,
@@ -121,7 +121,7 @@ pub async fn abandoned(
     Ok(rows)
 }
 
-/// Deletes up to `limit` webhooks of no interest that came before then. Answers how many.
+/// Deletes up to `limit` ignored webhooks that were received before then. Returns how many.
 pub async fn forget_ignored(
     conn: &mut PgConnection,
     before: DateTime<Utc>,

@@ -7,7 +7,7 @@ use common::{
 };
 use uuid::Uuid;
 
-use crate::{crash, env::Env};
+use crate::env::Env;
 
 /// Can die after any batch and go on.
 pub(crate) async fn roll_out_prices(env: &Env) -> Result<(), JobError> {
@@ -20,7 +20,6 @@ pub(crate) async fn roll_out_prices(env: &Env) -> Result<(), JobError> {
             let mut tx = env.pool.begin().await?;
             next = roll_out_price(&mut tx, &price, last, env.clock.now()).await?;
             tx.commit().await?;
-            crash::point("after_price_batch");
         }
     }
     Ok(())
