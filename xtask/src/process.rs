@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ignores_sigterm_is_killed_when_somebody_is_in_a_hurry() {
+    fn a_second_ctrl_c_kills_a_child_that_ignores_sigterm() {
         let mut child = spawn(&mut shell("trap '' TERM; while :; do sleep 1; done")).unwrap();
         end(&mut child, Duration::from_mins(10), &|| true);
         assert!(!child.wait().unwrap().success());

@@ -92,12 +92,12 @@ async fn a_renewal_killed_with_the_answer_in_hand_is_charged_once(pool: PgPool) 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_renewal_killed_before_its_outcome_is_committed_is_charged_once(pool: PgPool) {
+async fn a_renewal_killed_before_its_outcome_is_charged_once(pool: PgPool) {
     a_renewal_survives(pool, At("before_outcome_commit")).await;
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_renewal_killed_after_its_outcome_is_committed_is_charged_once(pool: PgPool) {
+async fn a_renewal_killed_after_its_outcome_is_charged_once(pool: PgPool) {
     a_renewal_survives(pool, At("after_outcome")).await;
 }
 
@@ -117,7 +117,7 @@ async fn a_first_payment_killed_with_the_answer_in_hand_is_taken_once(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_payment_killed_before_its_outcome_is_committed_is_taken_once(pool: PgPool) {
+async fn a_first_payment_killed_before_its_outcome_is_taken_once(pool: PgPool) {
     a_first_payment_survives(pool, At("before_outcome_commit")).await;
 }
 

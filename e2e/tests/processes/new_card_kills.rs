@@ -170,7 +170,7 @@ async fn a_new_subscription_survives(pool: PgPool, death: Death, operation: Oper
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_charge_killed_before_its_key_is_asked_for_is_made_once(pool: PgPool) {
+async fn a_first_charge_killed_before_its_key_is_made_once(pool: PgPool) {
     a_new_subscription_survives(pool, At("after_registration_intent"), Operation::Issue).await;
 }
 
@@ -195,6 +195,6 @@ async fn a_first_charge_killed_with_the_answer_in_hand_is_made_once(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_charge_killed_before_its_outcome_is_committed_is_made_once(pool: PgPool) {
+async fn a_first_charge_killed_before_its_outcome_is_made_once(pool: PgPool) {
     a_new_subscription_survives(pool, At("before_outcome_commit"), Operation::Charge).await;
 }

@@ -86,6 +86,6 @@ async fn changes_killed_before_their_commit_are_settled_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn changes_killed_after_their_commit_and_before_the_bills_are_settled_once(pool: PgPool) {
+async fn changes_killed_before_the_bills_are_settled_once(pool: PgPool) {
     changes_survive(pool, "after_changes_batch").await;
 }

@@ -22,6 +22,9 @@ use steps::Steps;
 
 const STATIC_CHECKS: usize = 8;
 
+/// How many tests of a binary run at once; cargo takes one per core where it is not set.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 /// Everything that needs no process of ours: minutes instead of a quarter of an hour.
 pub(crate) fn check(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("test")?;
@@ -45,6 +48,9 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
         // A failed assertion says where it stands; the frames below it would push it out of a log that is cut.
         test.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");
         test.env("DATABASE_URL", postgres.url.secret());
+        if std::env::var_os(TEST_THREADS).is_none() {
+            test.env(TEST_THREADS, test_threads().to_string());
+        }
         process::run(&mut test, stop)
     })?;
     drop(postgres);
@@ -73,6 +79,11 @@ fn static_checks(steps: &mut Steps, project: &Project, stop: &Stop) -> anyhow::R
         process::run(&mut doc, stop)
     })?;
     postgres.ok_or_else(|| anyhow::anyhow!("the check of the queries started no PostgreSQL"))
+}
+
+/// Twice the cores: most tests wait for PostgreSQL or for another process most of their time.
+fn test_threads() -> usize {
+    std::thread::available_parallelism().map_or(4, |cores| cores.get().saturating_mul(2))
 }
 
 pub(crate) fn prepare(project: &Project, stop: &Stop) -> anyhow::Result<()> {

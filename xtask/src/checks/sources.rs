@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_look_into_the_database_but_not_through_checked_queries() {
+    fn tests_may_use_sql_but_no_checked_queries() {
         assert_eq!(in_file("e2e/tests/a.rs", &format!("{HEAD}sqlx::query(\"select 1\")\n")).len(), 0);
         assert_eq!(in_file("e2e/tests/a.rs", &format!("{HEAD}sqlx::query!(\"select 1\")\n")).len(), 1);
     }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failing_check_is_named_by_number_and_the_next_ones_do_not_run() {
+    fn a_failing_check_is_named_and_ends_the_run() {
         let mut steps = Steps::of(2);
         steps.run("first", || Ok(())).unwrap();
         let error = steps.run("second", || anyhow::bail!("because")).unwrap_err();

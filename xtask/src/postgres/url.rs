@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_decoded_for_psql_and_kept_as_written_for_children() {
+    fn a_password_is_decoded_for_psql_only() {
         let url = DatabaseUrl::parse("postgres://u:p%40ss@h/d").unwrap();
         assert_eq!(url.password().unwrap().as_deref(), Some("p@ss"));
         assert_eq!(url.secret(), "postgres://u:p%40ss@h/d");

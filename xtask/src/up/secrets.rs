@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_file_is_readable_by_nobody_else_even_where_it_was_before() {
+    fn a_written_secret_is_readable_by_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("env");
         fs::write(&path, "old and open").unwrap();

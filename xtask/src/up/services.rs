@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_c_ends_the_watch_without_an_error_and_sigterm_reaches_the_process() {
+    fn ctrl_c_ends_the_watch_and_sends_sigterm() {
         let dir = tempfile::tempdir().unwrap();
         let mut services = Services::default();
         start(

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_docker_would_kill_during_a_call_to_toss_is_found() {
+    fn a_grace_period_shorter_than_a_toss_call_is_found() {
         assert_eq!(found(|all| all["worker"]["stop_grace_period"] = json!("10s")).len(), 1);
     }
 }

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compose_asks_for_must_be_in_the_example_even_if_commented_out() {
+    fn a_variable_of_compose_must_be_in_the_example() {
         let compose = "a: ${CRON_SECRET:?set it} ${LOG_FORMAT:-json}\n# ${OTHER}\n";
         assert_eq!(findings(compose, "CRON_SECRET=\n"), [".env.example: LOG_FORMAT is missing"]);
         assert_eq!(
