@@ -4,7 +4,6 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::driver;
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
@@ -20,7 +19,7 @@ pub(crate) struct Options {
 pub(crate) fn bench(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("bench")?;
     let postgres = Postgres::open(project, Purpose::Bench)?;
-    let mut bench = Command::new(driver::build("bench", &["worker", "sandbox"], project, stop)?);
+    let mut bench = Command::new(project.build_driver("bench", &["worker", "sandbox"], stop)?);
     bench.arg("--folder").arg(project.dev()?.join("bench")).env("DATABASE_URL", postgres.url.secret());
     if options.json {
         bench.arg("--json");

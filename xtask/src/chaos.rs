@@ -5,7 +5,6 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::driver;
 use crate::postgres::{Cluster, Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
@@ -50,7 +49,7 @@ pub(crate) fn chaos(options: &Options, project: &Project, stop: &Stop) -> anyhow
         cluster.place()
     );
     // Unoptimised processes would spend their short time on the password hashes of their connections.
-    let driver = driver::build("chaos", &["api", "worker", "sandbox"], project, stop)?;
+    let driver = project.build_driver("chaos", &["api", "worker", "sandbox"], stop)?;
     let mut chaos = Command::new(driver);
     chaos.env("DATABASE_URL", cluster.url()?.secret()).args(cluster.control());
     chaos.arg("--folder").arg(project.dev()?.join("chaos"));

@@ -4,10 +4,10 @@ mod bench;
 mod chaos;
 mod checks;
 mod debian;
-mod driver;
 mod postgres;
 mod process;
 mod project;
+mod secrets;
 mod stop;
 mod up;
 

@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::process;
+use crate::stop::Stop;
 
 /// Variables that `cargo run` sets for this very crate; handed on, they would make build scripts run again.
 const OWN_VARIABLES: [&str; 5] =
@@ -54,8 +55,29 @@ impl Project {
     }
 
     /// A binary that `cargo build --release` made.
-    pub(crate) fn release_binary(&self, name: &str) -> anyhow::Result<PathBuf> {
+    fn release_binary(&self, name: &str) -> anyhow::Result<PathBuf> {
         Ok(self.target()?.join("release").join(name))
+    }
+
+    /// Builds the programs of these packages and e2e's `driver`, which finds them beside itself. Returns its path.
+    pub(crate) fn build_driver(
+        &self,
+        driver: &str,
+        packages: &[&str],
+        stop: &Stop,
+    ) -> anyhow::Result<PathBuf> {
+        eprintln!("Building for release");
+        let mut programs = self.cargo();
+        programs.args(["build", "--release", "--quiet", "--bins"]);
+        for package in packages {
+            programs.args(["-p", package]);
+        }
+        process::run(&mut programs, stop)?;
+        // Built apart: together with e2e, the programs would get the crash points that its tests need.
+        let mut e2e = self.cargo();
+        e2e.args(["build", "--release", "--quiet", "-p", "e2e", "--bin", driver]);
+        process::run(&mut e2e, stop)?;
+        self.release_binary(driver)
     }
 
     fn target(&self) -> anyhow::Result<&Path> {

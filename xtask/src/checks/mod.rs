@@ -4,21 +4,20 @@ mod boundaries;
 mod browser;
 mod cycles;
 mod deployment;
-mod fingerprint;
-mod fresh_database;
 mod manifest;
 mod query_metadata;
 mod source_paths;
 mod sources;
-mod steps;
 
 use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Context;
 
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
-use steps::Steps;
 
 const STATIC_CHECKS: usize = 8;
 
@@ -109,4 +108,51 @@ fn deny(project: &Project, stop: &Stop) -> anyhow::Result<()> {
 fn none(findings: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(findings.is_empty(), "{} to mend:\n  {}", findings.len(), findings.join("\n  "));
     Ok(())
+}
+
+/// A run of checks: headings, times and the closing line.
+struct Steps {
+    total: usize,
+    done: usize,
+    begun: Instant,
+}
+
+impl Steps {
+    fn of(total: usize) -> Self {
+        Self { total, done: 0, begun: Instant::now() }
+    }
+
+    /// Runs one check under its heading. Its error names it, and ends the run.
+    fn run(&mut self, name: &str, check: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let number = self.done + 1;
+        println!("\n== {number}/{} {name}", self.total);
+        let begun = Instant::now();
+        check().with_context(|| format!("check {number}/{} failed: {name}", self.total))?;
+        println!("   ok: {name}, {:.1} s", begun.elapsed().as_secs_f64());
+        self.done = number;
+        Ok(())
+    }
+
+    fn finish(&self) {
+        println!(
+            "\nAll {} of {} checks passed in {:.0} s.",
+            self.done,
+            self.total,
+            self.begun.elapsed().as_secs_f64()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_check_is_named_and_ends_the_run() {
+        let mut steps = Steps::of(2);
+        steps.run("first", || Ok(())).unwrap();
+        let error = steps.run("second", || anyhow::bail!("because")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "check 2/2 failed: second: because");
+        assert_eq!(steps.done, 1);
+    }
 }

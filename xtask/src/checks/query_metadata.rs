@@ -4,16 +4,16 @@
 //! against a live database, so the two crates that have SQL are compiled once that way.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::fingerprint;
-use super::fresh_database::FreshDatabase;
-use crate::postgres::DatabaseUrl;
+use crate::postgres::{DatabaseUrl, FreshDatabase};
 use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
@@ -37,7 +37,7 @@ pub(crate) fn check(
     stop: &Stop,
 ) -> anyhow::Result<()> {
     let stamp = project.dev()?.join("query-metadata.checked");
-    let now = fingerprint::of(&project.root, &INPUTS)?;
+    let now = fingerprint(&project.root, &INPUTS)?;
     if fs::read_to_string(&stamp).is_ok_and(|last| last == now) {
         println!("queries and migrations are as they were when last checked");
         return process::run(lint, stop);
@@ -141,6 +141,31 @@ fn describe(query: &Value) -> String {
     words.join(" ").chars().take(80).collect()
 }
 
+/// The hash of the paths and contents of files and whole folders under `root`. One that does not exist counts as such.
+///
+/// Only ever compared with one from this machine: another compiler may hash in another way.
+fn fingerprint(root: &Path, names: &[&str]) -> anyhow::Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for name in names {
+        add_to_hash(&root.join(name), &mut hasher)?;
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn add_to_hash(path: &Path, hasher: &mut DefaultHasher) -> anyhow::Result<()> {
+    path.hash(hasher);
+    if path.is_dir() {
+        let mut entries =
+            fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+        entries.sort();
+        return entries.iter().try_for_each(|entry| add_to_hash(entry, hasher));
+    }
+    if path.exists() {
+        fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.hash(hasher);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -172,5 +197,20 @@ mod tests {
     #[test]
     fn a_folder_that_does_not_exist_has_no_queries() {
         assert!(read(Path::new("/nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_changed_added_or_removed_file_changes_the_fingerprint() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = || fingerprint(dir.path(), &["folder", "absent"]).unwrap();
+        let file = dir.path().join("folder/file");
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        let empty = now();
+        fs::write(&file, "one").unwrap();
+        let one = now();
+        fs::write(&file, "two").unwrap();
+        assert!(empty != one && one != now() && empty != now());
+        fs::remove_file(&file).unwrap();
+        assert_eq!(empty, now());
     }
 }

@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+use super::DatabaseUrl;
 use super::installation::{self, Installation};
 use super::owner::Owner;
-use super::{DatabaseUrl, random};
 use crate::process;
 use crate::project::Project;
+use crate::secrets;
 
 /// The role that owns the database: ordinary, but for creating the databases of tests.
 const ROLE: &str = "billing";
@@ -118,7 +119,7 @@ impl Cluster {
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
-        let password = random::hex_secret()?;
+        let password = secrets::hex_secret()?;
         self.write_password(&password)?;
         let mut initdb = self.command("initdb");
         initdb.args(["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C"]);

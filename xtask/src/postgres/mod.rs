@@ -2,17 +2,15 @@
 //! about it goes to the error output: the other one may be wanted for figures.
 
 mod cluster;
+mod fresh_database;
 mod installation;
 mod owner;
-mod psql;
-mod random;
 mod url;
 
 use crate::project::Project;
 
 pub(crate) use cluster::{Cluster, Purpose};
-pub(crate) use psql::{run_file, run_statement};
-pub(crate) use random::{base64_key, hex_secret};
+pub(crate) use fresh_database::FreshDatabase;
 pub(crate) use url::DatabaseUrl;
 
 /// A database server that is there to be used.

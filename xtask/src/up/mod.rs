@@ -1,26 +1,23 @@
 //! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
 
-mod first_steps;
-mod leftovers;
-mod operator;
+mod accounts;
 mod ports;
 mod probe;
 mod screen;
-mod secrets;
 mod services;
 mod settings;
-mod token;
 
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
+use crate::secrets;
 use crate::stop::Stop;
 use services::Services;
 use settings::Settings;
 
 pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
     let _only_one = project.lock("up")?;
-    leftovers::stop(project)?;
+    services::stop_leftovers(project)?;
     // First, because a machine without PostgreSQL should hear of it before minutes of compiling.
     let postgres = Postgres::open(project, Purpose::Development)?;
     println!("Building billing-api, billing-worker, toss-sandbox and billing");
@@ -30,14 +27,14 @@ pub(crate) fn up(project: &Project, stop: &Stop) -> anyhow::Result<()> {
 
     let settings = Settings::gather(project, &postgres.url)?;
     process::run(settings.billing(project)?.arg("migrate"), stop)?;
-    let operator = operator::ensure(project, &settings, &postgres.url)?;
+    let operator = accounts::ensure_operator(project, &settings, &postgres.url)?;
     let customer_token =
-        token::customer(settings.get("AUTH_JWT_SECRET")?, settings.find("AUTH_JWT_AUDIENCE"))?;
+        accounts::customer_token(settings.get("AUTH_JWT_SECRET")?, settings.find("AUTH_JWT_AUDIENCE"))?;
     secrets::write(&project.dev()?.join("env"), &settings.as_shell(&customer_token)?)?;
 
     let mut services = Services::default();
     services.start(project, &settings)?;
-    leftovers::remember(project, &services.pids())?;
+    services::remember(project, &services.pids())?;
     services.wait_until_ready(stop)?;
     print!("{}", screen::compose(project, &settings, &postgres.url, &operator, &customer_token)?);
     let outcome = services.watch(stop);

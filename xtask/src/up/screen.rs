@@ -1,10 +1,16 @@
 //! What a person sees once everything runs: one screen, and nothing to look up.
 
-use super::operator::{self, Operator};
+use super::accounts::{CUSTOMER, OPERATOR_EMAIL, Operator};
 use super::settings::Settings;
-use super::{first_steps, token};
 use crate::postgres::DatabaseUrl;
 use crate::project::Project;
+
+/// Pays at the sandbox as the payment window would, then confirms as the frontend would.
+const SUBSCRIBE: &str = r#"ORDER=order-$(date +%s)
+     KEY=$(curl -s $SANDBOX_URL/sandbox/payments -H 'content-type: application/json' \
+       -d '{"orderId":"'$ORDER'","amount":9900,"cardNumber":"4300-0000-0000-0001"}' | grep -o '"paymentKey":"[^"]*' | cut -d'"' -f4)
+     curl -s $API_URL/api/payments/confirm -H "authorization: Bearer $CUSTOMER_TOKEN" -H 'content-type: application/json' \
+       -d '{"paymentKey":"'$KEY'","orderId":"'$ORDER'","amount":9900,"plan":"personal","billingCycle":"monthly","customerEmail":"customer@example.com","customerName":"Kim"}'"#;
 
 pub(crate) fn compose(
     project: &Project,
@@ -21,9 +27,9 @@ pub(crate) fn compose(
     let mail = mail.strip_prefix("file://").unwrap_or("sent by the server in MAIL_URL");
     let binary = project.binary("billing")?;
     let billing = binary.strip_prefix(&project.root).unwrap_or(&binary).display().to_string();
-    let steps = first_steps::text(settings, &billing);
+    let steps = first_steps(settings, &billing);
     let (database, dev) = (database.without_password(), dev.display());
-    let (email, user) = (operator::EMAIL, token::CUSTOMER);
+    let (email, user) = (OPERATOR_EMAIL, CUSTOMER);
     let Operator { token: operator_token, link } = operator;
     Ok(format!(
         "
@@ -45,4 +51,18 @@ Everything runs. Ctrl-C stops it all.
 In another shell, in this folder:  set -a; . .dev/env; set +a
 {steps}"
     ))
+}
+
+/// The three commands that the screen offers. Each works as printed after `. .dev/env`.
+fn first_steps(settings: &Settings, billing: &str) -> String {
+    let clock = if settings.find("CLOCK") == Some("test") { "" } else { "   (needs CLOCK=test)" };
+    format!(
+        "  1. Subscribe:
+     {SUBSCRIBE}
+  2. A month later the renewal is charged:
+     {billing} clock advance 31d{clock}
+  3. What the system did and will do:
+     {billing} jobs list
+"
+    )
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{ports, secrets};
+use super::ports;
 use crate::postgres::DatabaseUrl;
 use crate::project::Project;
+use crate::secrets;
 
 /// Toss's public test keys, printed in its documentation; they charge nobody.
 const TOSS_SECRET_KEY: &str = "test_sk_zXLkKEypNArWmo50nX3lmeaxYG5R";

@@ -1,17 +1,18 @@
-//! The one operator that the started system has from the beginning.
+//! The accounts that the started system has from the beginning: one operator, and the example customer.
 
 use std::fs;
 
 use anyhow::Context;
+use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::secrets;
 use super::settings::Settings;
 use crate::postgres::DatabaseUrl;
 use crate::process;
 use crate::project::Project;
+use crate::secrets;
 
-pub(crate) const EMAIL: &str = "operator@example.com";
+pub(crate) const OPERATOR_EMAIL: &str = "operator@example.com";
 
 /// How the operator of this machine gets in.
 pub(crate) struct Operator {
@@ -22,7 +23,7 @@ pub(crate) struct Operator {
 }
 
 /// The operator's token, which `billing operator add` shows once, so it is kept beside the other secrets; and a new link.
-pub(crate) fn ensure(
+pub(crate) fn ensure_operator(
     project: &Project,
     settings: &Settings,
     database: &DatabaseUrl,
@@ -37,10 +38,10 @@ pub(crate) fn ensure(
         serde_json::from_str(&said).context("`billing operator` printed no JSON")
     };
     if let Some(token) = fs::read_to_string(&kept).ok().and_then(|text| token_of(&text, &of)) {
-        let link = text(&ask(&["link", "--email", EMAIL])?, "link")?;
+        let link = text(&ask(&["link", "--email", OPERATOR_EMAIL])?, "link")?;
         return Ok(Operator { token, link });
     }
-    let answer = ask(&["add", "--email", EMAIL, "--role", "admin"])?;
+    let answer = ask(&["add", "--email", OPERATOR_EMAIL, "--role", "admin"])?;
     let (token, link) = (text(&answer, "token")?, text(&answer, "link")?);
     secrets::write(&kept, &json!({ "database": of, "token": token }).to_string())?;
     Ok(Operator { token, link })
@@ -57,8 +58,25 @@ fn token_of(kept: &str, database: &str) -> Option<String> {
     same.then(|| kept.get("token")?.as_str().map(str::to_owned))?
 }
 
+/// The customer whose token is printed. A user need not exist beforehand.
+pub(crate) const CUSTOMER: &str = "0192f0c1-5c00-7000-8000-000000000001";
+
+/// 1 January 2100, in seconds since 1970: the test clock may be advanced by decades.
+const EXPIRES: u64 = 4_102_444_800;
+
+/// A token of the example customer, so that the first request needs no login service.
+pub(crate) fn customer_token(secret: &str, audience: Option<&str>) -> anyhow::Result<String> {
+    let mut claims = json!({ "sub": CUSTOMER, "exp": EXPIRES });
+    if let (Some(audience), Some(claims)) = (audience, claims.as_object_mut()) {
+        claims.insert("aud".to_owned(), audience.into());
+    }
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))?)
+}
+
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+
     use super::*;
 
     #[test]
@@ -67,5 +85,21 @@ mod tests {
         assert_eq!(token_of(kept, "postgres://h/a").as_deref(), Some("t"));
         assert_eq!(token_of(kept, "postgres://h/b"), None);
         assert_eq!(token_of("", "postgres://h/a"), None);
+    }
+
+    fn claims(token: &str, validation: &Validation) -> Value {
+        let key = DecodingKey::from_secret(b"secret");
+        jsonwebtoken::decode(token, &key, validation).unwrap().claims
+    }
+
+    #[test]
+    fn a_token_names_the_audience_only_where_there_is_one() {
+        let mut validation = Validation::default();
+        assert_eq!(claims(&customer_token("secret", None).unwrap(), &validation).get("aud"), None);
+        validation.set_audience(&["billing"]);
+        assert_eq!(
+            claims(&customer_token("secret", Some("billing")).unwrap(), &validation)["aud"],
+            "billing"
+        );
     }
 }

@@ -1,11 +1,15 @@
-//! A database with nothing but the migrations in it, dropped after use.
+//! A database with nothing but the migrations in it, dropped after use. `psql` makes it, so that this crate needs no
+//! database driver.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context;
 
-use crate::postgres::{DatabaseUrl, run_file, run_statement};
+use super::installation;
+use super::url::DatabaseUrl;
+use crate::process;
 use crate::project::Project;
 
 pub(crate) struct FreshDatabase {
@@ -49,4 +53,26 @@ fn migrations(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
     files.retain(|path| path.extension().is_some_and(|kind| kind == "sql"));
     files.sort();
     Ok(files)
+}
+
+/// Runs one statement outside a transaction, as `create database` must.
+fn run_statement(url: &DatabaseUrl, sql: &str) -> anyhow::Result<()> {
+    process::output(psql(url)?.args(["-c", sql]))?;
+    Ok(())
+}
+
+/// Runs a migration: as a whole or not at all.
+fn run_file(url: &DatabaseUrl, file: &Path) -> anyhow::Result<()> {
+    process::output(psql(url)?.arg("--single-transaction").arg("-f").arg(file))?;
+    Ok(())
+}
+
+fn psql(url: &DatabaseUrl) -> anyhow::Result<Command> {
+    let mut command = Command::new(installation::psql()?);
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]).arg(url.without_password());
+    // On the command line every user of the machine could read it.
+    if let Some(password) = url.password()? {
+        command.env("PGPASSWORD", password);
+    }
+    Ok(command)
 }

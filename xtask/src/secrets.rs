@@ -1,14 +1,16 @@
 //! The keys and passwords of this machine's system: made once, kept in `.dev/secrets`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
-use crate::postgres::{base64_key, hex_secret};
 use crate::project::Project;
 
 /// What was made the first time; a new name added later is made and kept, too.
@@ -51,6 +53,26 @@ fn parse(text: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+fn random_bytes() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// 256 random bits as 64 characters that need no quoting anywhere.
+pub(crate) fn hex_secret() -> anyhow::Result<String> {
+    let mut secret = String::new();
+    for byte in random_bytes()? {
+        write!(secret, "{byte:02x}")?;
+    }
+    Ok(secret)
+}
+
+/// 256 random bits in standard base64, as keys are written in `BILLING_KEY_ENCRYPTION_KEYS`.
+pub(crate) fn base64_key() -> anyhow::Result<String> {
+    Ok(STANDARD.encode(random_bytes()?))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -72,5 +94,13 @@ mod tests {
         write(&path, "new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_has_256_bits_and_is_never_the_same() {
+        let (first, second) = (hex_secret().unwrap(), hex_secret().unwrap());
+        assert_eq!(first.len(), 64);
+        assert_ne!(first, second);
+        assert_eq!(STANDARD.decode(base64_key().unwrap()).unwrap().len(), 32);
     }
 }
