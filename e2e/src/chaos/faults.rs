@@ -10,9 +10,29 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 
-use super::{environment::Environment, gateway_faults, options::ServerOptions};
-use crate::process::{Process, Program};
+use super::{environment::Environment, options::ServerOptions};
+use crate::{
+    bank::Bank,
+    process::{Process, Program},
+};
+
+/// The share of faulty answers.
+const FAULTY: f64 = 0.25;
+/// The delay of an answer: a fast card network, and long enough for a kill during the call.
+const ANSWERS_AFTER_MS: u64 = 250;
+
+const EFFECTS: [&str; 8] = [
+    r#"{"effect":"approve_then_cut"}"#,
+    r#"{"effect":"error_500_approved"}"#,
+    r#"{"effect":"error_500_not_approved"}"#,
+    r#"{"effect":"status_429"}"#,
+    r#"{"effect":"status_409"}"#,
+    r#"{"effect":"garbage"}"#,
+    r#"{"effect":"answer_wrong_amount"}"#,
+    r#"{"effect":"hang_then_approve","ms":1500,"answer":"late"}"#,
+];
 
 const KILL_EVERY_MS: Range<u64> = 1_000..2_000;
 const KILL_API_EVERY_MS: Range<u64> = 7_000..12_000;
@@ -118,11 +138,11 @@ pub(super) async fn inject_gateway_faults(
     environment: Arc<Environment>,
     fault_run: Arc<FaultRun>,
 ) -> anyhow::Result<()> {
-    gateway_faults::begin(&environment.bank).await?;
+    begin_gateway_faults(&environment.bank).await?;
     if fault_run.continues_for(OUTAGE_AFTER_MS).await {
-        gateway_faults::outage(&environment.bank, OUTAGE_CALLS).await?;
+        begin_outage(&environment.bank, OUTAGE_CALLS).await?;
         fault_run.continues_for(OUTAGE_CALLS * CHECK_EVERY_MS).await;
-        gateway_faults::begin(&environment.bank).await?;
+        begin_gateway_faults(&environment.bank).await?;
     }
     while fault_run.continues_for(1_000).await {}
     environment.bank.clear_faults().await
@@ -132,4 +152,28 @@ pub(super) async fn inject_gateway_faults(
 pub(super) async fn advance_clock_randomly(environment: &Environment) {
     let step = TimeDelta::seconds(rand::random_range(CLOCK_STEP_SECS));
     let _ = environment.advance_clock(step).await;
+}
+
+/// Replaces all faults by those of a chaos run.
+async fn begin_gateway_faults(bank: &Bank) -> anyhow::Result<()> {
+    bank.clear_faults().await?;
+    bank.add_fault(&json!({ "effect": "lookup_404", "probability": 0.1, "times": null, "seed": 99 })).await?;
+    // The sandbox takes the first fault that applies. With these chances, all eight together apply as often as `FAULTY`.
+    let each = 1.0 - (1.0 - FAULTY).powf(1.0 / 8.0);
+    for (seed, effect) in (1_u64..).zip(EFFECTS) {
+        let mut fault: Value = serde_json::from_str(effect)?;
+        if let Some(fields) = fault.as_object_mut() {
+            fields.insert("probability".to_owned(), json!(each));
+            fields.insert("times".to_owned(), Value::Null);
+            fields.insert("seed".to_owned(), json!(seed));
+        }
+        bank.add_fault(&fault).await?;
+    }
+    bank.add_fault(&json!({ "effect": "delay", "ms": ANSWERS_AFTER_MS, "times": null })).await
+}
+
+/// Answers this many calls with errors, which opens the breaker.
+async fn begin_outage(bank: &Bank, calls: u64) -> anyhow::Result<()> {
+    bank.clear_faults().await?;
+    bank.add_fault(&json!({ "effect": "error_500_not_approved", "times": calls })).await
 }

@@ -4,10 +4,8 @@
 mod environment;
 mod faults;
 mod figures;
-mod gateway_faults;
 mod ledger_check;
 mod options;
-mod settle;
 mod signups;
 
 use std::{
@@ -15,13 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{self, JobFilter, JobState};
+use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use chrono::TimeDelta;
 use environment::Environment;
 use faults::FaultRun;
-use settle::RemainingWork;
 
 pub use figures::Figures;
 pub use options::Options;
@@ -89,7 +89,7 @@ async fn inject_faults(environment: &Environment, limit: Duration, failed_early:
 async fn settle(environment: &Environment, fault_run: &FaultRun, limit: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < limit {
-        let unparked = settle::unpark(&environment.pool, environment.now().await?).await?;
+        let unparked = retry_parked_jobs(&environment.pool, environment.now().await?).await?;
         fault_run.tally.unparked.fetch_add(unparked, Relaxed);
         let remaining = remaining_work(environment).await?;
         if remaining.is_none() {
@@ -110,4 +110,44 @@ async fn settle(environment: &Environment, fault_run: &FaultRun, limit: Duration
 
 async fn remaining_work(environment: &Environment) -> anyhow::Result<RemainingWork> {
     RemainingWork::now(&environment.pool, environment.now().await?).await
+}
+
+/// Later than any look-up, earlier than the next day's retry of a declined card.
+const SOON: TimeDelta = TimeDelta::hours(12);
+
+/// Work that remains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+struct RemainingWork {
+    due: i64,
+    unfinished: i64,
+    jobs: i64,
+}
+
+impl RemainingWork {
+    async fn now(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Self> {
+        let remaining = sqlx::query_as(
+            "select (select count(*) from subscriptions where status = 'active' and next_billing_date <= $1) as due,
+                    (select count(*) from payments
+                      where status in ('pending', 'unknown') and review_since is null) as unfinished,
+                    (select count(*) from jobs
+                      where state in ('running', 'parked') or (state = 'available' and run_at < $2)) as jobs",
+        );
+        Ok(remaining.bind(now).bind(now + SOON).fetch_one(pool).await?)
+    }
+
+    fn is_none(self) -> bool {
+        (self.due, self.unfinished, self.jobs) == (0, 0, 0)
+    }
+}
+
+/// Retries every parked job, as `billing jobs retry` does. Returns their number.
+async fn retry_parked_jobs(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<u64> {
+    let mut tx = pool.begin().await?;
+    let parked = JobFilter { state: Some(JobState::Parked), ..JobFilter::default() };
+    let parked = queue::list(&mut tx, &parked).await?;
+    for job in &parked {
+        queue::retry_now(&mut tx, job.id, now, "chaos").await.context("a parked job could not be retried")?;
+    }
+    tx.commit().await?;
+    Ok(u64::try_from(parked.len()).unwrap_or_default())
 }
