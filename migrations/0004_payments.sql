@@ -166,6 +166,9 @@ create table payments (
     server_errors   integer      not null default 0,
     -- Toss refused an optional field: the next request leaves all of them out.
     is_plain        boolean      not null default false,
+    -- When an event from outside last had the payment read back, and which read-back was followed up to its end.
+    read_back_at    timestamptz,
+    followed_up_at  timestamptz,
     decline_kind    varchar(10),
     toss_code       text,
     toss_message    text,
@@ -260,6 +263,8 @@ create table refunds (
     sent_at         timestamptz,
     first_sent_at   timestamptz,
     unknown_since   timestamptz,
+    -- Sendings that Toss answered with 5xx: it may repeat that answer under the same idempotency key.
+    server_errors   integer      not null default 0,
     toss_code       text,
     toss_message    text,
     toss_trace_id   text,
@@ -345,6 +350,8 @@ create table card_registrations (
     payment_id         uuid         references payments (id),
     sent_at            timestamptz,
     first_sent_at      timestamptz,
+    -- Sendings that Toss answered with 5xx: it may repeat that answer under the same idempotency key.
+    server_errors      integer      not null default 0,
     toss_code          text,
     toss_message       text,
     created_at         timestamptz  not null,

@@ -54,8 +54,8 @@ create table webhook_events_in (
 );
 create index idx_webhook_events_in_received on webhook_events_in (received_at) where state = 'received';
 create index idx_webhook_events_in_failed on webhook_events_in (received_at desc) where state = 'failed';
--- Webhooks of no interest are deleted: anybody can send them, and Toss repeats one for less than four days.
-create index idx_webhook_events_in_ignored on webhook_events_in (received_at) where state = 'ignored';
+-- Webhooks that nobody has to look at are deleted: anybody can send them, and Toss repeats one for less than four days.
+create index idx_webhook_events_in_settled on webhook_events_in (received_at) where state in ('ignored', 'handled');
 
 comment on table webhook_events_in is 'Webhooks as they arrived. A body is a hint: nothing is booked that the gateway does not say when it is asked.';
 comment on column webhook_events_in.transmission_id is 'The gateway''s name for the event, the same at each resend. Without a usable one: hash:<SHA-256 of sending time and body>.';

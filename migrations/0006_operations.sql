@@ -1,23 +1,30 @@
 -- The circuit breaker, the rate limit, the daily comparison with the gateway's transactions, the work that has lost its job,
 -- and what operators did.
 
--- Whether Toss is worth asking at present, known to all workers.
+-- Whether an account of Toss is worth asking at present, known to all workers. Confirmations are made with the widget's keys,
+-- charges and card registrations with the billing keys: what fails for one account says nothing about the other.
 create table gateway_breaker (
-    gateway      text        primary key,
-    -- Technical failures in a row; an answer from the bank, yes or no, sets it back.
-    failures     integer     not null default 0,
-    open_until   timestamptz,
-    last_failure text,
+    gateway         text        primary key,
+    -- Technical failures in a row, of different subscriptions; an answer from the bank, yes or no, sets it back.
+    failures        integer     not null default 0,
+    -- Whose failures were counted: one customer's request cannot open the breaker for everybody.
+    failed_subjects uuid[]      not null default '{}',
+    open_until      timestamptz,
+    last_failure    text,
     constraint gateway_breaker_failures_counted check (failures >= 0)
 );
-insert into gateway_breaker (gateway) values ('toss');
+insert into gateway_breaker (gateway) values ('widget'), ('billing');
 
--- The next free turn to ask Toss, handed out to all workers. By the database's clock: it is about real requests.
+-- The next free turn to ask Toss, handed out to all workers, by lane: each kind of call has its share of the rate for sure. By
+-- the database's clock: it is about real requests.
 create table gateway_pace (
-    gateway   text        primary key,
-    next_turn timestamptz not null default clock_timestamp()
+    lane      text             primary key,
+    share     double precision not null,
+    next_turn timestamptz      not null default clock_timestamp(),
+    constraint gateway_pace_share_of_the_rate check (share > 0 and share <= 1)
 );
-insert into gateway_pace (gateway) values ('toss');
+insert into gateway_pace (lane, share) values
+    ('confirmation', 0.2), ('charge', 0.3), ('refund', 0.1), ('look_up', 0.15), ('webhook', 0.05), ('common', 0.2);
 
 -- The gateway's transactions against ours, day by day: every difference is a row, and none is repaired silently.
 create table reconciliation_runs (

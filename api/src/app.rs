@@ -1,6 +1,6 @@
 //! What every request needs: the database, the clock, who may ask, and the wait for settled payments.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
 use common::{clock::Clock, email::Brand, queue::Supervisor, store::StoreError};
@@ -45,6 +45,8 @@ pub struct App {
     /// Distinct orders and cards of one user.
     pub(crate) purchases: RateLimit<Uuid>,
     pub(crate) passwords: Passwords,
+    /// By the address that an event was sent from.
+    pub(crate) webhooks: RateLimit<IpAddr>,
     pub(crate) metrics: PrometheusHandle,
     /// Runs the background tasks.
     pub(crate) supervisor: Supervisor,
@@ -56,6 +58,8 @@ pub struct App {
 const PURCHASE_REQUESTS_PER_MINUTE: u32 = 600;
 /// A person buys once, and tries again a few times. Each distinct purchase costs a call to Toss, whose limit all share.
 const PURCHASES_PER_MINUTE: u32 = 10;
+/// Toss has about ten addresses, and sends again what is answered with 429.
+const WEBHOOKS_PER_MINUTE: u32 = 600;
 
 impl App {
     /// Fails only where keys are to be fetched over HTTPS and this machine trusts no certificate authority.
@@ -73,6 +77,7 @@ impl App {
             purchase_requests: RateLimit::per_minute(PURCHASE_REQUESTS_PER_MINUTE),
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             passwords: Passwords::new(),
+            webhooks: RateLimit::per_minute(WEBHOOKS_PER_MINUTE),
             metrics: metrics::recorder(),
             supervisor: Supervisor::default(),
             stopping,

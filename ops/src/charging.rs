@@ -62,14 +62,14 @@ impl Command {
 pub struct Charging {
     #[serde(flatten)]
     pub switch: ChargingSwitch,
-    /// Technical failures of Toss in a row.
+    /// Technical failures of Toss in a row, of the account that has more of them.
     pub gateway_failures: i32,
     /// Nobody asks Toss before this; null: the breaker is closed.
     pub gateway_left_alone_until: Option<DateTime<Utc>>,
 }
 
 pub async fn status(conn: &mut PgConnection) -> Result<Charging, OpsError> {
-    let breaker = gate::read(conn).await?.breaker;
+    let breaker = gate::read(conn).await?.worst();
     Ok(Charging {
         switch: settings::charging_switch(conn).await?,
         gateway_failures: breaker.failures,

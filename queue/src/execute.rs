@@ -13,6 +13,7 @@ use crate::complete::Completion;
 use crate::completion_batcher::Outcome;
 use crate::error::{JobError, QueueError};
 use crate::finish::{Finish, Finished};
+use crate::hold::Hold;
 use crate::job::Lease;
 use crate::policy::{KindConfig, OnStop};
 use crate::retry::until_written;
@@ -72,11 +73,15 @@ where
     F: Future<Output = Result<Ran, JobError>>,
 {
     let config = &context.config;
-    let handler = caused_by(running.lease.trace_context().map(str::to_owned), handler);
+    let hold = Hold::default();
+    let handler = caused_by(running.lease.trace_context().map(str::to_owned), hold.clone().scope(handler));
     let too_long = async {
         match config.timeout {
             Some(limit) => tokio::time::sleep(limit).await,
             None => std::future::pending().await,
+        }
+        if hold.is_on() {
+            std::future::pending::<()>().await;
         }
     };
     let cut_off = async {

@@ -42,3 +42,4 @@ pub use sandbox_clock::SandboxClockError;
 pub use secret::BillingKey;
 pub use transaction::{Transaction, TransactionPage, TransactionPages};
 pub use transport::{Account, Toss};
+pub use verdict::refused_optional_field;

@@ -292,6 +292,15 @@ impl ChargeOutcome {
 }
 
 impl IssueOutcome {
+    /// What the answer says about Toss, and in which words. `None`: nothing.
+    pub fn gateway_works(&self) -> (Option<bool>, &str) {
+        match self {
+            Self::Issued(_) | Self::Refused(_) => (Some(true), ""),
+            Self::NotSent(reason) => (reason.gateway_works(), &reason.message),
+            Self::Unknown(why) => (why.is_technical().then_some(false), &why.message),
+        }
+    }
+
     /// The outcome of the *registration*, when this call repeated an earlier one of unknown outcome under the same key:
     /// a repeat that was not heard leaves it unknown.
     #[must_use]
@@ -307,6 +316,15 @@ impl IssueOutcome {
 }
 
 impl CancelOutcome {
+    /// What the answer says about Toss, and in which words. `None`: nothing.
+    pub fn gateway_works(&self) -> (Option<bool>, &str) {
+        match self {
+            Self::Canceled(_) | Self::Refused(_) => (Some(true), ""),
+            Self::NotSent(reason) => (reason.gateway_works(), &reason.message),
+            Self::Unknown(why) => (why.is_technical().then_some(false), &why.message),
+        }
+    }
+
     /// As [`ChargeOutcome::of_resend`], after a lookup whose `cancels` did not show this cancel.
     #[must_use]
     pub fn of_resend(self) -> Self {

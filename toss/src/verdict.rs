@@ -198,3 +198,14 @@ fn read(code: &str) -> Option<Verdict> {
         _ => None,
     }
 }
+
+/// The optional fields of a charge that this refusal may be about. They can be left out of the next request.
+pub fn refused_optional_field(code: &str) -> Option<&'static str> {
+    match code {
+        "INVALID_EMAIL" | "INVALID_CUSTOMER_EMAIL" => Some("customerEmail"),
+        "INVALID_CUSTOMER_NAME" => Some("customerName"),
+        // Toss names no field: it may be one of these.
+        "INVALID_REQUEST" | "INVALID_PARAMETER" => Some("customerEmail or customerName"),
+        _ => None,
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use common::{
     clock::Clock,
     clock_follower::{ClockError, ClockFollower},
+    domain::breaker::GatewayAccount,
     queue::{Progress, Queue, Supervisor, take_turn},
     store::gate,
 };
@@ -115,14 +116,18 @@ impl Background {
             .unwrap_or(false)
     }
 
-    /// Shows the breaker, and limits claims by it.
+    /// Shows the breakers, and limits claims by that of the billing account. Confirmations are claimed always: a buyer waits.
     async fn read_breaker(&self) {
         let status = async { gate::read(&mut *self.env.pool.acquire().await?).await };
         match status.await {
             Ok(status) => {
-                let is_open = status.breaker.open_until.is_some();
-                metrics::gauge!("billing_breaker_open").set(if is_open { 1.0 } else { 0.0 });
-                jobs::limit_claims(&self.queue, status.breaker.state(self.env.clock.now()));
+                for account in [GatewayAccount::Widget, GatewayAccount::Billing] {
+                    let is_open = status.breaker(account).open_until.is_some();
+                    let label = <&'static str>::from(account);
+                    metrics::gauge!("billing_breaker_open", "account" => label).set(if is_open { 1.0 } else { 0.0 });
+                }
+                let billing = status.breaker(GatewayAccount::Billing).state(self.env.clock.now());
+                jobs::limit_claims(&self.queue, billing);
             }
             Err(error) => tracing::debug!(%error, "the breaker could not be read"),
         }

@@ -48,7 +48,7 @@ Environment:
   TOSS_BASE_URL                 [https://api.tosspayments.com]
   TOSS_SECRET_KEY               API-individual secret key, for billing; required
   TOSS_WIDGET_SECRET_KEY        secret key of the payment widget, for confirmations [TOSS_SECRET_KEY]
-  TOSS_MAX_RPS                  calls to Toss per second, of all workers together [10]
+  TOSS_MAX_RPS                  calls to Toss per second, of all workers together [10; with test keys at Toss itself 1]
   BILLING_KEY_ENCRYPTION_KEYS   id:base64[,id:base64…], 32 bytes each; the first seals, all open; required
   MAIL_URL                      smtp://[user:password@]host[:port], smtps://… or file:///folder; required
                                 smtp:// with a password needs STARTTLS; ?tls=none sends it in clear, as does a host
@@ -72,6 +72,7 @@ impl Config {
         let addr = vars.parsed_or("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081)), "host:port");
         let toss = read_toss(&mut vars);
         let rps = vars.parsed("TOSS_MAX_RPS", "a whole number of calls per second, 1 or more");
+        let rps = rps.map_or_else(|| default_rate(&vars), NonZeroU32::get);
         let keys = vars.required("BILLING_KEY_ENCRYPTION_KEYS", "id:base64 of 32 random bytes");
         let sealer = keep(&mut vars, "BILLING_KEY_ENCRYPTION_KEYS", &keys, Sealer::parse);
         let brand = read_brand(&mut vars);
@@ -89,7 +90,7 @@ impl Config {
         else {
             return Err(Mistakes(vec!["the configuration is incomplete".into()]));
         };
-        let rate_limiter = RateLimiter::new(rps.map_or(10, NonZeroU32::get));
+        let rate_limiter = RateLimiter::new(rps);
         Ok(Self {
             base,
             addr,
@@ -136,6 +137,15 @@ fn read_toss(vars: &mut Vars) -> Option<Toss> {
     }
     let built = Toss::new(TossConfig::new(url?, secret.into(), widget.into()));
     built.map_err(|error| vars.mistake(format!("TOSS_BASE_URL or TOSS_SECRET_KEY is wrong: {error}"))).ok()
+}
+
+/// Toss takes 100 calls a minute of each kind with test keys (docs.tosspayments.com, environment); a sandbox takes more.
+fn default_rate(vars: &Vars) -> u32 {
+    let has_test_keys = vars.optional("TOSS_SECRET_KEY").is_some_and(|key| key.starts_with("test_"));
+    let host =
+        vars.optional("TOSS_BASE_URL").and_then(|url| url.parse::<Url>().ok()?.host_str().map(str::to_owned));
+    let is_toss = host.is_none_or(|host| host.ends_with("tosspayments.com"));
+    if has_test_keys && is_toss { 1 } else { 10 }
 }
 
 /// Toss writes them `test_sk_…` and `live_sk_…`, the widget's also `test_gsk_…`. A client key in their place, or a slip,
@@ -244,6 +254,18 @@ mod tests {
             assert_eq!(told.len(), 1, "{name}: {lines:?}");
             assert!(!name.contains("KEY") || !told[0].contains(value), "{told:?}");
         }
+    }
+
+    #[test]
+    fn test_keys_at_toss_itself_stay_below_its_limit() {
+        let rate = |vars: &[(&str, &str)]| {
+            default_rate(&Vars::new(
+                vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            ))
+        };
+        assert_eq!(rate(&[("TOSS_SECRET_KEY", "test_sk_x")]), 1);
+        assert_eq!(rate(&[("TOSS_SECRET_KEY", "test_sk_x"), ("TOSS_BASE_URL", "http://127.0.0.1:8090")]), 10);
+        assert_eq!(rate(&[("TOSS_SECRET_KEY", "live_sk_x")]), 10);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Why the result of a gateway call could not be recorded.
 
 use common::{
+    commands::settle_change,
     outbox::OutboxError,
     queue::QueueError,
-    store::{StoreError, database_is_away},
+    store::{StoreError, is_held_up, is_refused},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -20,19 +21,58 @@ pub(crate) enum SettleError {
     Render(#[from] common::email::RenderError),
     #[error(transparent)]
     Calendar(#[from] common::domain::calendar::OutOfCalendar),
+    #[error(transparent)]
+    Seal(#[from] common::seal::SealError),
     #[error("the subscription or its invoice vanished")]
     Vanished,
 }
 
 impl SettleError {
-    /// Whether the database could not be reached: the same write succeeds once it is back.
-    pub(crate) fn database_is_away(&self) -> bool {
+    /// Whether the same write is refused again whenever it is tried: a bug of ours. Anything else may pass.
+    pub(crate) fn is_refusal(&self) -> bool {
+        if let Some(error) = self.database_error() {
+            return is_refused(error);
+        }
         match self {
-            Self::Store(error) | Self::Outbox(OutboxError::Store(error)) => error.is_unavailable(),
-            Self::Database(error)
+            Self::Queue(QueueError::NoAnswer(_))
+            | Self::Outbox(OutboxError::Queue(QueueError::NoAnswer(_))) => false,
+            Self::Store(_)
+            | Self::Database(_)
+            | Self::Queue(_)
+            | Self::Outbox(_)
+            | Self::Render(_)
+            | Self::Calendar(_)
+            | Self::Seal(_)
+            | Self::Vanished => true,
+        }
+    }
+
+    /// Whether a row that somebody else holds stopped the write.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.database_error().is_some_and(is_held_up)
+    }
+
+    fn database_error(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Store(StoreError::Database(error))
+            | Self::Database(error)
             | Self::Queue(QueueError::Database(error))
-            | Self::Outbox(OutboxError::Queue(QueueError::Database(error))) => database_is_away(error),
-            Self::Queue(_) | Self::Outbox(_) | Self::Render(_) | Self::Calendar(_) | Self::Vanished => false,
+            | Self::Outbox(
+                OutboxError::Store(StoreError::Database(error))
+                | OutboxError::Queue(QueueError::Database(error)),
+            ) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<settle_change::SettleError> for SettleError {
+    fn from(error: settle_change::SettleError) -> Self {
+        match error {
+            settle_change::SettleError::Store(error) => error.into(),
+            settle_change::SettleError::Outbox(error) => error.into(),
+            settle_change::SettleError::Render(error) => error.into(),
+            settle_change::SettleError::Calendar(error) => error.into(),
         }
     }
 }

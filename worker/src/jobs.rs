@@ -28,8 +28,8 @@ use crate::{
     events, reconcile, refund, webhook,
 };
 
-/// No call to Toss takes longer than 65 s, and no answer is held longer than ten minutes for a database that is away.
-/// A handler that runs longer than this waits for a server that is gone: dropping it is what a crash would be.
+/// No call to Toss takes longer than 65 s. A handler that runs longer than this waits for a server that is gone: dropping it is
+/// what a crash would be. One that has called Toss is not dropped: it may hold an answer that the database cannot take yet.
 const MONEY_TIMEOUT: Duration = Duration::from_mins(30);
 /// A day's scan of millions of subscriptions, or a hundred days of transactions to compare.
 const DAILY_TIMEOUT: Duration = Duration::from_hours(6);

@@ -1,4 +1,4 @@
-//! What nobody needs any more, taken out of the database: finished jobs, and webhooks that were of no interest.
+//! What nobody needs any more, taken out of the database: finished jobs, and webhooks that were handled or of no interest.
 
 use chrono::TimeDelta;
 use common::{queue::JobError, store::webhooks};
@@ -7,7 +7,7 @@ use crate::env::Env;
 
 const KEEP_JOBS_FOR: TimeDelta = TimeDelta::days(90);
 /// Toss repeats a webhook for less than four days: until then it is known as a repetition.
-const KEEP_IGNORED_FOR: TimeDelta = TimeDelta::days(30);
+const KEEP_WEBHOOKS_FOR: TimeDelta = TimeDelta::days(30);
 const BATCH: i64 = 1_000;
 
 /// In batches of their own, so that it can end anywhere.
@@ -17,7 +17,7 @@ pub async fn delete_expired(env: &Env) -> Result<(), JobError> {
     let mut webhooks = 0_u64;
     loop {
         let mut conn = env.pool.acquire().await?;
-        let gone = webhooks::forget_ignored(&mut conn, now - KEEP_IGNORED_FOR, BATCH).await?;
+        let gone = webhooks::forget_settled(&mut conn, now - KEEP_WEBHOOKS_FOR, BATCH).await?;
         if gone == 0 {
             break;
         }

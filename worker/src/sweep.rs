@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::JobError;
 use common::{
+    domain::breaker::GatewayAccount,
     store::{
         gate,
         sweep::make_missing_jobs,

@@ -82,9 +82,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client) -> Result<
     let charging = settings::charging_switch(&mut tx).await?;
     drop(tx);
     let breaker = Breaker {
-        is_open: gateway.breaker.open_until.is_some_and(|until| until > now),
-        failures: gateway.breaker.failures,
-        open_until: gateway.breaker.open_until,
+        is_open: gateway.worst().open_until.is_some_and(|until| until > now),
+        failures: gateway.worst().failures,
+        open_until: gateway.worst().open_until,
     };
     render(&TodayPage {
         date: date.to_string(),

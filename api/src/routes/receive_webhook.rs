@@ -1,6 +1,6 @@
 //! `POST /api/webhooks/toss`: keeps what Toss, or anybody, sends, and answers at once. Nothing in it is believed.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -23,6 +23,7 @@ pub(crate) const MAX_WEBHOOK_BYTES: usize = 64 * 1024;
     responses(
         (status = 200, description = "On record, now or before; acted on later, after reading the payment back"),
         (status = 413, description = "More than 64 KiB"),
+        (status = 429, description = "Too many events from one address in a minute; send it again"),
         (status = 503, description = "The database is away; send it again"),
     )
 )]
@@ -30,7 +31,10 @@ pub(crate) async fn receive_webhook(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let sender = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.to_string());
+    let sender = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    if let Some(address) = sender.map(|sender| sender.ip()) {
+        app.webhooks.check(address, Instant::now()).map_err(ApiError::too_many_requests)?;
+    }
     let headers = request.headers().clone();
     let body = read_body(request, &app).await?.to_vec();
     let arrival = Arrival {
@@ -38,7 +42,7 @@ pub(crate) async fn receive_webhook(
         transmission_time: header_text(&headers, "tosspayments-webhook-transmission-time"),
         retried_count: header_text(&headers, "tosspayments-webhook-transmission-retried-count"),
         content_type: header_text(&headers, header::CONTENT_TYPE.as_str()),
-        sender,
+        sender: sender.map(|sender| sender.to_string()),
         forwarded_for: header_text(&headers, "x-forwarded-for"),
         body,
     };

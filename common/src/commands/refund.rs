@@ -12,9 +12,9 @@ use crate::{
     domain::{
         money::Won,
         payment::{Payment, PaymentStatus},
-        refund::{Refund, RefundStatus},
+        refund::Refund,
     },
-    id::{new_id, new_key},
+    id::new_key,
     jobs::{self, RefundPayment},
     store::{
         StoreError, payments,
@@ -85,18 +85,7 @@ pub async fn request_refund(
     }
     let payment = payments::find(conn, wish.payment_id).await?.ok_or(RefundError::NotFound)?;
     let amount = amount_to_refund(conn, &payment, wish.amount).await?;
-    let refund = Refund {
-        id: new_id(now),
-        payment_id: payment.id,
-        amount,
-        reason: wish.reason.to_owned(),
-        requested_by: wish.actor.to_owned(),
-        idempotency_key: new_key(),
-        status: RefundStatus::Pending,
-        sent_at: None,
-        first_sent_at: None,
-        unknown_since: None,
-    };
+    let refund = Refund::new(payment.id, amount, wish.reason, wish.actor, now);
     refunds::insert(conn, &refund, &request_key, now).await?;
     let job = RefundPayment { refund_id: refund.id, subscription_id: payment.subscription_id };
     jobs::enqueue(conn, &job, now, now).await?;

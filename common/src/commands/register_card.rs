@@ -94,6 +94,7 @@ pub(super) async fn record_registration(
         first_sent_at: None,
         toss_code: None,
         toss_message: None,
+        server_errors: 0,
     };
     let hash = Sha256::digest(auth_key.as_bytes());
     let inserted = registrations::insert(conn, &registration, subscription.user_id, &hash, now).await;

@@ -1,4 +1,5 @@
-//! The circuit breaker before the gateway: after failures in a row nobody asks for a while, then one job probes.
+//! The circuit breaker before an account of the gateway: after failures in a row, of different subscriptions, nobody asks for
+//! a while, then one job probes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,6 +11,16 @@ const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// How long a probe may take before another job may try.
 pub const PROBE_TAKES: TimeDelta = TimeDelta::seconds(75);
+
+/// Whose keys a call is made with. Each account has a breaker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum GatewayAccount {
+    /// Confirmations, and what belongs to the payments that they made.
+    Widget,
+    /// Charges and card registrations.
+    Billing,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Breaker {
@@ -34,14 +45,18 @@ impl Breaker {
         }
     }
 
-    /// The breaker after one more technical failure.
+    /// The breaker after one more technical failure. `is_new_subject`: no failure of this subscription was counted before.
     ///
-    /// While the breaker is closed, failures are counted, and the tenth opens it. Once it is open, only the probe's
+    /// While the breaker is closed, failures of different subscriptions are counted, and the tenth opens it. Once it is open, only the probe's
     /// failure lengthens the pause, doubling it up to ten minutes: calls that were in flight when the breaker opened
     /// fail together and tell nothing new.
     #[must_use]
-    pub fn after_failure(self, is_probe: bool, now: DateTime<Utc>) -> Self {
-        if self.open_until.is_some() && !is_probe {
+    pub fn after_failure(self, is_probe: bool, is_new_subject: bool, now: DateTime<Utc>) -> Self {
+        let counts = match self.open_until {
+            Some(_) => is_probe,
+            None => is_new_subject,
+        };
+        if !counts {
             return self;
         }
         let failures = self.failures.saturating_add(1);
@@ -73,7 +88,7 @@ mod tests {
 
     fn after(failures: i32) -> Breaker {
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        (0..failures).fold(Breaker::default(), |breaker, _| breaker.after_failure(false, now))
+        (0..failures).fold(Breaker::default(), |breaker, _| breaker.after_failure(false, true, now))
     }
 
     #[test]
@@ -83,6 +98,13 @@ mod tests {
         let until = now + TimeDelta::seconds(30);
         assert_eq!(after(10).state(now), BreakerState::Open(until));
         assert_eq!(after(10).state(until), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn one_subscription_alone_never_opens_the_breaker() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let again = (0..100).fold(after(1), |breaker, _| breaker.after_failure(false, false, now));
+        assert_eq!(again, after(1));
     }
 
     #[test]
@@ -96,7 +118,7 @@ mod tests {
     fn every_failed_probe_doubles_the_pause_up_to_ten_minutes() {
         let now = DateTime::<Utc>::UNIX_EPOCH;
         let pause = |probes| {
-            let breaker = (0..probes).fold(after(10), |breaker, _| breaker.after_failure(true, now));
+            let breaker = (0..probes).fold(after(10), |breaker, _| breaker.after_failure(true, false, now));
             breaker.open_until.unwrap() - now
         };
         assert_eq!(pause(1), TimeDelta::minutes(1));

@@ -62,6 +62,18 @@ pub enum Decision {
     Nothing(&'static str),
 }
 
+impl Decision {
+    /// Whether the gateway is asked, so that it takes a turn.
+    pub fn asks_gateway(&self) -> bool {
+        match self {
+            Self::Charge | Self::Send(_) | Self::LookUp(_) => true,
+            Self::Skip(_) | Self::Void | Self::Hold | Self::NotYet(_) | Self::Paused | Self::Nothing(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// What to do about an invoice of an existing subscription, now.
 pub fn decide(facts: Facts<'_>) -> Decision {
     use InvoiceStatus as I;

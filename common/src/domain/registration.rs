@@ -41,6 +41,8 @@ pub struct Registration {
     pub first_sent_at: Option<DateTime<Utc>>,
     pub toss_code: Option<String>,
     pub toss_message: Option<String>,
+    /// How many sendings the gateway answered with 5xx.
+    pub server_errors: i32,
 }
 
 impl Registration {

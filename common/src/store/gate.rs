@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::breaker::Breaker;
+use crate::domain::breaker::{Breaker, GatewayAccount};
 
 /// An installation: its `INSTANCE_ID`, and a fingerprint of the merchant whose keys it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,26 +19,76 @@ pub struct Instance {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayStatus {
-    pub breaker: Breaker,
+    pub widget: Breaker,
+    pub billing: Breaker,
     /// The installation this database is bound to, once one has begun to charge from it.
     pub bound_to: Option<Instance>,
+    /// The operators' global kill switch.
+    pub charging_enabled: bool,
+}
+
+impl GatewayStatus {
+    pub fn breaker(&self, account: GatewayAccount) -> Breaker {
+        match account {
+            GatewayAccount::Widget => self.widget,
+            GatewayAccount::Billing => self.billing,
+        }
+    }
+
+    /// For people: the failures of the account that has more of them, and how long any account is left alone.
+    pub fn worst(&self) -> Breaker {
+        Breaker {
+            failures: self.widget.failures.max(self.billing.failures),
+            open_until: self.widget.open_until.max(self.billing.open_until),
+        }
+    }
+}
+
+/// What the next step of an invoice will be, as far as that is known without a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outlook {
+    /// A payment was sent, or may have been: it is looked up.
+    pub was_sent: bool,
+    /// An operator has stopped this subscription's charges.
+    pub is_paused: bool,
 }
 
 pub async fn read(conn: &mut PgConnection) -> Result<GatewayStatus, StoreError> {
+    Ok(read_for_invoice(conn, Uuid::nil()).await?.0)
+}
+
+/// As [`read`], with the outlook of an invoice.
+pub async fn read_for_invoice(
+    conn: &mut PgConnection,
+    invoice_id: Uuid,
+) -> Result<(GatewayStatus, Outlook), StoreError> {
     let row = sqlx::query!(
         r#"
-        select breaker.failures, breaker.open_until,
-               instance.value->>'id' as "id?", instance.value->>'merchant' as "merchant?"
-          from gateway_breaker breaker left join settings instance on instance.name = 'instance'
-         where breaker.gateway = 'toss'
-        "#
+        select widget.failures as widget_failures, widget.open_until as widget_open_until,
+               billing.failures as billing_failures, billing.open_until as billing_open_until,
+               instance.value->>'id' as "id?", instance.value->>'merchant' as "merchant?",
+               coalesce((charging.value->>'enabled')::bool, true) as "charging_enabled!",
+               exists (select from payments
+                        where invoice_id = $1 and status in ('pending', 'unknown') and sent_at is not null) as "was_sent!",
+               exists (select from invoices join subscriptions on subscriptions.id = invoices.subscription_id
+                        where invoices.id = $1 and subscriptions.charging_paused_at is not null) as "is_paused!"
+          from gateway_breaker widget
+          join gateway_breaker billing on billing.gateway = 'billing'
+          left join settings instance on instance.name = 'instance'
+          left join settings charging on charging.name = 'charging'
+         where widget.gateway = 'widget'
+        "#,
+        invoice_id,
     )
     .fetch_one(conn)
     .await?;
-    Ok(GatewayStatus {
-        breaker: Breaker { failures: row.failures, open_until: row.open_until },
+    let status = GatewayStatus {
+        widget: Breaker { failures: row.widget_failures, open_until: row.widget_open_until },
+        billing: Breaker { failures: row.billing_failures, open_until: row.billing_open_until },
         bound_to: row.id.zip(row.merchant).map(|(id, merchant)| Instance { id, merchant }),
-    })
+        charging_enabled: row.charging_enabled,
+    };
+    Ok((status, Outlook { was_sent: row.was_sent, is_paused: row.is_paused }))
 }
 
 /// Binds the database to this installation unless it is bound already. Answers whom it belongs to then.
@@ -60,11 +111,13 @@ pub async fn unbind(conn: &mut PgConnection) -> Result<(), StoreError> {
 /// One job may ask although the breaker has been open: whoever gets here first. The others wait until `again_at`.
 pub async fn take_probe(
     conn: &mut PgConnection,
+    account: GatewayAccount,
     now: DateTime<Utc>,
     again_at: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "update gateway_breaker set open_until = $2 where gateway = 'toss' and open_until <= $1",
+        "update gateway_breaker set open_until = $3 where gateway = $1 and open_until <= $2",
+        <&str>::from(account),
         now,
         again_at,
     )
@@ -73,60 +126,169 @@ pub async fn take_probe(
     Ok(done.rows_affected() == 1)
 }
 
-/// The gateway works: whatever failed before is forgotten. Touches the row only if there is something to forget.
-pub async fn gateway_works(conn: &mut PgConnection) -> Result<(), StoreError> {
+/// The probe's holder found nothing to ask: another job may take the probe now.
+pub async fn give_probe_back(
+    conn: &mut PgConnection,
+    account: GatewayAccount,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        r#"
-        update gateway_breaker set failures = 0, open_until = null, last_failure = null
-         where gateway = 'toss' and failures > 0
-        "#
+        "update gateway_breaker set open_until = $2 where gateway = $1 and open_until > $2",
+        <&str>::from(account),
+        now,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
+/// The gateway works: whatever failed before is forgotten. Touches the row only if there is something to forget.
+pub async fn gateway_works(conn: &mut PgConnection, account: GatewayAccount) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update gateway_breaker set failures = 0, failed_subjects = '{}', open_until = null, last_failure = null
+         where gateway = $1 and failures > 0
+        "#,
+        <&str>::from(account),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A technical failure of a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    pub account: GatewayAccount,
+    /// The subscription that the call was for.
+    pub subject: Uuid,
+    pub why: &'a str,
+    pub is_probe: bool,
+}
+
 /// Counts one more technical failure. Answers the breaker as it stands then.
 pub async fn gateway_failed(
     conn: &mut PgConnection,
-    why: &str,
-    is_probe: bool,
+    failure: Failure<'_>,
     now: DateTime<Utc>,
 ) -> Result<Breaker, StoreError> {
-    let row =
-        sqlx::query!("select failures, open_until from gateway_breaker where gateway = 'toss' for update")
-            .fetch_one(&mut *conn)
-            .await?;
+    let account = <&str>::from(failure.account);
+    let row = sqlx::query!(
+        r#"
+        select failures, open_until, $2 = any(failed_subjects) as "is_known!"
+          from gateway_breaker where gateway = $1 for update
+        "#,
+        account,
+        failure.subject,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
     let before = Breaker { failures: row.failures, open_until: row.open_until };
-    let after = before.after_failure(is_probe, now);
+    let after = before.after_failure(failure.is_probe, !row.is_known, now);
     if after == before {
         return Ok(after);
     }
     sqlx::query!(
-        "update gateway_breaker set failures = $1, open_until = $2, last_failure = $3 where gateway = 'toss'",
+        r#"
+        update gateway_breaker
+           set failures = $2, open_until = $3, last_failure = $4,
+               failed_subjects = case when $6 then failed_subjects else failed_subjects || $5::uuid end
+         where gateway = $1
+        "#,
+        account,
         after.failures,
         after.open_until,
-        why,
+        failure.why,
+        failure.subject,
+        // Once it is open, subjects decide nothing.
+        row.is_known || before.open_until.is_some(),
     )
     .execute(conn)
     .await?;
     Ok(after)
 }
 
-/// Takes the next free turn to ask the gateway, `every` after the one before. Answers how long to wait for it.
-pub async fn take_turn(conn: &mut PgConnection, every: Duration) -> Result<Duration, StoreError> {
+/// The kinds of calls that share the rate. Each has a part of it for sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Lane {
+    /// A buyer or a new card waits.
+    Confirmation,
+    Charge,
+    Refund,
+    LookUp,
+    /// What anybody can cause from outside.
+    Webhook,
+}
+
+/// Takes the next free turn to ask the gateway, where all lanes together have one turn each `every`. Answers how long to
+/// wait for it.
+///
+/// A call takes the turn of its own lane or of the common one, whichever comes first, or that of a lane which nobody uses at
+/// this moment. No turn is further away than a minute: a database's clock that jumps back must not stop everything.
+pub async fn take_turn(conn: &mut PgConnection, lane: Lane, every: Duration) -> Result<Duration, StoreError> {
+    let lane = <&str>::from(lane);
+    if let Some(wait) = take_first_turn(conn, lane, every).await? {
+        return Ok(wait);
+    }
+    // A lane that nobody used was taken meanwhile.
     let row = sqlx::query!(
         r#"
         update gateway_pace
-           set next_turn = greatest(next_turn, clock_timestamp()) + make_interval(secs => $1)
-         where gateway = 'toss'
-        returning extract(epoch from next_turn - clock_timestamp())::float8 - $1 as "wait!"
+           set next_turn = least(greatest(next_turn, clock_timestamp()), clock_timestamp() + interval '60 s')
+                           + make_interval(secs => $2 / share)
+         where lane = $1
+        returning extract(epoch from next_turn - clock_timestamp())::float8 - $2 / share as "wait!"
         "#,
+        lane,
         every.as_secs_f64(),
     )
     .fetch_one(conn)
     .await?;
     Ok(Duration::try_from_secs_f64(row.wait).unwrap_or_default())
+}
+
+async fn take_first_turn(
+    conn: &mut PgConnection,
+    lane: &str,
+    every: Duration,
+) -> Result<Option<Duration>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        with first as (
+            select lane from gateway_pace
+             where lane in ($1, 'common') or next_turn <= statement_timestamp()
+             order by greatest(next_turn, statement_timestamp()),
+                      case lane when $1 then 0 when 'common' then 1 else 2 end
+             limit 1
+               for update)
+        update gateway_pace pace
+           set next_turn = least(greatest(pace.next_turn, clock_timestamp()), clock_timestamp() + interval '60 s')
+                           + make_interval(secs => $2 / pace.share)
+          from first where pace.lane = first.lane
+        returning extract(epoch from pace.next_turn - clock_timestamp())::float8 - $2 / pace.share as "wait!"
+        "#,
+        lane,
+        every.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Duration::try_from_secs_f64(row.wait).unwrap_or_default()))
+}
+
+/// Nobody asks the gateway for so long: it said so. Buyers who wait are put off by 20 seconds at most.
+pub async fn put_off_turns(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update gateway_pace
+           set next_turn = greatest(next_turn, clock_timestamp() + make_interval(secs =>
+                               least($1::float8, case lane when 'confirmation' then 20 when 'common' then 20 else 60 end)))
+        "#,
+        wait.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The number of first charges that decide whether something is wrong for everybody.

@@ -95,6 +95,22 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the same write is refused again whenever it is tried. Every other error may pass, whatever its SQLSTATE.
+pub fn is_refused(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_refused(&code)),
+        _ => false,
+    }
+}
+
+/// Whether a row that somebody else holds, or too many rows at once, stopped the statement.
+pub fn is_held_up(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_held_up(&code)),
+        _ => false,
+    }
+}
+
 /// Tells whoever waits for this order that its payment has settled. Heard on commit.
 pub async fn announce_settled(conn: &mut PgConnection, order_id: &str) -> Result<(), StoreError> {
     sqlx::query_scalar!("select announce($1, $2)", SETTLED_CHANNEL, order_id).fetch_one(conn).await?;

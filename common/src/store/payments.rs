@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -164,7 +164,7 @@ pub async fn not_sent(
         r#"
         update payments
            set status = 'pending', sent_at = null, unknown_since = null, not_found_count = 0,
-               idempotency_key = coalesce($2, idempotency_key), toss_code = $3, toss_message = $4,
+               review_since = null, idempotency_key = coalesce($2, idempotency_key), toss_code = $3, toss_message = $4,
                toss_trace_id = coalesce($5, toss_trace_id)
          where id = $1 and status in ('pending', 'unknown')
         "#,
@@ -252,6 +252,30 @@ pub async fn renew_key(conn: &mut PgConnection, id: Uuid, fresh_key: Uuid) -> Re
     .execute(conn)
     .await?;
     one_row("renew the key of a payment", &done)
+}
+
+/// The gateway's answer could not be recorded as what it is: its facts are, and a person has it. Answers whether the
+/// payment was unfinished still.
+pub async fn put_aside(
+    conn: &mut PgConnection,
+    id: Uuid,
+    facts: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        r#"
+        update payments
+           set status = 'unknown', unknown_since = coalesce(unknown_since, $2), review_since = coalesce(review_since, $2),
+               toss_message = $3
+         where id = $1 and status in ('pending', 'unknown') and sent_at is not null
+        "#,
+        id,
+        now,
+        facts,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The next request of the payment leaves out what is optional.
@@ -432,4 +456,64 @@ pub async fn is_deposit(conn: &mut PgConnection, id: Uuid) -> Result<bool, Store
     .fetch_one(conn)
     .await?;
     Ok(row.is_deposit)
+}
+
+/// What an event about a payment may have read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadBack {
+    /// It may be read back now. This instant belongs to it.
+    Now(DateTime<Utc>),
+    /// It was read back and followed up after the event came: the event has nothing to add.
+    Covered,
+    /// It was read back a moment ago; not again before this instant.
+    NotBefore(DateTime<Utc>),
+}
+
+/// Claims the read-back of a payment for an event that came at `received_at`: at most one within `pause`, whoever sends events.
+pub async fn claim_read_back(
+    conn: &mut PgConnection,
+    id: Uuid,
+    received_at: DateTime<Utc>,
+    pause: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<ReadBack, StoreError> {
+    let claimed = sqlx::query!(
+        r#"
+        update payments set read_back_at = $2
+         where id = $1 and (read_back_at is null or read_back_at <= $3)
+           and (followed_up_at is null or followed_up_at < $4)
+        "#,
+        id,
+        now,
+        now - pause,
+        received_at,
+    )
+    .execute(&mut *conn)
+    .await?;
+    if claimed.rows_affected() == 1 {
+        return Ok(ReadBack::Now(now));
+    }
+    let row = sqlx::query!("select read_back_at, followed_up_at from payments where id = $1", id)
+        .fetch_one(conn)
+        .await?;
+    if row.followed_up_at.is_some_and(|at| at >= received_at) {
+        return Ok(ReadBack::Covered);
+    }
+    Ok(ReadBack::NotBefore(row.read_back_at.unwrap_or(now) + pause))
+}
+
+/// What was read back at this instant has been followed up to its end: events that came before it have nothing to add.
+pub async fn mark_followed_up(
+    conn: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update payments set followed_up_at = greatest(followed_up_at, $2) where id = $1",
+        id,
+        at
+    )
+    .execute(conn)
+    .await?;
+    one_row("mark a payment followed up", &done)
 }

@@ -8,6 +8,7 @@ use super::{StoreError, number, one_row};
 use crate::domain::{
     external_refund::BookedRefund,
     money::Won,
+    payment::PaymentKind,
     refund::{Refund, RefundStatus},
     subscription::PeriodRefunds,
 };
@@ -45,7 +46,7 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Refund>, S
         Refund,
         r#"
         select id, payment_id, amount as "amount: _", reason, requested_by, idempotency_key, status as "status: _",
-               sent_at, first_sent_at, unknown_since
+               sent_at, first_sent_at, unknown_since, server_errors
           from refunds where id = $1 for update
         "#,
         id
@@ -53,6 +54,21 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Refund>, S
     .fetch_optional(conn)
     .await?;
     Ok(found)
+}
+
+/// Returns the kind of the payment that an unsettled refund belongs to.
+pub async fn kind_of_payment(conn: &mut PgConnection, id: Uuid) -> Result<Option<PaymentKind>, StoreError> {
+    let kind = sqlx::query_scalar!(
+        r#"
+        select payment.kind as "kind: PaymentKind"
+          from refunds refund join payments payment on payment.id = refund.payment_id
+         where refund.id = $1 and refund.status in ('pending', 'unknown')
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(kind)
 }
 
 /// Returns how much of a payment has been refunded.
@@ -123,7 +139,7 @@ pub async fn fail(
     let done = sqlx::query!(
         r#"
         update refunds
-           set status = 'failed', toss_code = $2, toss_message = $3, toss_trace_id = coalesce($4, toss_trace_id),
+           set status = 'failed', toss_code = coalesce($2, toss_code), toss_message = $3, toss_trace_id = coalesce($4, toss_trace_id),
                settled_at = $5
          where id = $1 and status in ('pending', 'unknown')
         "#,
@@ -144,22 +160,37 @@ pub async fn unknown(
     id: Uuid,
     code: Option<&str>,
     message: &str,
+    is_server_error: bool,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
         update refunds
-           set status = 'unknown', unknown_since = coalesce(unknown_since, $2), toss_code = $3, toss_message = $4
+           set status = 'unknown', unknown_since = coalesce(unknown_since, $2), toss_code = coalesce($3, toss_code), toss_message = $4,
+               server_errors = server_errors + $5::int
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
         now,
         code,
         message,
+        i32::from(is_server_error),
     )
     .execute(conn)
     .await?;
     one_row("keep an unknown refund", &done)
+}
+
+/// Gives the next request of a refund this key. The old key may repeat a 5xx for as long as the gateway keeps it.
+pub async fn renew_key(conn: &mut PgConnection, id: Uuid, fresh_key: Uuid) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update refunds set idempotency_key = $2 where id = $1 and status in ('pending', 'unknown')",
+        id,
+        fresh_key,
+    )
+    .execute(conn)
+    .await?;
+    one_row("renew the key of a refund", &done)
 }
 
 /// Resets a refund whose request certainly did not count. `fresh_key` replaces a key that the gateway has used up.

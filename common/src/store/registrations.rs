@@ -41,7 +41,7 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registrati
         Registration,
         r#"
         select id, subscription_id, auth_key, customer_key, idempotency_key, status as "status: _", sealed_billing_key,
-               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message
+               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message, server_errors
           from card_registrations where id = $1 for update
         "#,
         id
@@ -56,7 +56,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Registrati
         Registration,
         r#"
         select id, subscription_id, auth_key, customer_key, idempotency_key, status as "status: _", sealed_billing_key,
-               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message
+               card_number, payment_id, sent_at, first_sent_at, toss_code, toss_message, server_errors
           from card_registrations where id = $1
         "#,
         id
@@ -110,15 +110,22 @@ pub async fn of_payment(
     }
 }
 
-/// Marks the request as sent. From this commit on it may have reached the gateway.
-pub async fn mark_sent(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+/// Marks the request as sent under this key. From this commit on it may have reached the gateway.
+pub async fn mark_sent(
+    conn: &mut PgConnection,
+    id: Uuid,
+    idempotency_key: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update card_registrations set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2)
+        update card_registrations
+           set sent_at = $2, first_sent_at = coalesce(first_sent_at, $2), idempotency_key = $3
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
         now,
+        idempotency_key,
     )
     .execute(conn)
     .await?;
@@ -148,14 +155,21 @@ pub async fn issued(
 }
 
 /// Marks a registration without a known outcome. The same request is sent again under the same key.
-pub async fn unknown(conn: &mut PgConnection, id: Uuid, message: &str) -> Result<(), StoreError> {
+pub async fn unknown(
+    conn: &mut PgConnection,
+    id: Uuid,
+    message: &str,
+    is_server_error: bool,
+) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update card_registrations set status = 'unknown', toss_message = $2
+        update card_registrations
+           set status = 'unknown', toss_message = $2, server_errors = server_errors + $3::int
          where id = $1 and status in ('pending', 'unknown')
         "#,
         id,
         message,
+        i32::from(is_server_error),
     )
     .execute(conn)
     .await?;

@@ -85,7 +85,8 @@ pub async fn untried_invoices(
     Ok(untried)
 }
 
-/// Active subscriptions that renew after `from` and up to `until`, in the order of their ids, after `after`.
+/// Active subscriptions that will be charged after `from` and up to `until`, in the order of their ids, after `after`. Paused
+/// ones are left out.
 pub async fn unnoticed_batch(
     conn: &mut PgConnection,
     from: DateTime<Utc>,
@@ -97,6 +98,7 @@ pub async fn unnoticed_batch(
         r#"
         select id from subscriptions
          where status = 'active' and next_billing_date > $1 and next_billing_date <= $2 and id > $3
+           and charging_paused_at is null
          order by id
          limit $4
         "#,

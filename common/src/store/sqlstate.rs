@@ -35,6 +35,18 @@ pub(super) fn means_not_now(code: &str) -> bool {
     }
 }
 
+/// Whether the same write is refused again whenever it is tried: a value that no column takes, or a constraint or trigger
+/// that forbids it.
+pub(super) fn means_refused(code: &str) -> bool {
+    // 22: data. 23: integrity constraints. 44: check option. P0001: raised by a trigger of ours.
+    code == "P0001" || ["22", "23", "44"].iter().any(|class| code.starts_with(class))
+}
+
+/// Whether somebody else holds a row, or the statement took too long: fewer rows at once may go through.
+pub(super) fn means_held_up(code: &str) -> bool {
+    matches!(code, "55P03" | "57014" | "40P01")
+}
+
 /// Sessions that exist now are closed instead of used again.
 pub(super) fn mark_sessions_unfit() {
     UNFIT_AT.store(now().max(1), Ordering::Release);
@@ -54,6 +66,16 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_values_and_constraints_refuse_a_write_for_good() {
+        for code in ["22001", "23505", "23514", "44000", "P0001"] {
+            assert!(means_refused(code), "{code}");
+        }
+        for code in ["08006", "25006", "42P01", "42501", "53100", "XX000", "0A000", "25P02"] {
+            assert!(!means_refused(code), "{code}");
+        }
+    }
 
     #[test]
     fn what_the_database_cannot_do_now_is_no_bug() {

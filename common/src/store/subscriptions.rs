@@ -67,6 +67,17 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Subscripti
     Ok(found)
 }
 
+/// Locks those of these subscriptions that nobody else holds, and returns their ids.
+pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let free = sqlx::query_scalar!(
+        "select id from subscriptions where id = any($1) order by id for no key update skip locked",
+        ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(free)
+}
+
 /// Locks the subscriptions that a user's next purchase may collide with, oldest first: all that are not canceled, and canceled
 /// ones with paid time left on `today`. Plans that may be held beside others are left out.
 pub async fn in_the_way_of_purchase(

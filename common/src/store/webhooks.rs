@@ -121,8 +121,8 @@ pub async fn abandoned(
     Ok(rows)
 }
 
-/// Deletes up to `limit` ignored webhooks that were received before then. Returns how many.
-pub async fn forget_ignored(
+/// Deletes up to `limit` handled webhooks that were received before then. Returns how many.
+pub async fn forget_settled(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
     limit: i64,
@@ -131,7 +131,7 @@ pub async fn forget_ignored(
         r#"
         delete from webhook_events_in
          where id in (select id from webhook_events_in
-                       where state = 'ignored' and received_at < $1 order by received_at limit $2)
+                       where state in ('ignored', 'handled') and received_at < $1 order by received_at limit $2)
         "#,
         before,
         limit,

@@ -1,17 +1,19 @@
 //! What stops charges that should not be made: a broken gateway, an absurd rate of declines, a copied database.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use common::{
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
+    domain::{breaker::GatewayAccount, calendar::Cycle, subscription::SubscriptionStatus},
     store::{
-        gate::{self, Instance},
+        gate::{self, Instance, Lane},
         settings,
     },
 };
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
-use worker::sweep;
+use worker::{jobs, scheduler, sweep};
 
 use crate::{
     lost_answers::renewal_with,
@@ -119,7 +121,7 @@ async fn when_nearly_everybody_is_declined_charging_stops_until_an_operator_has_
     let mut tx = world.pool.begin().await.unwrap();
     let switch = settings::charging_switch(&mut tx).await.unwrap();
     assert!(!switch.enabled);
-    assert_eq!(switch.why.as_deref(), Some("30 of 30 charges were declined within a day"));
+    assert_eq!(switch.why.as_deref(), Some("30 of the last 30 first charges were declined"));
 
     for id in &ids {
         world.card_now(*id, "pays").await;
@@ -170,17 +172,47 @@ async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
+/// Seconds to wait for a turn, where all lanes together have one a second.
+async fn turn(pool: &PgPool, lane: Lane) -> f64 {
+    let mut conn = pool.acquire().await.unwrap();
+    gate::take_turn(&mut conn, lane, Duration::from_secs(1)).await.unwrap().as_secs_f64()
+}
+
 #[sqlx::test(migrations = "../migrations")]
-async fn turns_to_ask_toss_are_handed_out_at_an_even_pace_whoever_asks(pool: PgPool) {
-    let every = std::time::Duration::from_secs(100);
-    let mut waits = Vec::new();
-    for worker in [1, 2, 1, 3] {
-        let mut conn = pool.acquire().await.unwrap();
-        waits.push((gate::take_turn(&mut conn, every).await.unwrap().as_secs_f64(), worker));
+async fn a_flood_of_one_kind_of_call_leaves_every_other_its_share(pool: PgPool) {
+    for _ in 0..100 {
+        turn(&pool, Lane::Confirmation).await;
     }
-    let steps = waits.windows(2).map(|pair| pair[1].0 - pair[0].0);
-    // Less by what passed between two askings.
-    assert!(steps.into_iter().all(|step| (90.0..=100.0).contains(&step)), "{waits:?}");
+    for (lane, share) in
+        [(Lane::Charge, 0.3), (Lane::Refund, 0.1), (Lane::LookUp, 0.15), (Lane::Webhook, 0.05)]
+    {
+        let wait = turn(&pool, lane).await;
+        assert!(wait <= 1.0 / share, "{lane}: {wait} s");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_lanes_together_keep_the_rate(pool: PgPool) {
+    let lanes = [Lane::Confirmation, Lane::Charge, Lane::Refund, Lane::LookUp, Lane::Webhook];
+    let mut waits = Vec::new();
+    for n in 0..200 {
+        waits.push(turn(&pool, lanes[n % lanes.len()]).await);
+    }
+    // Each lane may be ahead by the turn that it has in hand.
+    let within = |seconds: f64| waits.iter().filter(|wait| **wait <= seconds).count();
+    for seconds in [10, 20, 40] {
+        assert!(within(f64::from(seconds)) <= 8 + usize::try_from(seconds).unwrap(), "{seconds}: {waits:?}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_clock_that_jumps_back_puts_nobody_off_for_longer_than_a_minute(pool: PgPool) {
+    let ahead = "update gateway_pace set next_turn = clock_timestamp() + interval '2 hours'";
+    sqlx::query(ahead).execute(&pool).await.unwrap();
+    for lane in [Lane::Charge, Lane::Confirmation] {
+        let wait = turn(&pool, lane).await;
+        assert!(wait <= 60.5, "{lane}: {wait} s");
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -189,7 +221,7 @@ async fn while_toss_is_left_alone_the_daily_run_makes_no_charge_jobs(pool: PgPoo
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
-    let open = "update gateway_breaker set failures = 10, open_until = $1";
+    let open = "update gateway_breaker set failures = 10, open_until = $1 where gateway = 'billing'";
     sqlx::query(open).bind(world.now() + TimeDelta::hours(2)).execute(&world.pool).await.unwrap();
     world.settle().await;
     let waiting = "select count(*) from jobs where kind = 'charge-subscription'";
@@ -215,15 +247,68 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_pa
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
+async fn fail(conn: &mut sqlx::PgConnection, subject: Uuid, now: chrono::DateTime<chrono::Utc>) {
+    let account = GatewayAccount::Billing;
+    let failure = gate::Failure { account, subject, why: "connection reset", is_probe: false };
+    gate::gateway_failed(conn, failure, now).await.unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn one_subscription_that_fails_again_and_again_opens_no_breaker(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    for subject in [Uuid::from_u128(1), Uuid::from_u128(2)] {
+        for _ in 0..30 {
+            fail(&mut conn, subject, chrono::DateTime::UNIX_EPOCH).await;
+        }
+    }
+    let status = gate::read(&mut conn).await.unwrap();
+    assert_eq!((status.billing.failures, status.billing.open_until), (2, None));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn confirmations_that_fail_leave_charges_alone(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let healthy = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    world.sandbox.fault(Fault::next(Operation::Confirm, Effect::Status429).times(1_000_000)).unwrap();
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    for n in 0..14 {
+        world.order(&format!("NEW_{n:04}"), GOOD, "personal", Cycle::Monthly).await;
+    }
+    world.settle().await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let status = gate::read(&mut conn).await.unwrap();
+    assert!(status.widget.open_until.is_some() && status.billing.open_until.is_none());
+    assert_eq!(world.net(healthy).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_probe_that_finds_nothing_to_ask_is_given_back(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-21").await;
+    world.set_clock("2026-12-22T02:00:01+09:00");
+    scheduler::catch_up(&world.env, &world.schedule).await.unwrap();
+    jobs::run_one(&world.env, "the scan").await.unwrap();
+    world.cancel(id).await;
+    let half_open = "update gateway_breaker set failures = 10, open_until = $1 where gateway = 'billing'";
+    sqlx::query(half_open).bind(world.now()).execute(&world.pool).await.unwrap();
+    world.run_due_jobs().await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let open_until = gate::read(&mut conn).await.unwrap().billing.open_until.unwrap();
+    assert!(open_until <= world.now(), "another job may probe at once");
+    assert_eq!(world.net(id).await, 9_900);
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn calls_that_fail_together_open_the_breaker_for_30_s(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let now = world.now();
     let mut conn = world.pool.acquire().await.unwrap();
     for _ in 0..16 {
-        gate::gateway_failed(&mut conn, "connection reset", false, now).await.unwrap();
+        fail(&mut conn, common::id::new_key(), now).await;
     }
-    let breaker = gate::read(&mut conn).await.unwrap().breaker;
+    let breaker = gate::read(&mut conn).await.unwrap().billing;
     assert_eq!(breaker.open_until, Some(now + TimeDelta::seconds(30)));
 }
 
@@ -231,11 +316,11 @@ async fn calls_that_fail_together_open_the_breaker_for_30_s(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_confirmation_goes_through_an_open_breaker(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
-    let open = "update gateway_breaker set failures = 15, open_until = $1";
+    let open = "update gateway_breaker set failures = 15, open_until = $1 where gateway = 'widget'";
     sqlx::query(open).bind(world.now() + TimeDelta::minutes(10)).execute(&world.pool).await.unwrap();
     world.subscriber(Cycle::Monthly).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    assert_eq!(gate::read(&mut conn).await.unwrap().breaker.open_until, None, "its success closes it");
+    assert_eq!(gate::read(&mut conn).await.unwrap().widget.open_until, None, "its success closes it");
 }
 
 #[sqlx::test(migrations = "../migrations")]

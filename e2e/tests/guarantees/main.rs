@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod anchor;
 #[cfg(test)]
+mod answers_kept;
+#[cfg(test)]
+mod bound_errors;
+#[cfg(test)]
 mod bulk_actions;
 #[cfg(test)]
 mod cancel;
@@ -48,6 +52,8 @@ mod new_card;
 #[cfg(test)]
 mod new_card_races;
 #[cfg(test)]
+mod one_row;
+#[cfg(test)]
 mod operator_actions;
 #[cfg(test)]
 mod outage;
@@ -73,6 +79,8 @@ mod receiver;
 mod reconciliation;
 #[cfg(test)]
 mod refunds;
+#[cfg(test)]
+mod refused_requests;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]

@@ -2,11 +2,7 @@
 
 use common::{
     commands::receive_webhook::{Arrival, receive_webhook},
-    domain::{
-        money::Won,
-        refund::{Refund, RefundStatus},
-    },
-    id::{new_id, new_key},
+    domain::{money::Won, refund::Refund},
     jobs::{self, RefundPayment},
     store::refunds,
 };
@@ -81,18 +77,13 @@ pub(crate) async fn refund_in_dashboard(world: &World, id: Uuid, amount: Option<
 
 /// A refund of our own is asked for; its job has not run yet.
 pub(crate) async fn ask_for_refund(world: &World, id: Uuid, amount: i64) {
-    let refund = Refund {
-        id: new_id(world.now()),
-        payment_id: world.story(id).await.payments[0].id,
-        amount: Won::new(amount).unwrap(),
-        reason: "고객 요청".to_owned(),
-        requested_by: "operator:kim".to_owned(),
-        idempotency_key: new_key(),
-        status: RefundStatus::Pending,
-        sent_at: None,
-        first_sent_at: None,
-        unknown_since: None,
-    };
+    let refund = Refund::new(
+        world.story(id).await.payments[0].id,
+        Won::new(amount).unwrap(),
+        "고객 요청",
+        "operator:kim",
+        world.now(),
+    );
     let mut tx = world.pool.begin().await.unwrap();
     refunds::insert(&mut tx, &refund, "asked", world.now()).await.unwrap();
     let job = RefundPayment { refund_id: refund.id, subscription_id: id };

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
-use sandbox::{Effect, Fault, Operation};
+use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::PgPool;
@@ -55,11 +55,12 @@ async fn refunds_of_the_dashboard_that_are_told_out_of_order_are_booked_once_eac
 
 #[sqlx::test(migrations = "../migrations")]
 async fn forged_events_change_nothing(pool: PgPool) {
-    let world = World::on(pool, "2026-11-22").await;
+    let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let before = books(&world).await;
     let (state, note) = forge(&world, "wrong secret", &change("ORDER_1", Some("ps_guessed"))).await;
     assert!(state == "ignored" && note.starts_with("forged"), "{state} {note}");
+    world.advance(TimeDelta::minutes(1));
     let (state, note) = forge(&world, "no secret", &change("ORDER_1", None)).await;
     assert_eq!((state.as_str(), note.as_str()), ("handled", "our books have all of it"));
     for (name, body) in [
@@ -96,7 +97,7 @@ async fn an_event_about_an_attempt_without_an_answer_has_it_settled_at_once_and_
         deliver(&world, &event).await;
         assert_eq!(world.story(id).await.statuses(), ["completed"], "without waiting for the next look-up");
         assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
-        world.advance(TimeDelta::seconds(30));
+        world.advance(TimeDelta::minutes(1));
         world.run_due_jobs().await;
         assert_eq!(end_of(&world, &event.transmission_id).await.0, "handled");
         assert_eq!(world.net(id).await, 9_900);
@@ -111,7 +112,7 @@ async fn money_that_was_taken_and_given_back_before_we_knew_is_booked_both_ways(
     world.run_due_jobs().await;
     let event = refund_in_dashboard(&world, id, None).await;
     deliver(&world, &event).await;
-    world.advance(TimeDelta::seconds(30));
+    world.advance(TimeDelta::minutes(1));
     world.run_due_jobs().await;
     assert_eq!(world.story(id).await.statuses(), ["refunded"]);
     assert_eq!(refund_mails(&world), 1);
@@ -269,17 +270,54 @@ async fn a_key_that_may_still_charge_is_never_kept_in_clear(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_event_of_no_interest_is_forgotten_after_a_month_and_no_other(pool: PgPool) {
+async fn an_event_that_nobody_has_to_look_at_is_forgotten(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     assert_eq!(forge(&world, "of interest", &change("ORDER_1", None)).await.0, "handled");
     assert_eq!(forge(&world, "of none", &change("ORDER_2", None)).await.0, "ignored");
+    arrive(&world, "for a person", "[]").await;
+    let failed = "update webhook_events_in set state = 'failed' where transmission_id = 'for a person'";
+    sqlx::query(failed).execute(&world.pool).await.unwrap();
     let left = "select array_agg(transmission_id order by transmission_id) from webhook_events_in";
-    for (days, kept) in [(29, vec!["of interest", "of none"]), (2, vec!["of interest"])] {
+    for (days, kept) in [(29, vec!["for a person", "of interest", "of none"]), (2, vec!["for a person"])] {
         world.live(days).await;
         worker::maintenance::delete_expired(&world.env).await.unwrap();
         let left: Vec<String> = sqlx::query_scalar(left).fetch_one(&world.pool).await.unwrap();
         assert_eq!(left, kept, "{days} more days");
     }
     assert_eq!(world.net(id).await, 9_900 * 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_flood_of_events_reads_a_payment_back_once_a_minute(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    let asked = |world: &World| world.sandbox.ledger(&LedgerQuery::default()).asked(Operation::Lookup);
+    for n in 0..50 {
+        arrive(&world, &format!("flood {n}"), &change("ORDER_1", None).to_string()).await;
+    }
+    world.run_due_jobs().await;
+    assert_eq!(asked(&world), 1);
+    world.advance(TimeDelta::minutes(1));
+    world.run_due_jobs().await;
+    assert!(asked(&world) <= 2);
+    let open = "select count(*) from webhook_events_in where state = 'received'";
+    let open: i64 = sqlx::query_scalar(open).fetch_one(&world.pool).await.unwrap();
+    assert_eq!((open, world.net(id).await), (0, 9_900));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refund_that_is_told_in_a_flood_is_booked_within_a_minute(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    for n in 0..20 {
+        arrive(&world, &format!("flood {n}"), &change("ORDER_1", None).to_string()).await;
+    }
+    world.run_due_jobs().await;
+    let event = refund_in_dashboard(&world, id, None).await;
+    deliver(&world, &event).await;
+    world.advance(TimeDelta::minutes(1));
+    world.run_due_jobs().await;
+    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.net(id).await, 0);
 }

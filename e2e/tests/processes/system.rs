@@ -7,12 +7,7 @@ use chrono_tz::Asia::Seoul;
 use common::{
     clock::{Clock, ClockKind, TestClock},
     commands::confirm::{Confirmation, record_confirmation},
-    domain::{
-        calendar::Cycle,
-        refund::{Refund, RefundStatus},
-        subscription::SubscriptionStatus,
-    },
-    id::{new_id, new_key},
+    domain::{calendar::Cycle, refund::Refund, subscription::SubscriptionStatus},
     jobs::{self, RefundPayment},
     store::{payments, plans, refunds, settings, subscriptions},
 };
@@ -171,18 +166,7 @@ impl System {
         let mut tx = self.pool.begin().await.unwrap();
         let payment =
             payments::page_of_subscription(&mut tx, id, None, 10).await.unwrap().pop().expect("a payment");
-        let refund = Refund {
-            id: new_id(self.now()),
-            payment_id: payment.id,
-            amount: payment.amount,
-            reason: "고객 요청".to_owned(),
-            requested_by: "operator:test".to_owned(),
-            idempotency_key: new_key(),
-            status: RefundStatus::Pending,
-            sent_at: None,
-            first_sent_at: None,
-            unknown_since: None,
-        };
+        let refund = Refund::new(payment.id, payment.amount, "고객 요청", "operator:test", self.now());
         let refund_id = refunds::insert(&mut tx, &refund, "by hand", self.now()).await.unwrap().unwrap();
         let job = RefundPayment { refund_id, subscription_id: id };
         jobs::enqueue(&mut tx, &job, self.now(), self.now()).await.unwrap();

@@ -12,7 +12,7 @@ use toss::{BillingKey, DeleteOutcome};
 use crate::{
     crash,
     env::Env,
-    gateway::health::{self, Permit, Purpose},
+    gateway::health::{self, Call, Permit},
 };
 
 /// Asks once; the key is forgotten when the gateway has none of it any more.
@@ -35,9 +35,12 @@ pub(crate) async fn delete_billing_key(
     if !in_use.is_empty() {
         return forget(env, lease, job, "the key is in use again: it is not deleted", now).await;
     }
-    if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
-        return Ok(Ran::Finish(finish));
-    }
+    let caller = match health::check_gateway(env, Call::KEY_DELETION).await? {
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+        Permit::Go(caller) => caller,
+    };
+    // The probe is money's: this answer says too little.
+    health::give_back(env, caller).await?;
     let answer = env.toss.delete_billing_key(&BillingKey::new(key)).await;
     crash::point("after_deletion_call");
     let now = env.clock.now();

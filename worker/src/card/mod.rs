@@ -34,7 +34,7 @@ use crate::{
     charge::{self, Sending, context::ChargeContext},
     env::Env,
     error::SettleError,
-    gateway::health::{self, Caller, Permit, Purpose},
+    gateway::health::{self, Call, Caller, Permit},
     notifications,
 };
 
@@ -63,12 +63,12 @@ pub(crate) async fn issue_billing_key(
         }
         RegistrationStatus::Verifying => go_on_verifying(env, lease, &found).await,
         RegistrationStatus::Pending | RegistrationStatus::Unknown => {
-            if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
-                return Ok(Ran::Finish(finish));
+            match health::check_gateway(env, Call::CARD).await? {
+                Permit::Later(finish) => Ok(Ran::Finish(finish)),
+                Permit::Go(caller) => issue::issue(env, lease, &found, caller).await,
             }
-            issue::issue(env, lease, &found).await
         }
-        RegistrationStatus::Issued => match health::check_gateway(env, Purpose::Other).await? {
+        RegistrationStatus::Issued => match health::check_gateway(env, Call::CARD).await? {
             Permit::Later(finish) => Ok(Ran::Finish(finish)),
             Permit::Go(caller) => apply(env, lease, &found, caller).await,
         },
@@ -158,7 +158,7 @@ async fn go_on_verifying(env: &Env, lease: &Lease, found: &Registration) -> Resu
     let attempt = payments::find(&mut tx, payment_id).await?.ok_or(SettleError::Vanished)?;
     if attempt.is_unfinished() {
         drop(tx);
-        return charge::advance(env, lease, Purpose::Other, found.subscription_id, attempt.invoice_id).await;
+        return charge::advance(env, lease, Call::CHARGE, found.subscription_id, attempt.invoice_id).await;
     }
     // A cancel withdrew the attempt before it was sent.
     give_up(&mut tx, &card, RegistrationStatus::Dropped, None, now).await?;

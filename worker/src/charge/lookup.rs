@@ -6,18 +6,19 @@ use common::{
         charge::{Lost, NotFoundAction},
         invoice::InvoiceStatus,
         outcome::{Outcome, UnknownOutcome, WaitingPayment},
-        payment::Payment,
+        payment::{Payment, PaymentKind},
         subscription::{Subscription, SubscriptionStatus},
     },
     id::new_key,
     queue::{Finish, JobError, Lease, Ran},
     store::{
-        self,
+        self, StoreError,
         events::{self, Entry},
+        gate::Lane,
         invoices, payments,
     },
 };
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{Sending, context::ChargeContext, gateway, outcome, settle_declined};
 use crate::{env::Env, gateway::health::Caller};
@@ -40,9 +41,9 @@ pub(super) async fn look_up(
     if let Outcome::Waiting(waiting) = &heard
         && waits_in_vain(subscription, attempt, waiting, env.clock.now())
     {
-        env.rate_limiter.acquire(&env.pool).await?;
+        env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
         gateway::close_account(env, attempt, &waiting.payment_key).await;
-        env.rate_limiter.acquire(&env.pool).await?;
+        env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
         heard = gateway::look_up_outcome(env, subscription, attempt).await;
     }
     if heard != Outcome::NoSuchOrder {
@@ -70,7 +71,7 @@ async fn act_on_not_found(
     caller: Caller,
 ) -> Result<Ran, JobError> {
     // For what may be sent: the turn that this job came with went into the question.
-    env.rate_limiter.acquire(&env.pool).await?;
+    env.rate_limiter.acquire(&env.pool, lane_of(attempt.kind)).await?;
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(context) = ChargeContext::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await?
@@ -93,12 +94,7 @@ async fn act_on_not_found(
         }
         NotFoundAction::SendAgain => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
-            let mut again = asked.as_sent(now);
-            if asked.needs_fresh_key() {
-                again.idempotency_key = new_key();
-                payments::renew_key(&mut tx, attempt.id, again.idempotency_key).await?;
-            }
-            payments::mark_sent(&mut tx, attempt.id, now).await?;
+            let again = mark_sent_again(&mut tx, &asked, now).await?;
             let sending = Sending { again: true, caller };
             super::send(env, lease, tx, &context.subscription, &again, sending).await
         }
@@ -107,6 +103,28 @@ async fn act_on_not_found(
             give_up(env, lease, tx, &context, (lost, &asked, LOST), now).await
         }
     }
+}
+
+fn lane_of(kind: PaymentKind) -> Lane {
+    match kind {
+        PaymentKind::First => Lane::Confirmation,
+        PaymentKind::Renewal | PaymentKind::NewCard => Lane::Charge,
+    }
+}
+
+/// The same order once more, under a fresh key where Toss may repeat its 5xx under the old one.
+async fn mark_sent_again(
+    conn: &mut PgConnection,
+    asked: &Payment,
+    now: DateTime<Utc>,
+) -> Result<Payment, StoreError> {
+    let mut again = asked.as_sent(now);
+    if asked.needs_fresh_key() {
+        again.idempotency_key = new_key();
+        payments::renew_key(conn, asked.id, again.idempotency_key).await?;
+    }
+    payments::mark_sent(conn, asked.id, now).await?;
+    Ok(again)
 }
 
 /// Should the gateway find the money all the same, comparing the books shows it.

@@ -28,7 +28,7 @@ mod settle_paid;
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::queue::{Finish, JobError, Lease, Ran};
+use common::queue::{Finish, JobError, Lease, Ran, hold_on};
 use common::{
     commands::settle_change::settle_change,
     domain::{
@@ -48,7 +48,7 @@ use self::{context::ChargeContext, lookup::look_up};
 use crate::{
     card, crash,
     env::Env,
-    gateway::health::{self, Caller, Permit, Purpose},
+    gateway::health::{self, Call, Caller, Permit},
     notifications::plan_name,
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn confirm_payment(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    advance(&env, &lease, Purpose::Confirmation, job.subscription_id, job.invoice_id).await
+    advance(&env, &lease, Call::CONFIRMATION, job.subscription_id, job.invoice_id).await
 }
 
 /// Charges, looks up or gives up one invoice, as its state requires.
@@ -72,7 +72,7 @@ pub(crate) async fn charge_subscription(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    advance(&env, &lease, Purpose::Other, job.subscription_id, job.invoice_id).await
+    advance(&env, &lease, Call::CHARGE, job.subscription_id, job.invoice_id).await
 }
 
 /// Moves one invoice on by at most one call for money.
@@ -81,11 +81,11 @@ pub(crate) async fn charge_subscription(
 pub(crate) async fn advance(
     env: &Env,
     lease: &Lease,
-    purpose: Purpose,
+    call: Call,
     subscription_id: Uuid,
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
-    let caller = match health::check_gateway(env, purpose).await? {
+    let caller = match health::check_for_invoice(env, call, invoice_id).await? {
         Permit::Go(caller) => caller,
         Permit::Later(finish) => return Ok(Ran::Finish(finish)),
     };
@@ -94,25 +94,44 @@ pub(crate) async fn advance(
     let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
     };
-    match context.decide(now) {
+    let decision = context.decide(now);
+    if !decision.asks_gateway() {
+        health::give_back(env, caller).await?;
+    } else if caller == Caller::Idle {
+        let reason = "an operator lets it be charged again".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(1) }));
+    }
+    act(env, lease, tx, &context, (decision, caller)).await
+}
+
+/// Does what was decided. The caller's transaction holds the rows that it was decided on.
+async fn act(
+    env: &Env,
+    lease: &Lease,
+    mut tx: Tx,
+    context: &ChargeContext,
+    (decision, caller): (Decision, Caller),
+) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    match decision {
         Decision::Charge => {
             let attempt = context.next_payment(PaymentKind::Renewal, now);
             payments::insert(&mut tx, &attempt).await?;
             send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
         }
         Decision::Send(id) => {
-            let sent = named(&context, id)?.as_sent(now);
+            let sent = named(context, id)?.as_sent(now);
             payments::mark_sent(&mut tx, id, now).await?;
             send(env, lease, tx, &context.subscription, &sent, Sending { again: false, caller }).await
         }
         Decision::LookUp(id) => {
             drop(tx);
-            look_up(env, lease, &context.subscription, named(&context, id)?, caller).await
+            look_up(env, lease, &context.subscription, named(context, id)?, caller).await
         }
-        Decision::Skip(reason) => settle_declined::skip_step(env, lease, tx, &context, reason).await,
-        Decision::Void => void(env, lease, tx, &context, now).await,
+        Decision::Skip(reason) => settle_declined::skip_step(env, lease, tx, context, reason).await,
+        Decision::Void => void(env, lease, tx, context, now).await,
         Decision::Hold => {
-            hold(env, lease, tx, &context, "its period was over before it could be sent", now).await
+            hold(env, lease, tx, context, "its period was over before it could be sent", now).await
         }
         Decision::NotYet(at) => Ok(Ran::Finish(Finish::Snooze { reason: "not due yet".into(), run_at: at })),
         Decision::Paused => {
@@ -149,6 +168,7 @@ pub(crate) async fn send(
     let charged = card::charged_with(&mut tx, subscription, attempt).await?;
     tx.commit().await?;
     crash::point("after_intent");
+    hold_on();
     let outcome = gateway::charge(env, &charged, attempt, &plan, sending.again).await;
     crash::point("after_call");
     outcome::record(env, lease, attempt, sending.caller, outcome).await

@@ -1,18 +1,20 @@
 //! Records what the gateway said: attempt, invoice, subscription, next job, e-mail and the job's own end, in one commit.
 
-use std::time::Duration;
-
-use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::queue::{Finish, JobError, Lease, QueueError, Ran};
+use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
-        outcome::{NotSent, Outcome, UnknownOutcome, WaitingPayment},
+        invoice::InvoiceStatus,
+        outcome::{Decline, NotSent, Outcome, Receipt, UnknownOutcome, WaitingPayment},
         payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER},
         subscription::SubscriptionStatus,
     },
-    id::new_key,
-    store::{self, StoreError, payments},
+    id::{new_key, subscription_ref},
+    store::{
+        self, StoreError,
+        events::{self, Entry},
+        invoices, payments,
+    },
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -22,11 +24,20 @@ use crate::{
     crash,
     env::{Env, raise_alarm},
     error::SettleError,
-    gateway::health::{self, Caller},
+    gateway::{
+        answer,
+        health::{self, Caller},
+    },
     notifications,
 };
 
-/// Records the outcome of an attempt, however long the database is away meanwhile: the answer is held in hand.
+/// The buyer authenticates within 30 minutes and is confirmed within 10 more. Asked on for longer than that, a
+/// confirmation would only repeat its refusal.
+const CONFIRM_WITHIN: TimeDelta = TimeDelta::minutes(30);
+/// Toss may ask for a pause; a wrong number must not stop a charge for a day.
+const LONGEST_RETRY_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+/// Records the outcome of an attempt, however long the database cannot: the answer is held in hand.
 pub(crate) async fn record(
     env: &Env,
     lease: &Lease,
@@ -34,36 +45,57 @@ pub(crate) async fn record(
     caller: Caller,
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
-    let patience = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(60)
-        .with_jitter();
-    let heard = || health::record_gateway_health(env, caller, &outcome);
-    if let Err(error) = heard.retry(patience).when(StoreError::is_unavailable).await {
+    if let Err(error) = health::record_gateway_health(env, caller, health::sign_of(attempt, &outcome)).await {
         tracing::warn!(%error, "what the answer says about the gateway was not kept");
     }
-    let once = || write(env, lease, attempt, &outcome);
-    let ran = once.retry(patience).when(SettleError::database_is_away).await?;
+    let outcome = &outcome;
+    let written = answer::record(env, lease, "charge", |mut tx, now| async move {
+        let finish = settle(env, &mut tx, attempt, outcome, now).await?;
+        crash::point("before_outcome_commit");
+        Ok((tx, finish))
+    });
+    let ran = match written.await {
+        Err(refused) => put_before_a_person(env, lease, attempt, outcome, &refused).await?,
+        Ok(ran) => ran,
+    };
     crash::point("after_outcome");
     Ok(ran)
 }
 
-async fn write(env: &Env, lease: &Lease, attempt: &Payment, outcome: &Outcome) -> Result<Ran, SettleError> {
-    let now = env.clock.now();
-    let mut tx = env.pool.begin().await?;
-    let finish = settle(env, &mut tx, attempt, outcome, now).await?;
-    crash::point("before_outcome_commit");
-    match lease.commit(tx, finish, now).await {
-        Ok(committed) => Ok(Ran::Committed(committed)),
-        // The job is somebody else's now; the gateway's words are not. They are written without it.
-        Err(QueueError::LeaseLost(_)) => {
-            let mut tx = env.pool.begin().await?;
-            settle(env, &mut tx, attempt, outcome, now).await?;
-            tx.commit().await?;
-            Ok(Ran::Finish(Finish::Done(Some("recorded after the lease was lost".into()))))
+/// The database refuses the outcome. Its facts go on record all the same, and nothing is sent again by itself.
+async fn put_before_a_person(
+    env: &Env,
+    lease: &Lease,
+    attempt: &Payment,
+    outcome: &Outcome,
+    refused: &SettleError,
+) -> Result<Ran, SettleError> {
+    answer::alarm_refused("charge", refused);
+    let facts = &format!("{}; the database refused to record it: {refused}", facts(outcome));
+    answer::record(env, lease, "charge in review", |mut tx, now| async move {
+        let is_unfinished = payments::put_aside(&mut tx, attempt.id, facts, now).await?;
+        if is_unfinished {
+            alarm_review(attempt.id);
         }
-        Err(error) => Err(error.into()),
+        let reason = format!("for a person: {facts}");
+        Ok((tx, Finish::Snooze { reason, run_at: now + TimeDelta::days(1) }))
+    })
+    .await
+}
+
+/// What the gateway said, for a person who settles it by hand.
+fn facts(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Paid(Receipt { payment_key, paid_at, method, .. }) => {
+            format!("Toss says paid: payment key {payment_key}, by {method}, at {paid_at}")
+        }
+        Outcome::Declined(Decline { code, message, .. }) => format!("Toss says declined: {code} {message}"),
+        Outcome::Waiting(WaitingPayment { status, payment_key, .. }) => {
+            format!("Toss says {status}: payment key {payment_key}")
+        }
+        Outcome::NotSent(NotSent { message, .. }) => format!("not sent: {message}"),
+        Outcome::Unknown(UnknownOutcome { message, .. }) => format!("unknown: {message}"),
+        Outcome::NoSuchOrder => "Toss knows no such order".to_owned(),
     }
 }
 
@@ -92,12 +124,14 @@ pub(super) async fn settle(
             let doubt = UnknownOutcome::of("this sending was not sent, and it was sent again meanwhile");
             unknown(conn, current, &doubt, false, now).await
         }
-        Outcome::NotSent(why) => not_sent(conn, current, why, now).await,
+        Outcome::NotSent(why) => not_sent(env, conn, &context, current, why, now).await,
         Outcome::Waiting(waiting) => wait(env, conn, &context, current, waiting, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
             let doubt = UnknownOutcome::of("the gateway does not know the order (yet)");
-            unknown(conn, current, &doubt, current.not_found_counts(now), now).await
+            // An answer to an earlier sending says nothing about the one that is on its way.
+            let counts = attempt.is_same_sending(current) && current.not_found_counts(now);
+            unknown(conn, current, &doubt, counts, now).await
         }
     }
 }
@@ -122,7 +156,9 @@ fn warn_if_contradicted(settled: &Payment, outcome: &Outcome) {
 }
 
 async fn not_sent(
+    env: &Env,
     conn: &mut PgConnection,
+    context: &ChargeContext,
     attempt: &Payment,
     why: &NotSent,
     now: DateTime<Utc>,
@@ -130,6 +166,11 @@ async fn not_sent(
     let fresh_key = why.key_is_burnt.then(new_key);
     payments::not_sent(conn, attempt.id, why, fresh_key).await?;
     let code = why.code.as_deref().unwrap_or("no answer");
+    let reason = format!("not sent, no try spent: {code} {}", why.message);
+    if let Some(field) = refused_field(attempt, why) {
+        leave_field_out(conn, context, attempt, (field, code), now).await?;
+        return Ok(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(1) });
+    }
     if why.needs_operator {
         raise_alarm("not_sent");
         tracing::error!(
@@ -138,13 +179,68 @@ async fn not_sent(
             "the gateway refuses the request: an operator is needed"
         );
     }
+    if attempt.kind == PaymentKind::First && now - attempt.created_at >= CONFIRM_WITHIN {
+        return end_confirmation(env, conn, context, attempt, &reason, now).await;
+    }
     let pause = match (why.needs_operator, attempt.kind) {
         (_, PaymentKind::First) => TimeDelta::seconds(20),
         (true, PaymentKind::Renewal | PaymentKind::NewCard) => TimeDelta::hours(1),
-        (false, PaymentKind::Renewal | PaymentKind::NewCard) => later(attempt, now),
+        (false, PaymentKind::Renewal | PaymentKind::NewCard) => {
+            later(attempt, now).max(why.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+        }
     };
-    let reason = format!("not sent, no try spent: {code} {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })
+}
+
+/// The optional field that Toss may have refused, where the request had any.
+fn refused_field(attempt: &Payment, why: &NotSent) -> Option<&'static str> {
+    let had_optional_fields = attempt.kind != PaymentKind::First && !attempt.is_plain;
+    let code = why.code.as_deref().filter(|_| had_optional_fields && why.needs_operator)?;
+    toss::refused_optional_field(code)
+}
+
+/// One customer's address must not keep them from being charged. The operator sees whose it is in the audit log.
+async fn leave_field_out(
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    (field, code): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    payments::make_plain(conn, attempt.id).await?;
+    let why = format!("Toss refuses {field} ({code}): the charge goes on without it");
+    let entry = Entry { actor: "worker", what: "payment.field_refused", why: &why };
+    events::append(conn, &context.subscription, entry, now).await?;
+    raise_alarm("optional_field_refused");
+    tracing::error!(
+        payment.id = %attempt.id,
+        subscription.id = %subscription_ref(attempt.subscription_id),
+        field,
+        toss.code = code,
+        "Toss refuses an optional field of a charge"
+    );
+    Ok(())
+}
+
+/// The buyer's authentication is over: what was not confirmed by now never will be, and nobody waits for it any more.
+async fn end_confirmation(
+    env: &Env,
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    payments::withdraw(conn, attempt.id, why, now).await?;
+    if context.subscription.status == SubscriptionStatus::Incomplete {
+        let reason = "the first payment could not be confirmed in time";
+        settle_declined::cancel_incomplete(conn, context, reason, why, now).await?;
+        notifications::tell_not_begun(env, conn, &context.subscription, now).await?;
+    } else if context.invoice.status == InvoiceStatus::Open {
+        invoices::close(conn, context.invoice.id, InvoiceStatus::Void, now).await?;
+    }
+    store::announce_settled(conn, &attempt.order_id).await?;
+    Ok(Finish::Fail(format!("{why}; the buyer's time is over")))
 }
 
 /// The gateway has the payment, and it has not ended: the customer is told where to pay, and it is asked about again.

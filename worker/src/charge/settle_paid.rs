@@ -9,10 +9,9 @@ use common::{
         invoice::Invoice,
         outcome::Receipt,
         payment::{Payment, PaymentKind},
-        refund::{Refund, RefundStatus},
+        refund::Refund,
         subscription::SubscriptionStatus,
     },
-    id::{new_id, new_key},
     jobs::{self, RefundPayment},
     store::{
         self,
@@ -109,18 +108,8 @@ async fn give_back(
     attempt: &Payment,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let refund = Refund {
-        id: new_id(now),
-        payment_id: attempt.id,
-        amount: attempt.amount,
-        reason: "구독 취소 후 승인된 결제의 자동 환불".to_owned(),
-        requested_by: "worker".to_owned(),
-        idempotency_key: new_key(),
-        status: RefundStatus::Pending,
-        sent_at: None,
-        first_sent_at: None,
-        unknown_since: None,
-    };
+    let refund =
+        Refund::new(attempt.id, attempt.amount, "구독 취소 후 승인된 결제의 자동 환불", "worker", now);
     let subscription_id = context.subscription.id;
     if let Some(refund_id) = refunds::insert(conn, &refund, "landed_after_cancel", now).await? {
         jobs::enqueue(conn, &RefundPayment { refund_id, subscription_id }, now, now).await?;

@@ -10,44 +10,59 @@ use common::{
     email,
     id::subscription_ref,
     outbox::{self, Fact},
-    queue::JobError,
     store::{plan_changes, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{env::Env, notifications};
+use super::batches::{Tx, Worked, work_through};
+use crate::{env::Env, error::SettleError, notifications};
 
 /// From how many days before to how many, and from when on it would be stale.
 const STAGES: [(u32, u32); 2] = [(30, 7), (7, 0)];
 const BATCH: i64 = 500;
 
 /// Once per change and stage, whoever runs it. A change that came up later is asked about in the stage it is in.
-pub(super) async fn ask_for_consents(env: &Env, today: NaiveDate) -> Result<usize, JobError> {
+pub(super) async fn ask_for_consents(env: &Env, today: NaiveDate) -> Result<usize, SettleError> {
     let mut written = 0_usize;
     for stage in STAGES {
         let (from, until) = (days_after(today, stage.1)?, days_after(today, stage.0)?);
         let mut last = Uuid::nil();
         loop {
-            let mut tx = env.pool.begin().await?;
-            let batch = plan_changes::unconsented_batch(&mut tx, from, until, last, BATCH).await?;
+            let mut conn = env.pool.acquire().await?;
+            let batch = plan_changes::unconsented_batch(&mut conn, from, until, last, BATCH).await?;
+            drop(conn);
             let Some(end) = batch.last() else { break };
             last = *end;
-            for id in &batch {
-                let Some(subscription) = subscriptions::find(&mut tx, *id).await? else { continue };
-                let pending = plan_changes::pending_of(&mut tx, &[*id]).await?;
-                let asked = next_change(&pending).filter(|change| {
-                    !change.is_agreed() && from < change.effective_on && change.effective_on <= until
-                });
-                if let Some(change) = asked {
-                    written = written
-                        .saturating_add(usize::from(ask(env, &mut tx, &subscription, change, stage).await?));
-                }
-            }
-            tx.commit().await?;
+            let asked = work_through(env, "ask for consents", batch, |tx, ids| {
+                ask_all(env, tx, ids, (from, until), stage)
+            });
+            written = written.saturating_add(asked.await?.done);
         }
     }
     Ok(written)
+}
+
+async fn ask_all(
+    env: &Env,
+    mut tx: Tx,
+    ids: Vec<Uuid>,
+    (from, until): (NaiveDate, NaiveDate),
+    stage: (u32, u32),
+) -> Result<(Tx, Worked<Uuid>), SettleError> {
+    let mut written = Worked::default();
+    for id in ids {
+        let Some(subscription) = subscriptions::find(&mut tx, id).await? else { continue };
+        let pending = plan_changes::pending_of(&mut tx, &[id]).await?;
+        let asked = next_change(&pending).filter(|change| {
+            !change.is_agreed() && from < change.effective_on && change.effective_on <= until
+        });
+        if let Some(change) = asked {
+            let is_new = ask(env, &mut tx, &subscription, change, stage).await?;
+            written.done = written.done.saturating_add(usize::from(is_new));
+        }
+    }
+    Ok((tx, written))
 }
 
 async fn ask(
@@ -56,7 +71,7 @@ async fn ask(
     subscription: &Subscription,
     change: &PlanChange,
     (days_before, stale): (u32, u32),
-) -> Result<bool, JobError> {
+) -> Result<bool, SettleError> {
     let (old_plan, new_plan) = (
         notifications::plan_name(conn, &change.from.plan).await?,
         notifications::plan_name(conn, &change.to.plan).await?,

@@ -1,10 +1,13 @@
 //! The daily run: an invoice and a charge job for every subscription that is due, in batches that each stand alone.
 
+use std::collections::HashSet;
+
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
+        breaker::GatewayAccount,
         calendar::{days_after, seoul_midnight},
         invoice::{Invoice, due_periods},
     },
@@ -12,19 +15,27 @@ use common::{
     store::{
         invoices,
         scan::{self, Due},
+        subscriptions,
     },
 };
 use uuid::Uuid;
 
-use self::{plan_changes::settle_changes, price_changes::roll_out_prices};
-use crate::{crash, env::Env, gateway::health};
+use self::{
+    batches::{Tx, Worked, come_back, work_through},
+    plan_changes::settle_changes,
+    price_changes::roll_out_prices,
+};
+use crate::{crash, env::Env, error::SettleError, gateway::health};
 
+mod batches;
 mod consent_requests;
 mod plan_changes;
 mod price_changes;
 pub(crate) mod renewal_notices;
 
 const BATCH: i64 = 5_000;
+/// Somebody holds a row: an operator's session, or a worker that is gone. The limits of a session end both.
+const COME_BACK_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// Can die after any batch and go on: what exists already is left as it is.
 pub(crate) async fn scan_due_subscriptions(
@@ -32,43 +43,73 @@ pub(crate) async fn scan_due_subscriptions(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    if let Some(finish) = health::blocked(&env).await? {
+    if let Some(finish) = health::blocked(&env, GatewayAccount::Billing).await? {
         return Ok(Ran::Finish(finish));
     }
     roll_out_prices(&env).await?;
-    settle_changes(&env, job.date).await?;
+    let unsettled = settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
-    let (mut last, mut seen, mut enqueued) = (Uuid::nil(), 0_usize, 0_usize);
+    let (mut last, mut seen, mut all) = (Uuid::nil(), 0_usize, Worked::default());
     loop {
-        let now = env.clock.now();
-        let mut tx = env.pool.begin().await?;
-        let due = scan::due_batch(&mut tx, until, last, BATCH).await?;
+        let mut conn = env.pool.acquire().await?;
+        let due = scan::due_batch(&mut conn, until, last, BATCH).await?;
+        drop(conn);
         let Some(end) = due.last() else { break };
         last = end.subscription_id;
         seen = seen.saturating_add(due.len());
-        invoices::insert_missing(&mut tx, &missing(&due, &job, now)?, now).await?;
-        let subscriptions: Vec<Uuid> = due.iter().map(|due| due.subscription_id).collect();
-        let rows = scan::untried_invoices(&mut tx, &subscriptions)
-            .await?
-            .into_iter()
-            .map(|open| {
-                let job = ChargeSubscription {
-                    invoice_id: open.invoice_id,
-                    subscription_id: open.subscription_id,
-                    by_scan: true,
-                };
-                jobs::row(&job, now)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        enqueued = enqueued.saturating_add(common::queue::enqueue_many(&mut tx, &rows, now).await?.len());
-        tx.commit().await?;
+        all.add(work_through(&env, WHAT, due, |tx, due| bill(&env, tx, due, &job)).await?);
         crash::point("after_scan_batch");
     }
-    tracing::info!(job.id = lease.id(), scan.date = %job.date, due = seen, enqueued, "scanned");
-    Ok(Ran::Finish(Finish::Done(Some(format!("{seen} due, {enqueued} charge jobs made")))))
+    let locked = std::mem::take(&mut all.locked);
+    all.add(come_back(&env, WHAT, locked, |tx, due| bill(&env, tx, due, &job)).await?);
+    let (enqueued, locked) = (all.done, all.locked.len().saturating_add(unsettled));
+    tracing::info!(job.id = lease.id(), scan.date = %job.date, due = seen, enqueued, locked, failed = all.failed, "scanned");
+    if locked > 0 {
+        let reason = format!("{locked} rows are locked by somebody else: they come later");
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + COME_BACK_AFTER }));
+    }
+    let told = match all.failed {
+        0 => format!("{seen} due, {enqueued} charge jobs made"),
+        failed => {
+            format!("{seen} due, {enqueued} charge jobs made, {failed} subscriptions failed: see the log")
+        }
+    };
+    Ok(Ran::Finish(Finish::Done(Some(told))))
 }
 
-fn missing(due: &[Due], job: &ScanDueSubscriptions, now: DateTime<Utc>) -> Result<Vec<Invoice>, JobError> {
+const WHAT: &str = "bill due subscriptions";
+
+/// An invoice and a charge job for each of these that nobody else holds.
+async fn bill(
+    env: &Env,
+    mut tx: Tx,
+    due: Vec<Due>,
+    job: &ScanDueSubscriptions,
+) -> Result<(Tx, Worked<Due>), SettleError> {
+    let now = env.clock.now();
+    let ids: Vec<Uuid> = due.iter().map(|due| due.subscription_id).collect();
+    let free: HashSet<Uuid> = subscriptions::lock_free(&mut tx, &ids).await?.into_iter().collect();
+    let (due, locked): (Vec<Due>, Vec<Due>) =
+        due.into_iter().partition(|due| free.contains(&due.subscription_id));
+    invoices::insert_missing(&mut tx, &missing(&due, job, now)?, now).await?;
+    let ids: Vec<Uuid> = due.iter().map(|due| due.subscription_id).collect();
+    let rows = scan::untried_invoices(&mut tx, &ids)
+        .await?
+        .into_iter()
+        .map(|open| {
+            let job = ChargeSubscription {
+                invoice_id: open.invoice_id,
+                subscription_id: open.subscription_id,
+                by_scan: true,
+            };
+            jobs::row(&job, now)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let done = common::queue::enqueue_many(&mut tx, &rows, now).await?.len();
+    Ok((tx, Worked { done, locked, failed: 0 }))
+}
+
+fn missing(due: &[Due], job: &ScanDueSubscriptions, now: DateTime<Utc>) -> Result<Vec<Invoice>, SettleError> {
     let mut wanted = Vec::with_capacity(due.len());
     for due in due {
         if let Some(periods) = due_periods(due.rhythm, due.period_no, job.date)? {

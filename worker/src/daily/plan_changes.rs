@@ -3,36 +3,47 @@
 use chrono::NaiveDate;
 use common::{
     commands::settle_change::settle_change,
-    queue::JobError,
     store::{plan_changes, subscriptions},
 };
 use uuid::Uuid;
 
-use crate::{crash, env::Env};
+use super::batches::{Tx, Worked, come_back, work_through};
+use crate::{crash, env::Env, error::SettleError};
 
 const BATCH: i64 = 500;
 
-/// Can die after any batch and go on: what is settled is not pending any more, and what is pending is not billed.
-pub(super) async fn settle_changes(env: &Env, date: NaiveDate) -> Result<(), JobError> {
-    let (mut last, mut settled) = (Uuid::nil(), 0_usize);
+/// Can die after any batch and go on: what is settled is not pending any more, and what is pending is not billed. Answers
+/// how many could not be settled because somebody else held their rows.
+pub(super) async fn settle_changes(env: &Env, date: NaiveDate) -> Result<usize, SettleError> {
+    let (mut last, mut all) = (Uuid::nil(), Worked::default());
     loop {
-        let now = env.clock.now();
-        let mut tx = env.pool.begin().await?;
-        let batch = plan_changes::due_batch(&mut tx, date, last, BATCH).await?;
+        let mut conn = env.pool.acquire().await?;
+        let batch = plan_changes::due_batch(&mut conn, date, last, BATCH).await?;
+        drop(conn);
         let Some(end) = batch.last() else { break };
         last = *end;
-        for id in &batch {
-            if let Some(subscription) = subscriptions::lock(&mut tx, *id).await? {
-                settle_change(&mut tx, &env.brand, subscription, now).await?;
-            }
-        }
-        crash::point("before_changes_commit");
-        tx.commit().await?;
+        all.add(work_through(env, WHAT, batch, |tx, ids| settle_batch(env, tx, ids)).await?);
         crash::point("after_changes_batch");
-        settled = settled.saturating_add(batch.len());
     }
-    if settled > 0 {
-        tracing::info!(%date, settled, "changes of plan and price settled");
+    let locked = std::mem::take(&mut all.locked);
+    all.add(come_back(env, WHAT, locked, |tx, ids| settle_batch(env, tx, ids)).await?);
+    if all.done > 0 {
+        tracing::info!(%date, settled = all.done, failed = all.failed, "changes of plan and price settled");
     }
-    Ok(())
+    Ok(all.locked.len())
+}
+
+const WHAT: &str = "settle changes of plan and price";
+
+async fn settle_batch(env: &Env, mut tx: Tx, ids: Vec<Uuid>) -> Result<(Tx, Worked<Uuid>), SettleError> {
+    let now = env.clock.now();
+    let free = subscriptions::lock_free(&mut tx, &ids).await?;
+    for id in &free {
+        if let Some(subscription) = subscriptions::lock(&mut tx, *id).await? {
+            settle_change(&mut tx, &env.brand, subscription, now).await?;
+        }
+    }
+    crash::point("before_changes_commit");
+    let locked = ids.into_iter().filter(|id| !free.contains(id)).collect();
+    Ok((tx, Worked { done: free.len(), locked, failed: 0 }))
 }

@@ -1,6 +1,7 @@
 //! The daily run that tells customers three days ahead what will be charged, and when.
 
 use apalis::prelude::Data;
+use chrono::TimeDelta;
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
@@ -12,16 +13,21 @@ use common::{
     id::subscription_ref,
     jobs::SendRenewalNotices,
     outbox::{self, Fact},
-    store::{plan_changes, scan, subscriptions},
+    store::{gate, plan_changes, scan, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{consent_requests::ask_for_consents, price_changes::roll_out_prices};
-use crate::{env::Env, notifications};
+use super::{
+    batches::{Tx, Worked, work_through},
+    consent_requests::ask_for_consents,
+    price_changes::roll_out_prices,
+};
+use crate::{env::Env, error::SettleError, gateway::health, notifications};
 
 const DAYS_AHEAD: u32 = 3;
 const BATCH: i64 = 500;
+const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// Once per subscription and period; a notice whose date has come is not sent late.
 pub(crate) async fn send_renewal_notices(
@@ -29,30 +35,54 @@ pub(crate) async fn send_renewal_notices(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    let today = seoul_date(env.clock.now()).max(job.date);
+    let now = env.clock.now();
+    let status = gate::read(&mut *env.pool.acquire().await?).await?;
+    if let Some(finish) = health::bound_elsewhere(&env, &status, now) {
+        return Ok(Ran::Finish(finish));
+    }
+    // No notice announces a charge that will not happen. It is sent when charging is switched on again in time.
+    if !status.charging_enabled {
+        let reason = "charging is stopped by an operator: no notice of a charge is sent".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + LOOK_AGAIN_AFTER }));
+    }
+    let today = seoul_date(now).max(job.date);
     roll_out_prices(&env).await?;
     let from = seoul_midnight(today);
     let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
-    let (mut last, mut written) = (Uuid::nil(), 0_usize);
+    let (mut last, mut all) = (Uuid::nil(), Worked::default());
     loop {
-        let mut tx = env.pool.begin().await?;
-        let batch = scan::unnoticed_batch(&mut tx, from, until, last, BATCH).await?;
+        let mut conn = env.pool.acquire().await?;
+        let batch = scan::unnoticed_batch(&mut conn, from, until, last, BATCH).await?;
+        drop(conn);
         let Some(end) = batch.last() else { break };
         last = *end;
-        for id in &batch {
-            if let Some(subscription) = subscriptions::find(&mut tx, *id).await? {
-                written = written.saturating_add(usize::from(notify(&env, &mut tx, &subscription).await?));
-            }
-        }
-        tx.commit().await?;
+        all.add(work_through(&env, WHAT, batch, |tx, ids| notify_all(&env, tx, ids)).await?);
     }
     let asked = ask_for_consents(&env, today).await?;
-    tracing::info!(job.id = lease.id(), written, asked, "renewal notices");
+    let written = all.done;
+    tracing::info!(job.id = lease.id(), written, asked, failed = all.failed, "renewal notices");
     let told = format!("{written} notices written, {asked} consents asked for");
     Ok(Ran::Finish(Finish::Done(Some(told))))
 }
 
-async fn notify(env: &Env, conn: &mut PgConnection, subscription: &Subscription) -> Result<bool, JobError> {
+const WHAT: &str = "write renewal notices";
+
+async fn notify_all(env: &Env, mut tx: Tx, ids: Vec<Uuid>) -> Result<(Tx, Worked<Uuid>), SettleError> {
+    let mut written = Worked::default();
+    for id in ids {
+        if let Some(subscription) = subscriptions::find(&mut tx, id).await? {
+            let is_new = notify(env, &mut tx, &subscription).await?;
+            written.done = written.done.saturating_add(usize::from(is_new));
+        }
+    }
+    Ok((tx, written))
+}
+
+async fn notify(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+) -> Result<bool, SettleError> {
     if subscription.status != SubscriptionStatus::Active {
         return Ok(false);
     }

@@ -1,16 +1,25 @@
 //! Whether a job may ask the gateway now, and what its answer says about the gateway: binding, breaker, absurd declines.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     domain::{
-        breaker::{self, BreakerState, PROBE_TAKES},
+        breaker::{self, BreakerState, GatewayAccount, PROBE_TAKES},
         outcome::Outcome,
+        payment::Payment,
     },
     queue::{Finish, JobError},
-    store::{StoreError, gate, settings},
+    store::{
+        StoreError,
+        gate::{self, Lane},
+        settings,
+    },
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use uuid::Uuid;
 
+use super::reads::gateway_account_of;
 use crate::env::{Env, raise_alarm};
 
 /// A copied database asks again this much later whether an operator has re-armed it.
@@ -31,44 +40,115 @@ pub(crate) enum Permit {
 pub(crate) enum Caller {
     Ordinary,
     /// The one call that goes through after a pause: its failure lengthens the pause.
-    Probe,
+    Probe(GatewayAccount),
+    /// None is to be made: the job has no turn.
+    Idle,
 }
 
-/// Whose call asks for a permit.
+/// The call that a job is about to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) struct Call {
+    pub(crate) account: GatewayAccount,
+    pub(crate) lane: Lane,
     /// A buyer waits, and the authentication dies after ten minutes. A confirmation goes through an open breaker:
     /// its own snooze of 20 s after a failure spaces the calls, and a success closes the breaker for everybody.
-    Confirmation,
-    Other,
+    buyer_waits: bool,
+    /// Nothing is to be asked: an operator has stopped it.
+    is_idle: bool,
+}
+
+impl Call {
+    pub(crate) const CONFIRMATION: Self =
+        Self { account: GatewayAccount::Widget, lane: Lane::Confirmation, buyer_waits: true, is_idle: false };
+    pub(crate) const CHARGE: Self =
+        Self { account: GatewayAccount::Billing, lane: Lane::Charge, buyer_waits: false, is_idle: false };
+    /// The customer waits for the card, but its one-time key does not die at once.
+    pub(crate) const CARD: Self = Self {
+        account: GatewayAccount::Billing,
+        lane: Lane::Confirmation,
+        buyer_waits: false,
+        is_idle: false,
+    };
+    pub(crate) const KEY_DELETION: Self =
+        Self { account: GatewayAccount::Billing, lane: Lane::LookUp, buyer_waits: false, is_idle: false };
+
+    /// A refund is made with the account of its payment.
+    pub(crate) fn refund(account: GatewayAccount) -> Self {
+        Self { account, lane: Lane::Refund, buyer_waits: false, is_idle: false }
+    }
+
+    /// The same, when it begins with a look-up. That of a buyer who waits keeps its lane.
+    fn as_look_up(self) -> Self {
+        if self.buyer_waits { self } else { Self { lane: Lane::LookUp, ..self } }
+    }
+
+    fn as_idle(self) -> Self {
+        Self { is_idle: true, ..self }
+    }
 }
 
 /// Reads the breaker and the binding, takes the probe where one is due, and waits for a turn of the rate limiter.
-pub(crate) async fn check_gateway(env: &Env, purpose: Purpose) -> Result<Permit, JobError> {
-    let now = env.clock.now();
+pub(crate) async fn check_gateway(env: &Env, call: Call) -> Result<Permit, JobError> {
     let mut conn = env.pool.acquire().await?;
-    let mut status = gate::read(&mut conn).await?;
+    let status = gate::read(&mut conn).await?;
+    permit(env, conn, status, call).await
+}
+
+/// As [`check_gateway`], for the next step of an invoice. What only waits for an operator takes no probe and no turn.
+pub(crate) async fn check_for_invoice(env: &Env, call: Call, invoice_id: Uuid) -> Result<Permit, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let (status, outlook) = gate::read_for_invoice(&mut conn, invoice_id).await?;
+    let is_stopped = outlook.is_paused || !status.charging_enabled;
+    let call = match (outlook.was_sent, is_stopped) {
+        (true, _) => call.as_look_up(),
+        (false, false) => call,
+        (false, true) => call.as_idle(),
+    };
+    permit(env, conn, status, call).await
+}
+
+async fn permit(
+    env: &Env,
+    mut conn: PoolConnection<Postgres>,
+    mut status: gate::GatewayStatus,
+    call: Call,
+) -> Result<Permit, JobError> {
+    let now = env.clock.now();
     if let (None, Some(instance)) = (&status.bound_to, &env.instance) {
         status.bound_to = gate::bind(&mut conn, instance).await?;
     }
     if let Some(finish) = bound_elsewhere(env, &status, now) {
         return Ok(Permit::Later(finish));
     }
-    let caller = match (status.breaker.state(now), purpose) {
-        (BreakerState::Closed, _) | (BreakerState::Open(_), Purpose::Confirmation) => Caller::Ordinary,
-        (BreakerState::Open(until), Purpose::Other) => return Ok(Permit::Later(gateway_away(until, now))),
+    if call.is_idle {
+        return Ok(Permit::Go(Caller::Idle));
+    }
+    let caller = match (status.breaker(call.account).state(now), call.buyer_waits) {
+        (BreakerState::Closed, _) | (BreakerState::Open(_), true) => Caller::Ordinary,
+        (BreakerState::Open(until), false) => return Ok(Permit::Later(gateway_away(until, now))),
         (BreakerState::HalfOpen, _) => {
             let again_at = now + PROBE_TAKES;
-            match (gate::take_probe(&mut conn, now, again_at).await?, purpose) {
-                (true, _) => Caller::Probe,
-                (false, Purpose::Confirmation) => Caller::Ordinary,
-                (false, Purpose::Other) => return Ok(Permit::Later(gateway_away(again_at, now))),
+            match (gate::take_probe(&mut conn, call.account, now, again_at).await?, call.buyer_waits) {
+                (true, _) => Caller::Probe(call.account),
+                (false, true) => Caller::Ordinary,
+                (false, false) => return Ok(Permit::Later(gateway_away(again_at, now))),
             }
         }
     };
     drop(conn);
-    env.rate_limiter.acquire(&env.pool).await?;
+    env.rate_limiter.acquire(&env.pool, call.lane).await?;
     Ok(Permit::Go(caller))
+}
+
+/// A probe that was taken for nothing is given back, so that the next job may ask at once.
+pub(crate) async fn give_back(env: &Env, caller: Caller) -> Result<(), StoreError> {
+    match caller {
+        Caller::Ordinary | Caller::Idle => Ok(()),
+        Caller::Probe(account) => {
+            let mut conn = env.pool.acquire().await?;
+            gate::give_probe_back(&mut conn, account, env.clock.now()).await
+        }
+    }
 }
 
 /// Spreads the retries over five seconds so that they do not arrive together.
@@ -81,14 +161,14 @@ fn gateway_away(until: DateTime<Utc>, now: DateTime<Utc>) -> Finish {
 
 /// While Toss does not work there is no use in making charge jobs, nor in comparing notes with it. Takes no probe, which is
 /// money's, and no turn.
-pub(crate) async fn blocked(env: &Env) -> Result<Option<Finish>, JobError> {
+pub(crate) async fn blocked(env: &Env, account: GatewayAccount) -> Result<Option<Finish>, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
     let status = gate::read(&mut conn).await?;
     if let Some(finish) = bound_elsewhere(env, &status, now) {
         return Ok(Some(finish));
     }
-    Ok(match status.breaker.state(now) {
+    Ok(match status.breaker(account).state(now) {
         BreakerState::Closed | BreakerState::HalfOpen => None,
         BreakerState::Open(run_at) => {
             Some(Finish::Snooze { reason: "Toss does not work at present: this waits".into(), run_at })
@@ -107,36 +187,62 @@ pub(crate) fn bound_elsewhere(env: &Env, status: &gate::GatewayStatus, now: Date
     Some(Finish::Snooze { reason, run_at: now + BOUND_ELSEWHERE_PAUSE })
 }
 
-/// Remembers what an answer, or the lack of one, says about the gateway.
+/// What an answer, or the lack of one, says about the gateway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sign<'a> {
+    pub(crate) account: GatewayAccount,
+    /// The subscription that the call was for.
+    pub(crate) subject: Uuid,
+    /// None: it says nothing.
+    pub(crate) works: Option<bool>,
+    pub(crate) why: &'a str,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Remembers what an answer says about the gateway.
 pub(crate) async fn record_gateway_health(
     env: &Env,
     caller: Caller,
-    outcome: &Outcome,
+    sign: Sign<'_>,
 ) -> Result<(), StoreError> {
     let now = env.clock.now();
-    match breaker::gateway_works(outcome) {
+    if let Some(wait) = sign.retry_after {
+        gate::put_off_turns(&mut *env.pool.acquire().await?, wait).await?;
+    }
+    match sign.works {
         None => {}
         Some(true) => {
             let mut conn = env.pool.acquire().await?;
-            gate::gateway_works(&mut conn).await?;
+            gate::gateway_works(&mut conn, sign.account).await?;
         }
         Some(false) => {
+            let Sign { account, subject, why, .. } = sign;
+            let is_probe = caller == Caller::Probe(account);
             let mut tx = env.pool.begin().await?;
-            let after = gate::gateway_failed(&mut tx, &why(outcome), caller == Caller::Probe, now).await?;
+            let failure = gate::Failure { account, subject, why, is_probe };
+            let after = gate::gateway_failed(&mut tx, failure, now).await?;
             tx.commit().await?;
             if let Some(until) = after.open_until {
-                tracing::warn!(failures = after.failures, %until, "Toss does not work: the breaker is open");
+                tracing::warn!(%account, failures = after.failures, %until, "Toss does not work: the breaker is open");
             }
         }
     }
     Ok(())
 }
 
-fn why(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::NotSent(why) => why.message.clone(),
-        Outcome::Unknown(doubt) => doubt.message.clone(),
-        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::Waiting(_) | Outcome::NoSuchOrder => String::new(),
+/// What the outcome of a charge says about the gateway.
+pub(crate) fn sign_of<'a>(payment: &Payment, outcome: &'a Outcome) -> Sign<'a> {
+    let (why, retry_after) = match outcome {
+        Outcome::NotSent(why) => (why.message.as_str(), why.retry_after),
+        Outcome::Unknown(doubt) => (doubt.message.as_str(), None),
+        Outcome::Paid(_) | Outcome::Declined(_) | Outcome::Waiting(_) | Outcome::NoSuchOrder => ("", None),
+    };
+    Sign {
+        account: gateway_account_of(payment.kind),
+        subject: payment.subscription_id,
+        works: breaker::gateway_works(outcome),
+        why,
+        retry_after: retry_after.and_then(|wait| wait.to_std().ok()),
     }
 }
 
@@ -147,7 +253,7 @@ pub(crate) async fn stop_if_absurd(conn: &mut PgConnection, now: DateTime<Utc>) 
     let (declined, settled) = gate::first_tries_since(conn, since).await?;
     let absurd = settled >= TRIES_TO_JUDGE && declined.saturating_mul(10) >= settled.saturating_mul(9);
     if absurd && charging.enabled {
-        let why = format!("{declined} of {settled} charges were declined within a day");
+        let why = format!("{declined} of the last {settled} first charges were declined");
         settings::switch_charging(conn, false, "worker", &why, now).await?;
         raise_alarm("absurd_failure_rate");
         tracing::error!(declined, settled, "nearly every charge is declined: charging is stopped for all");

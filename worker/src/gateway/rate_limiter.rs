@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use common::store::{StoreError, gate};
+use common::store::{
+    StoreError,
+    gate::{self, Lane},
+};
 use sqlx::PgPool;
 
-/// Lets calls through at an even rate, in the order in which their turns were taken.
+/// Lets calls through at an even rate. Each lane has its part of it, in the order in which its turns were taken.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimiter {
     interval: Duration,
@@ -17,9 +20,9 @@ impl RateLimiter {
     }
 
     /// Waits for a turn. Holds no transaction meanwhile: callers take a turn before they record the intent.
-    pub async fn acquire(self, pool: &PgPool) -> Result<(), StoreError> {
+    pub async fn acquire(self, pool: &PgPool, lane: Lane) -> Result<(), StoreError> {
         let mut conn = pool.acquire().await?;
-        let wait = gate::take_turn(&mut conn, self.interval).await?;
+        let wait = gate::take_turn(&mut conn, lane, self.interval).await?;
         drop(conn);
         tokio::time::sleep(wait).await;
         Ok(())

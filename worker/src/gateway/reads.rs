@@ -1,8 +1,11 @@
 //! Reads a payment back from Toss, with the account that made it. A hint from outside leads to nothing else.
 
 use common::{
-    domain::payment::{Payment, PaymentKind},
-    store::StoreError,
+    domain::{
+        breaker::GatewayAccount,
+        payment::{Payment, PaymentKind},
+    },
+    store::{StoreError, gate::Lane},
 };
 use toss::{Account, LookupOutcome};
 
@@ -16,9 +19,17 @@ pub(crate) fn account_of(kind: PaymentKind) -> Account {
     }
 }
 
+/// The account whose breaker stands before calls about such a payment.
+pub(crate) fn gateway_account_of(kind: PaymentKind) -> GatewayAccount {
+    match kind {
+        PaymentKind::First => GatewayAccount::Widget,
+        PaymentKind::Renewal | PaymentKind::NewCard => GatewayAccount::Billing,
+    }
+}
+
 /// Reads the payment as Toss has it now: a settled one by its payment key, an unfinished one by its order id.
-pub(crate) async fn read_back(env: &Env, payment: &Payment) -> Result<LookupOutcome, StoreError> {
-    env.rate_limiter.acquire(&env.pool).await?;
+pub(crate) async fn read_back(env: &Env, payment: &Payment, lane: Lane) -> Result<LookupOutcome, StoreError> {
+    env.rate_limiter.acquire(&env.pool, lane).await?;
     let account = account_of(payment.kind);
     Ok(match &payment.payment_key {
         Some(key) if !payment.is_unfinished() => env.toss.payment_by_key(account, key).await,

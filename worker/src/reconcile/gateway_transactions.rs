@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Asia::Seoul;
 use common::{
     domain::reconcile::{Movement, Theirs},
-    store::StoreError,
+    store::{StoreError, gate::Lane},
 };
 use toss::{Account, GatewayPaymentStatus, Transaction, TransactionsQuery, Why};
 
@@ -46,7 +46,7 @@ pub(crate) async fn read_gateway_transactions(
         let mut pages = env.toss.transaction_pages(account, query);
         let mut cursors = HashSet::new();
         loop {
-            env.rate_limiter.acquire(&env.pool).await?;
+            env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
             let Some(page) = pages.next_page().await.map_err(|why| LedgerError::Toss(Box::new(why)))? else {
                 break;
             };

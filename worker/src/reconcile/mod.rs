@@ -5,6 +5,7 @@ use apalis::prelude::Data;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use common::{
     domain::{
+        breaker::GatewayAccount,
         calendar::{days_after, seoul_midnight},
         reconcile::{Books, Discrepancy, DiscrepancyKind, Movement},
     },
@@ -13,6 +14,7 @@ use common::{
     queue::{Finish, JobError, Lease, Ran},
     store::{
         discrepancies::{self, Recorded, Run},
+        gate::Lane,
         payments, reconcile,
     },
 };
@@ -47,7 +49,7 @@ pub(crate) async fn reconcile_payments(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    if let Some(finish) = health::blocked(&env).await? {
+    if let Some(finish) = health::blocked(&env, GatewayAccount::Billing).await? {
         return Ok(Ran::Finish(finish));
     }
     let started_at = env.clock.now();
@@ -203,7 +205,7 @@ async fn book_of(env: &Env, payment_id: Uuid) -> Result<Option<Box<GatewayPaymen
     let mut conn = env.pool.acquire().await?;
     let Some(attempt) = payments::find(&mut conn, payment_id).await? else { return Ok(None) };
     drop(conn);
-    let LookupOutcome::Found(shown) = read_back(env, &attempt).await? else { return Ok(None) };
+    let LookupOutcome::Found(shown) = read_back(env, &attempt, Lane::LookUp).await? else { return Ok(None) };
     let mut tx = env.pool.begin().await?;
     let booked = book_external_refunds(env, &mut tx, payment_id, &shown, env.clock.now()).await?;
     tx.commit().await?;

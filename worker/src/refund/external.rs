@@ -9,7 +9,6 @@ use common::{
         refund::{Refund, RefundStatus},
         subscription::Subscription,
     },
-    id::{new_id, new_key},
     store::{
         events::{self, Entry, Settled},
         payments, refunds, subscriptions,
@@ -134,16 +133,8 @@ async fn book(
     now: DateTime<Utc>,
 ) -> Result<Option<Refund>, SettleError> {
     let refund = Refund {
-        id: new_id(now),
-        payment_id: attempt.id,
-        amount: cancel.amount,
-        reason: reason(cancel),
-        requested_by: DASHBOARD.to_owned(),
-        idempotency_key: new_key(),
         status: RefundStatus::Completed,
-        sent_at: None,
-        first_sent_at: None,
-        unknown_since: None,
+        ..Refund::new(attempt.id, cancel.amount, reason(cancel), DASHBOARD, now)
     };
     let name = cancel.transaction_key.as_deref();
     let request_key = format!("toss:{}", name.map_or_else(|| refund.id.to_string(), str::to_owned));

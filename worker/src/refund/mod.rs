@@ -1,6 +1,6 @@
 //! One step of one refund: commit that it is sent, ask the gateway, record what it said. An unknown one is looked for
-//! among the payment's cancels, and only when it is not there sent again under the same key; what is not there after 14
-//! days has failed, and a person decides.
+//! among the payment's cancels, and only when it is not there sent again, under the same key at first. One that Toss answers
+//! with 5xx each time and does not list has failed, and so has one that is not listed after 14 days: the next is possible.
 //!
 //! What a death leaves behind, line by line: before the intent's commit, a refund that was not sent; from then until the
 //! outcome's commit, one that looks sent, so it is looked for first, and what is sent again carries the old key and the
@@ -8,30 +8,35 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::queue::{Finish, JobError, Lease, Ran};
+use common::queue::{Finish, JobError, Lease, Ran, hold_on};
 use common::{
     domain::{
-        payment::{KEY_LIFETIME, Payment, REVIEW_AFTER},
-        refund::{Refund, RefundStatus},
+        payment::{Payment, REVIEW_AFTER},
+        refund::{MissingRefund, Refund},
         subscription::Subscription,
     },
     id::{new_key, subscription_ref},
     jobs::RefundPayment,
     store::{
         events::{self, Entry, Settled},
+        gate::Lane,
         payments, refunds, subscriptions,
     },
 };
 use sqlx::PgConnection;
-use toss::{Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome, ReasonKind};
+use toss::{
+    Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome, Reason, ReasonKind, Why, WhyKind,
+};
+use uuid::Uuid;
 
 use crate::{
     crash,
     env::{Env, raise_alarm},
     error::SettleError,
     gateway::{
-        health::{self, Permit, Purpose},
-        reads::account_of,
+        answer,
+        health::{self, Call, Caller, Permit, Sign},
+        reads::{account_of, gateway_account_of},
     },
     notifications,
 };
@@ -46,58 +51,79 @@ pub(crate) async fn refund_payment(
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
     let (env, lease, refund_id) = (&*env, &lease, job.refund_id);
-    if let Permit::Later(finish) = health::check_gateway(env, Purpose::Other).await? {
-        return Ok(Ran::Finish(finish));
-    }
+    let mut conn = env.pool.acquire().await?;
+    let Some(kind) = refunds::kind_of_payment(&mut conn, refund_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the refund is settled, or does not exist".into())));
+    };
+    drop(conn);
+    let caller = match health::check_gateway(env, Call::refund(gateway_account_of(kind))).await? {
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+        Permit::Go(caller) => caller,
+    };
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(refund) = refunds::lock(&mut tx, refund_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the refund does not exist".into())));
     };
-    match refund.status {
-        RefundStatus::Completed | RefundStatus::Failed => {
-            return Ok(Ran::Finish(Finish::Discard("the refund is settled".into())));
-        }
-        RefundStatus::Pending | RefundStatus::Unknown => {}
+    if refund.is_settled() {
+        return Ok(Ran::Finish(Finish::Discard("the refund is settled".into())));
     }
     let Some(payment) = payments::find(&mut tx, refund.payment_id).await? else {
         return Err(JobError::new("a refund of a payment that does not exist"));
     };
     tracing::Span::current().record("payment.id", tracing::field::display(payment.id));
-    let key_is_dead = refund.first_sent_at.is_some_and(|first| now - first >= KEY_LIFETIME);
     let back = refunds::completed_of(&mut tx, payment.id).await?;
     let booked = refunds::transactions_of(&mut tx, payment.id).await?;
-    if !key_is_dead {
-        refunds::mark_sent(&mut tx, refund.id, now).await?;
-    }
+    refunds::mark_sent(&mut tx, refund.id, now).await?;
     tx.commit().await?;
     crash::point("after_refund_intent");
     let left = payment.amount.less(back).unwrap_or(common::domain::money::Won::ZERO);
-    let call = Call { env, payment: &payment, refund: &refund, left: left.get().into(), booked: &booked };
-    let answer = if key_is_dead { call.look_for_it().await } else { Some(call.answer().await?) };
+    let call =
+        RefundCall { env, payment: &payment, refund: &refund, left: left.get().into(), booked: &booked };
+    ask(lease, &call, caller).await
+}
+
+/// Asks once, and records what was said.
+async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran, JobError> {
+    let RefundCall { env, payment, refund, .. } = call;
+    hold_on();
+    let answer = call.answer().await?;
     crash::point("after_refund_call");
     match answer {
-        Some(answer) => record(env, lease, &refund, &payment, answer).await,
-        None => never_made(env, lease, &refund, &payment).await,
+        Some(answer) => {
+            record_health(env, caller, payment, &answer).await;
+            record(env, lease, refund, payment, answer).await
+        }
+        None => never_made(env, lease, refund, payment).await,
     }
 }
 
-/// After all this time the gateway does not list it, and its key would not keep a second one from being made: nothing
-/// went back, and it is asked for anew or not at all.
+async fn record_health(env: &Env, caller: Caller, payment: &Payment, answer: &CancelOutcome) {
+    let (works, why) = answer.gateway_works();
+    let (account, subject) = (gateway_account_of(payment.kind), payment.subscription_id);
+    let sign = Sign { account, subject, works, why, retry_after: None };
+    if let Err(error) = health::record_gateway_health(env, caller, sign).await {
+        tracing::warn!(%error, "what the answer says about the gateway was not kept");
+    }
+}
+
+/// The gateway does not list it, and another sending would come to nothing: it is asked for anew or not at all.
 async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Payment) -> Result<Ran, JobError> {
-    let now = env.clock.now();
-    let mut tx = env.pool.begin().await?;
-    subscriptions::lock(&mut tx, payment.subscription_id).await?.ok_or(SettleError::Vanished)?;
-    let why = "unknown for 14 days, and Toss does not list it: nothing went back";
-    refunds::fail(&mut tx, refund.id, None, why, None, now).await?;
-    common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
-    raise_alarm("refund_unknown");
+    let why = "Toss did not make it, whenever it was asked, and does not list it: nothing went back";
+    let ran = answer::record(env, lease, "refund", |mut tx, now| async move {
+        subscriptions::lock(&mut tx, payment.subscription_id).await?.ok_or(SettleError::Vanished)?;
+        refunds::fail(&mut tx, refund.id, None, why, None, now).await?;
+        common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
+        Ok((tx, Finish::Fail(why.into())))
+    });
+    let ran = ran.await?;
+    raise_alarm("refund_failed");
     tracing::error!(refund.id = %refund.id, payment.id = %payment.id, why);
-    Ok(Ran::Committed(lease.commit(tx, Finish::Fail(why.into()), now).await?))
+    Ok(ran)
 }
 
 /// All that asking about one refund takes.
-struct Call<'a> {
+struct RefundCall<'a> {
     env: &'a Env,
     payment: &'a Payment,
     refund: &'a Refund,
@@ -107,27 +133,37 @@ struct Call<'a> {
     booked: &'a [String],
 }
 
-impl Call<'_> {
-    async fn answer(&self) -> Result<CancelOutcome, JobError> {
+impl RefundCall<'_> {
+    /// None: it was not made, and is given up.
+    async fn answer(&self) -> Result<Option<CancelOutcome>, JobError> {
         // Taken back as certainly not made, it is sent as if for the first time.
         if self.refund.sent_at.is_none() {
-            return self.send().await;
+            return self.send(self.refund.idempotency_key).await.map(Some);
         }
         if let Some(known) = self.look_for_it().await {
-            return Ok(known);
+            return Ok(Some(known));
         }
-        self.env.rate_limiter.acquire(&self.env.pool).await?;
-        match self.send().await?.of_resend() {
+        let key = match self.refund.when_not_listed(self.env.clock.now()) {
+            MissingRefund::GiveUp => return Ok(None),
+            MissingRefund::SendAgain => self.refund.idempotency_key,
+            MissingRefund::SendWithFreshKey => {
+                let fresh_key = new_key();
+                refunds::renew_key(&mut *self.env.pool.acquire().await?, self.refund.id, fresh_key).await?;
+                fresh_key
+            }
+        };
+        self.env.rate_limiter.acquire(&self.env.pool, Lane::Refund).await?;
+        match self.send(key).await?.of_resend() {
             // Perhaps refused only because the first sending has landed meanwhile.
             CancelOutcome::Refused(refusal) => {
-                Ok(self.look_for_it().await.unwrap_or(CancelOutcome::Refused(refusal)))
+                Ok(Some(self.look_for_it().await.unwrap_or(CancelOutcome::Refused(refusal))))
             }
-            other => Ok(other),
+            other => Ok(Some(other)),
         }
     }
 
-    async fn send(&self) -> Result<CancelOutcome, JobError> {
-        let key = IdempotencyKey::new(self.refund.idempotency_key.to_string())?;
+    async fn send(&self, key: Uuid) -> Result<CancelOutcome, JobError> {
+        let key = IdempotencyKey::new(key.to_string())?;
         let request = CancelRequest {
             reason: self.refund.reason.clone(),
             amount: Some(self.refund.amount.get().into()),
@@ -146,7 +182,11 @@ impl Call<'_> {
                 Some(CancelOutcome::Canceled(after))
             }
             LookupOutcome::NotFound { .. } => None,
-            LookupOutcome::Unavailable(why) => Some(CancelOutcome::Unknown(why)),
+            // A question without an answer says nothing about the sending that it asked about.
+            LookupOutcome::Unavailable(why) => {
+                let kind = WhyKind::NotHeard(ReasonKind::Unavailable);
+                Some(CancelOutcome::Unknown(Why { kind, ..why }))
+            }
         }
     }
 
@@ -166,6 +206,7 @@ impl Call<'_> {
     }
 }
 
+/// Records the answer, however long the database cannot. Where it refuses the answer, a later look-up finds the refund.
 async fn record(
     env: &Env,
     lease: &Lease,
@@ -173,40 +214,86 @@ async fn record(
     payment: &Payment,
     answer: CancelOutcome,
 ) -> Result<Ran, JobError> {
-    let now = env.clock.now();
-    let mut tx = env.pool.begin().await?;
-    // The payment's and the subscription's rows are locked in the one order that everything uses.
-    let subscription = subscriptions::lock(&mut tx, payment.subscription_id).await?;
-    let subscription = subscription.ok_or(SettleError::Vanished)?;
-    let finish = match answer {
+    let answer = &answer;
+    let written = answer::record(env, lease, "refund", |mut tx, now| async move {
+        let finish = settle(env, &mut tx, (refund, payment), answer, now).await?;
+        Ok((tx, finish))
+    });
+    let refused = match written.await {
+        Ok(ran) => return Ok(ran),
+        Err(refused) => refused,
+    };
+    answer::alarm_refused("refund", &refused);
+    let facts = &format!("{}; the database refused to record it: {refused}", said(answer));
+    let aside = answer::record(env, lease, "refund in review", |mut tx, now| async move {
+        refunds::unknown(&mut tx, refund.id, None, facts, false, now).await?;
+        let reason = format!("for a person: {facts}");
+        Ok((tx, Finish::Snooze { reason, run_at: now + TimeDelta::hours(1) }))
+    });
+    Ok(aside.await?)
+}
+
+/// What the gateway said, for a person who settles it by hand.
+fn said(answer: &CancelOutcome) -> String {
+    match answer {
         CancelOutcome::Canceled(after) => {
-            made(env, &mut tx, (&subscription, payment, refund), &after, now).await?;
-            Finish::Done(Some(format!("{} went back", refund.amount)))
+            let name = after.cancels.last().and_then(|cancel| cancel.transaction_key.as_deref());
+            format!("Toss says refunded, as transaction {}", name.unwrap_or("without a name"))
+        }
+        CancelOutcome::Refused(refusal) => format!("Toss refused it: {} {}", refusal.code, refusal.message),
+        CancelOutcome::NotSent(reason) => format!("not sent: {}", reason.message),
+        CancelOutcome::Unknown(why) => format!("unknown: {}", why.message),
+    }
+}
+
+/// Writes the answer into the caller's transaction; answers what becomes of the job.
+async fn settle(
+    env: &Env,
+    conn: &mut PgConnection,
+    (refund, payment): (&Refund, &Payment),
+    answer: &CancelOutcome,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    // The payment's and the subscription's rows are locked in the one order that everything uses.
+    let subscription = subscriptions::lock(conn, payment.subscription_id).await?;
+    let subscription = subscription.ok_or(SettleError::Vanished)?;
+    let current = refunds::lock(conn, refund.id).await?.ok_or(SettleError::Vanished)?;
+    if current.is_settled() {
+        return Ok(Finish::Done(Some("settled meanwhile by another worker".into())));
+    }
+    match answer {
+        CancelOutcome::Canceled(after) => {
+            made(env, conn, (&subscription, payment, refund), after, now).await?;
+            Ok(Finish::Done(Some(format!("{} went back", refund.amount))))
         }
         CancelOutcome::Refused(refusal) => {
-            let (code, message) = (refusal.code.as_str(), why_refused(&refusal));
-            refunds::fail(&mut tx, refund.id, Some(code), message, refusal.trace_id.as_deref(), now).await?;
-            common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
+            let (code, message) = (refusal.code.as_str(), why_refused(refusal));
+            refunds::fail(conn, refund.id, Some(code), message, refusal.trace_id.as_deref(), now).await?;
+            common::store::announce_settled(conn, &refund.id.to_string()).await?;
             raise_alarm("refund_refused");
             tracing::error!(refund.id = %refund.id, toss.code = code, subscription.id = %subscription_ref(subscription.id), "a refund was refused");
-            Finish::Fail(format!("refused: {code} {message}"))
+            Ok(Finish::Fail(format!("refused: {code} {message}")))
         }
-        CancelOutcome::NotSent(reason) => {
-            let fresh = reason.key_is_burnt.then(new_key);
-            let code = reason.code.as_ref().map(toss::Code::as_str);
-            if matches!(reason.kind, ReasonKind::OurMistake | ReasonKind::CredentialsRefused) {
-                raise_alarm("not_sent");
-                tracing::error!(refund.id = %refund.id, toss.code = code, "the gateway refuses to be asked for a refund: an operator is needed");
-            }
-            refunds::not_sent(&mut tx, refund.id, code, &reason.message, fresh).await?;
-            Finish::Snooze {
-                reason: format!("not sent: {} {}", code.unwrap_or("no answer"), reason.message),
-                run_at: now + TimeDelta::minutes(5),
-            }
-        }
-        CancelOutcome::Unknown(why) => snooze_unknown(&mut tx, refund, &why, now).await?,
-    };
-    Ok(Ran::Committed(lease.commit(tx, finish, now).await?))
+        CancelOutcome::NotSent(reason) => not_sent(conn, refund, reason, now).await,
+        CancelOutcome::Unknown(why) => snooze_unknown(conn, refund, why, now).await,
+    }
+}
+
+async fn not_sent(
+    conn: &mut PgConnection,
+    refund: &Refund,
+    reason: &Reason,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    let fresh = reason.key_is_burnt.then(new_key);
+    let code = reason.code.as_ref().map(toss::Code::as_str);
+    if reason.needs_operator() {
+        raise_alarm("not_sent");
+        tracing::error!(refund.id = %refund.id, toss.code = code, "the gateway refuses to be asked for a refund: an operator is needed");
+    }
+    refunds::not_sent(conn, refund.id, code, &reason.message, fresh).await?;
+    let reason = format!("not sent: {} {}", code.unwrap_or("no answer"), reason.message);
+    Ok(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(5) })
 }
 
 /// What an operator has to know beside Toss's words.
@@ -252,13 +339,14 @@ async fn snooze_unknown(
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let code = why.code.as_ref().map(toss::Code::as_str);
-    refunds::unknown(conn, refund.id, code, &why.message, now).await?;
+    let is_server_error = why.kind == WhyKind::ServerError;
+    refunds::unknown(conn, refund.id, code, &why.message, is_server_error, now).await?;
     let waited = refund.unknown_since.map_or(TimeDelta::zero(), |since| now - since);
     if waited >= REVIEW_AFTER {
         raise_alarm("refund_unknown");
         tracing::error!(refund.id = %refund.id, toss.code = code, "a refund has been unknown for more than 24 h: a person has to look");
     }
     let pause = (waited / 2).clamp(TimeDelta::seconds(75), TimeDelta::hours(1));
-    let reason = format!("unknown outcome, sent again under the same key: {}", why.message);
+    let reason = format!("unknown outcome, looked for and sent again: {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How soon an attempt that was just woken is settled, as a rule.
-const SETTLES_WITHIN: TimeDelta = TimeDelta::seconds(20);
+const SETTLES_WITHIN: TimeDelta = TimeDelta::minutes(1);
 /// How soon a refund of ours that is under way has its answer, as a rule.
 const REFUNDS_WITHIN: TimeDelta = TimeDelta::minutes(2);
 

@@ -3,12 +3,15 @@
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
+    domain::payment::Payment,
     id::subscription_ref,
     jobs::HandleWebhook,
     queue::{Finish, JobError, Lease, Ran},
     store::{
         StoreError,
         events::{self, Entry},
+        gate::Lane,
+        payments::{self, ReadBack},
         subscriptions,
         webhooks::{self, ReceivedWebhook, WebhookEnd},
     },
@@ -21,15 +24,18 @@ use toss::LookupOutcome;
 use self::followup::{WebhookVerdict, follow, is_forged, named_payment};
 use crate::{
     env::{Env, raise_alarm},
-    gateway::{health, reads::read_back},
+    gateway::{
+        health,
+        reads::{gateway_account_of, read_back},
+    },
 };
 
 mod followup;
 
 /// What could not be settled by then is left to a person; the daily comparison of the books goes on.
 const PATIENCE: TimeDelta = TimeDelta::hours(24);
-/// Toss did not answer the question.
-const ASK_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// Anybody can send events that name a payment: it is read back once a minute at most, however many come.
+const READ_BACK_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 #[tracing::instrument(name = "job.handle_webhook", skip_all, fields(webhook.id = %job.webhook_id))]
 pub(crate) async fn handle_webhook(
@@ -95,10 +101,33 @@ async fn about_payment(
         return end(env, lease, env.pool.begin().await?, event, verdict).await;
     };
     drop(conn);
-    if let Some(finish) = health::blocked(env).await? {
+    if let Some(finish) = health::blocked(env, gateway_account_of(attempt.kind)).await? {
         return Ok(Ran::Finish(finish));
     }
-    let shown = match read_back(env, &attempt).await? {
+    let read_at = match claim(env, &attempt, event).await? {
+        ReadBack::Now(at) => at,
+        ReadBack::Covered => {
+            let what = "the payment was read back and followed up for another event since this one came";
+            let verdict = WebhookVerdict::End(WebhookEnd::Handled, what.into());
+            return end(env, lease, env.pool.begin().await?, event, verdict).await;
+        }
+        ReadBack::NotBefore(run_at) => {
+            let reason = "the payment was read back a moment ago".into();
+            return Ok(Ran::Finish(Finish::Snooze { reason, run_at }));
+        }
+    };
+    follow_up(env, lease, event, named, (&attempt, kept.as_ref(), read_at)).await
+}
+
+/// Reads the payment back, and does what it finds there.
+async fn follow_up(
+    env: &Env,
+    lease: &Lease,
+    event: &ReceivedWebhook,
+    named: &NamedPayment,
+    (attempt, kept, read_at): (&Payment, Option<&SecretString>, DateTime<Utc>),
+) -> Result<Ran, JobError> {
+    let shown = match read_back(env, attempt, Lane::Webhook).await? {
         LookupOutcome::Found(shown) => shown,
         LookupOutcome::NotFound { .. } => {
             let verdict = WebhookVerdict::ignored("Toss knows no such payment");
@@ -106,19 +135,28 @@ async fn about_payment(
         }
         LookupOutcome::Unavailable(why) => {
             tracing::info!(why = why.message, "the payment could not be read back");
-            let verdict = WebhookVerdict::Later("Toss could not be asked", ASK_AGAIN);
+            let verdict = WebhookVerdict::Later("Toss could not be asked", READ_BACK_PAUSE);
             return end(env, lease, env.pool.begin().await?, event, verdict).await;
         }
     };
     let mut tx = env.pool.begin().await?;
-    let verdict = if is_forged(named, &shown, kept.as_ref()) {
+    let verdict = if is_forged(named, &shown, kept) {
         raise_alarm("forged_webhook");
         tracing::error!(order.id = attempt.order_id, "a webhook carries another secret than its payment");
         WebhookVerdict::ignored("forged: it carries another secret than its payment")
     } else {
-        follow(env, &mut tx, &attempt, &shown, env.clock.now()).await?
+        follow(env, &mut tx, attempt, &shown, env.clock.now()).await?
     };
+    if matches!(verdict, WebhookVerdict::End(WebhookEnd::Handled, _)) {
+        payments::mark_followed_up(&mut tx, attempt.id, read_at).await?;
+    }
     end(env, lease, tx, event, verdict).await
+}
+
+async fn claim(env: &Env, attempt: &Payment, event: &ReceivedWebhook) -> Result<ReadBack, StoreError> {
+    let mut conn = env.pool.acquire().await?;
+    let now = env.clock.now();
+    payments::claim_read_back(&mut conn, attempt.id, event.received_at, READ_BACK_PAUSE, now).await
 }
 
 /// The end of the event, of its job, and whatever was booked for it: one commit.

@@ -1,0 +1,103 @@
+//! Works through many rows so that one of them stops only itself.
+//!
+//! A row that somebody else holds is skipped, and a row that raises is isolated by halving its batch. The others are done.
+
+use sqlx::{Postgres, Transaction};
+
+use crate::{
+    env::{Env, raise_alarm},
+    error::SettleError,
+};
+
+/// What came of a batch.
+#[derive(Debug)]
+pub(super) struct Worked<T> {
+    pub(super) done: usize,
+    /// Held by somebody else: to be worked on later.
+    pub(super) locked: Vec<T>,
+    /// Raised, each alone: an operator is needed.
+    pub(super) failed: usize,
+}
+
+impl<T> Default for Worked<T> {
+    fn default() -> Self {
+        Self { done: 0, locked: Vec::new(), failed: 0 }
+    }
+}
+
+impl<T> Worked<T> {
+    pub(super) fn add(&mut self, other: Self) {
+        self.done = self.done.saturating_add(other.done);
+        self.locked.extend(other.locked);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+}
+
+/// The transaction of one batch.
+pub(super) type Tx = Transaction<'static, Postgres>;
+
+/// Works on the items in one transaction. Where that fails because of an item, the batch is halved until the item is alone.
+pub(super) async fn work_through<T, Working>(
+    env: &Env,
+    what: &'static str,
+    items: Vec<T>,
+    work: impl Fn(Tx, Vec<T>) -> Working,
+) -> Result<Worked<T>, SettleError>
+where
+    T: Clone + std::fmt::Debug,
+    Working: Future<Output = Result<(Tx, Worked<T>), SettleError>>,
+{
+    let mut all = Worked::default();
+    let mut batches = vec![items];
+    while let Some(mut batch) = batches.pop() {
+        let worked = async {
+            let (tx, worked) = work(env.pool.begin().await?, batch.clone()).await?;
+            tx.commit().await?;
+            Ok(worked)
+        };
+        let error: SettleError = match worked.await {
+            Ok(worked) => {
+                all.add(worked);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if !error.is_refusal() && !error.is_held_up() {
+            // Nothing is wrong with the rows: the job comes again.
+            return Err(error);
+        }
+        if batch.len() > 1 {
+            let second = batch.split_off(batch.len() / 2);
+            batches.extend([second, batch]);
+        } else if error.is_held_up() {
+            all.locked.extend(batch);
+        } else {
+            all.failed = all.failed.saturating_add(1);
+            raise_alarm("row_failed");
+            tracing::error!(what, row = ?batch, %error, "one row of a daily run failed; the others went on");
+        }
+    }
+    Ok(all)
+}
+
+/// The second pass: what was locked is tried again. What is locked still is left for later, with an alarm.
+pub(super) async fn come_back<T, Working>(
+    env: &Env,
+    what: &'static str,
+    locked: Vec<T>,
+    work: impl Fn(Tx, Vec<T>) -> Working,
+) -> Result<Worked<T>, SettleError>
+where
+    T: Clone + std::fmt::Debug,
+    Working: Future<Output = Result<(Tx, Worked<T>), SettleError>>,
+{
+    if locked.is_empty() {
+        return Ok(Worked::default());
+    }
+    let worked = work_through(env, what, locked, work).await?;
+    if !worked.locked.is_empty() {
+        raise_alarm("row_locked");
+        tracing::error!(what, rows = ?worked.locked, "rows are locked by somebody else; tried again in some minutes");
+    }
+    Ok(worked)
+}
