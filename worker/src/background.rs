@@ -124,7 +124,11 @@ impl Background {
                 for account in [GatewayAccount::Widget, GatewayAccount::Billing] {
                     let is_open = status.breaker(account).open_until.is_some();
                     let label = <&'static str>::from(account);
-                    metrics::gauge!("billing_breaker_open", "account" => label).set(if is_open { 1.0 } else { 0.0 });
+                    metrics::gauge!("billing_breaker_open", "account" => label).set(if is_open {
+                        1.0
+                    } else {
+                        0.0
+                    });
                 }
                 let billing = status.breaker(GatewayAccount::Billing).state(self.env.clock.now());
                 jobs::limit_claims(&self.queue, billing);

@@ -6,7 +6,7 @@ use common::{
     domain::bulk::BulkAction,
     jobs::RunBulkAction,
     queue::{Finish, JobError, Lease, Ran},
-    store::bulk_actions,
+    store::{bulk_actions, gate::Lane},
 };
 
 use crate::{crash, env::Env};
@@ -28,7 +28,7 @@ pub(crate) async fn run_bulk_action(
     let is_limited = bulk.action.parse().is_ok_and(BulkAction::calls_gateway);
     loop {
         if is_limited {
-            env.rate_limiter.acquire(&env.pool).await?;
+            env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
         }
         let mut tx = env.pool.begin().await?;
         let step = do_next_item(&mut tx, &env.brand, (&bulk, &actor), env.clock.now()).await?;

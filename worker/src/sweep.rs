@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::JobError;
 use common::{
-    domain::breaker::GatewayAccount,
     store::{
         gate,
         sweep::make_missing_jobs,

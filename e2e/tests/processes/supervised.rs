@@ -109,7 +109,7 @@ async fn jobs_that_need_toss_stay_unclaimed_while_its_breaker_is_open(pool: PgPo
     let mut worker = system.worker().var("WORKER_ADDR", address).start();
     until("the worker to see the breaker", async || {
         let metrics = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
-        metrics.contains("billing_breaker_open 1").then_some(())
+        metrics.contains("billing_breaker_open{account=\"billing\"} 1").then_some(())
     })
     .await;
     system.refund(id).await;

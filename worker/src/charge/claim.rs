@@ -26,7 +26,10 @@ use super::{context::ChargeContext, gateway, lookup, outcome};
 use crate::{
     crash,
     env::Env,
-    gateway::health::{self, Permit, Purpose},
+    gateway::{
+        health::{self, Call, Permit},
+        reads::gateway_account_of,
+    },
 };
 
 /// How soon the gateway is asked again when it could not answer about a payment key.
@@ -41,9 +44,6 @@ pub(crate) async fn check_payment_claim(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    if let Permit::Later(finish) = health::check_gateway(&env, Purpose::Other).await? {
-        return Ok(Ran::Finish(finish));
-    }
     let mut conn = env.pool.acquire().await?;
     let claim = payment_claims::find(&mut conn, job.claim_id).await?;
     let payment = payments::find(&mut conn, job.payment_id).await?;
@@ -55,7 +55,14 @@ pub(crate) async fn check_payment_claim(
     if claim.state != <&str>::from(ClaimState::Checking) {
         return Ok(Ran::Finish(Finish::Done(Some(format!("the claim is {}", claim.state)))));
     }
+    let caller = match health::check_gateway(&env, Call::look_up(gateway_account_of(payment.kind))).await? {
+        Permit::Go(caller) => caller,
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+    };
     let found = ask(&env, &subscription, &payment, &claim).await;
+    if let Err(error) = health::record_gateway_health(&env, caller, health::sign_of(&payment, &found)).await {
+        tracing::warn!(%error, "the breaker could not be updated");
+    }
     if let Some((reason, pause)) = ask_again(&claim, &found) {
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + pause }));
     }

@@ -234,7 +234,7 @@ async fn end_confirmation(
     payments::withdraw(conn, attempt.id, why, now).await?;
     if context.subscription.status == SubscriptionStatus::Incomplete {
         let reason = "the first payment could not be confirmed in time";
-        settle_declined::cancel_incomplete(conn, context, reason, why, now).await?;
+        settle_declined::cancel_incomplete(conn, context, reason, why, None, now).await?;
         notifications::tell_not_begun(env, conn, &context.subscription, now).await?;
     } else if context.invoice.status == InvoiceStatus::Open {
         invoices::close(conn, context.invoice.id, InvoiceStatus::Void, now).await?;

@@ -77,6 +77,11 @@ impl Call {
         Self { account, lane: Lane::Refund, buyer_waits: false, is_idle: false }
     }
 
+    /// A look-up that an operator asked for.
+    pub(crate) fn look_up(account: GatewayAccount) -> Self {
+        Self { account, lane: Lane::LookUp, buyer_waits: false, is_idle: false }
+    }
+
     /// The same, when it begins with a look-up. That of a buyer who waits keeps its lane.
     fn as_look_up(self) -> Self {
         if self.buyer_waits { self } else { Self { lane: Lane::LookUp, ..self } }
