@@ -22,5 +22,5 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/billing /out/billing-api /out/billing-worker /out/toss-sandbox /usr/local/bin/
 USER 10001:10001
-# Each program has --help and stops on SIGTERM, finishing what is in hand.
+# Each program has --help, and stops on SIGTERM after the requests and jobs in progress.
 CMD ["billing", "--help"]

@@ -28,6 +28,8 @@ pub struct Settings {
     pub brand: Brand,
     /// Pages of other origins whose scripts may call.
     pub allowed_origins: Vec<HeaderValue>,
+    /// Between the failing readiness and the closing of the listener.
+    pub stop_delay: Duration,
 }
 
 /// One running API. Build it, then give it to [`serve`](crate::serve) or [`router`](crate::router).
@@ -50,7 +52,10 @@ pub struct App {
     pub(crate) metrics: PrometheusHandle,
     /// Runs the background tasks.
     pub(crate) supervisor: Supervisor,
-    /// Cancelled when the process is asked to stop: no request waits for a payment any longer.
+    pub(crate) stop_delay: Duration,
+    /// Cancelled when the process is asked to stop: `/readyz` fails from then on.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when the listener closes: no request waits for a payment any longer.
     pub(crate) stopping: CancellationToken,
 }
 
@@ -80,6 +85,8 @@ impl App {
             webhooks: RateLimit::per_minute(WEBHOOKS_PER_MINUTE),
             metrics: metrics::recorder(),
             supervisor: Supervisor::default(),
+            stop_delay: settings.stop_delay,
+            draining: CancellationToken::new(),
             stopping,
         }))
     }

@@ -25,6 +25,7 @@ Variables:
   BRAND_NAME          in whose name e-mails are written (집체크)
   PUBLIC_URL          the customers' site, to which e-mails link (http://127.0.0.1:8080)
   CORS_ALLOWED_ORIGINS  pages of other origins that may call, e.g. https://shop.example,https://m.shop.example (none)
+  STOP_DELAY_SECS     how long it serves on after SIGTERM, while /readyz fails, 0 to 60 (3)
   CLOCK               system, or test for one that `billing clock` moves (system)
   LOG_FORMAT          pretty or json (pretty)
   RUST_LOG            which logs are written (info)
@@ -63,7 +64,8 @@ impl Config {
         let (Some(auth), Some(brand)) = vars.finish((auth, brand))? else {
             return Err(Mistakes(vec!["the configuration is incomplete".to_owned()]));
         };
-        let settings = Settings { auth, cron_secret, confirm_wait, brand, allowed_origins };
+        let stop_delay = base.stop_delay;
+        let settings = Settings { auth, cron_secret, confirm_wait, brand, allowed_origins, stop_delay };
         Ok(Self { base, addr, settings })
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use common::{
@@ -224,6 +224,13 @@ pub(crate) fn write_problem(response: Response, language: Language, trace_id: &T
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     let document = Json(ProblemDocument::new(&error, language, trace_id)).into_response();
     Response::from_parts(parts, document.into_body())
+}
+
+/// The document of a refusal that is made before a request could be read: in Korean, as no language is known.
+pub(crate) fn refusal_document(status: StatusCode) -> String {
+    let error = ApiError::from(Problem::of_status(status));
+    let document = ProblemDocument::new(&error, Language::Korean, &TraceId::new());
+    serde_json::to_string(&document).unwrap_or_default()
 }
 
 impl ProblemDocument {

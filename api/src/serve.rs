@@ -1,27 +1,34 @@
-//! Serves until asked to stop, then finishes the requests in hand.
+//! Serves until asked to stop: readiness fails first, then the listener closes, then the requests in progress end.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
-use common::queue::Progress;
+use common::{
+    http_server::{HttpServer, Refusal, descriptor_limit},
+    queue::Progress,
+    store::log_readiness,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, router::router};
+use crate::{app::App, error::refusal_document, router::router};
 
-/// A connection that is still open this long after the stop is cut.
-const LEAVE_WITHIN: Duration = Duration::from_secs(20);
+/// A connection that is still open this long after the listener closed is cut.
+const FINISH_WITHIN: Duration = Duration::from_secs(20);
+const MAX_CONNECTIONS: usize = 1_000;
+/// For the database's connections, the listeners, logs and key downloads.
+const RESERVED_DESCRIPTORS: usize = 64;
 /// Histograms keep every observation until they are tidied.
 const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
 /// Each background task says more often than this that it is alive, a database that does not answer included.
 const STALL_AFTER: Duration = Duration::from_mins(2);
 
-/// Serves `app` on `listener` until `shutdown` comes; waiting confirmations are then answered 202 at once.
+/// Serves `app` on `listener` until `shutdown` comes. `/readyz` then answers 503 while load balancers look elsewhere;
+/// after the configured delay the listener closes, and waiting confirmations are answered 202 at once.
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
     let background = CancellationToken::new();
     let _ends_with_serving = background.clone().drop_guard();
     let (listening, tidying) = (Arc::clone(&app), Arc::clone(&app));
@@ -31,29 +38,21 @@ pub async fn serve(
     app.supervisor.spawn("metrics upkeep", STALL_AFTER, background, move |progress| {
         tidy_metrics(Arc::clone(&tidying), progress)
     });
-    let stopping = app.stopping.clone();
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "small answers may be delayed on this connection");
-        }
-    });
-    let asked = stopping.clone();
-    let router = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        shutdown.await;
-        asked.cancel();
-    });
-    let too_late = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(LEAVE_WITHIN).await;
+    tokio::spawn(log_readiness(app.pool.clone()));
+    let closing = close_after(Arc::clone(&app), shutdown);
+    let server = HttpServer {
+        max_connections: descriptor_limit(MAX_CONNECTIONS, RESERVED_DESCRIPTORS),
+        finish_within: FINISH_WITHIN,
+        refusal: Refusal { content_type: "application/problem+json", body: refusal_document },
     };
-    tokio::select! {
-        served = serving => served,
-        () = too_late => {
-            tracing::warn!("connections that would not end were cut");
-            Ok(())
-        }
-    }
+    server.serve(listener, router(app), closing).await;
+}
+
+async fn close_after(app: Arc<App>, shutdown: impl Future<Output = ()>) {
+    shutdown.await;
+    app.draining.cancel();
+    tokio::time::sleep(app.stop_delay).await;
+    app.stopping.cancel();
 }
 
 async fn listen_for_settlements(app: Arc<App>, progress: Progress) {

@@ -20,7 +20,7 @@ impl TraceId {
         }
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (id, parent) = (new_key().simple().to_string(), new_key().as_u64_pair().1);
         let traceparent = format!("00-{id}-{parent:016x}-00");
         Self { id, traceparent }

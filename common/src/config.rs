@@ -1,6 +1,6 @@
 //! Reads the environment and lists every mistake at once, by the name of its variable.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, io::Write, process::ExitCode, str::FromStr, time::Duration};
 
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +26,18 @@ pub struct Vars {
 pub struct Mistakes(pub Vec<String>);
 
 impl std::error::Error for Mistakes {}
+
+impl Mistakes {
+    /// What `--check-config` prints: one mistake a line, on standard output.
+    pub fn list(&self) -> ExitCode {
+        let mut stdout = std::io::stdout().lock();
+        for line in &self.0 {
+            // A reader that has gone away has the exit code.
+            let _ = writeln!(stdout, "{line}");
+        }
+        ExitCode::from(2)
+    }
+}
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +111,8 @@ pub struct Base {
     pub log_format: LogFormat,
     /// `RUST_LOG`, known to be one.
     pub log_filter: Option<String>,
+    /// Between the failing readiness and the closing of the listener: load balancers look elsewhere meanwhile.
+    pub stop_delay: Duration,
 }
 
 const DATABASE_URL: &str = "postgres://user:password@host:5432/database";
@@ -119,12 +133,23 @@ impl Base {
             clock: vars.parsed_or("CLOCK", ClockKind::System, "system or test"),
             log_format: vars.parsed_or("LOG_FORMAT", LogFormat::Pretty, "pretty or json"),
             log_filter,
+            stop_delay: read_stop_delay(vars),
         };
         if base.clock == ClockKind::Test {
             refuse_live_keys(vars);
         }
         base
     }
+}
+
+/// `STOP_DELAY_SECS`. By default longer than a load balancer takes to ask once more, shorter than anybody waits.
+fn read_stop_delay(vars: &mut Vars) -> Duration {
+    let what = "whole seconds, 0 to 60";
+    let seconds = vars.parsed_or("STOP_DELAY_SECS", 3_u64, what);
+    if seconds > 60 {
+        vars.mistake(format!("STOP_DELAY_SECS is wrong: {what}"));
+    }
+    Duration::from_secs(seconds)
 }
 
 /// `BRAND_NAME` and `PUBLIC_URL`: in whose name customers are written to. None where the address is wrong, which is then

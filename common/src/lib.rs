@@ -1,4 +1,4 @@
-//! Rules, storage, job types, clock and configuration, shared by every process. No HTTP.
+//! Rules, storage, job types, clock, configuration, e-mails and the HTTP server, shared by every process.
 
 pub mod clock;
 pub mod clock_follower;
@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod email;
+pub mod http_server;
 pub mod id;
 pub mod jobs;
 pub mod logging;

@@ -20,7 +20,7 @@ pub struct Fact<'a> {
     /// E.g. `payment_succeeded`.
     pub kind: &'a str,
     pub period_no: u32,
-    /// Tells facts of one kind in one period apart: the attempt, the step of the ladder, the refund.
+    /// Tells facts of one kind in one period apart: the payment attempt, the dunning attempt, the refund.
     pub step: &'a str,
 }
 

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    OpsError, actions, bulk, calendar, charging, clock, customer, emails, events, import, instance, invoices,
-    jobs, migrate, operator, payments, plans, reconcile, scan, session::Session, subscription,
+    OpsError, actions, bulk, calendar, charging, clock, config, customer, doctor, emails, events,
+    healthcheck, import, instance, invoices, jobs, migrate, operator, payments, plans, reconcile, scan,
+    session::Session, subscription,
 };
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.
@@ -81,6 +82,15 @@ pub enum Command {
     Invoices(invoices::Command),
     /// Bring the subscriptions of another system over, with their billing keys
     Import(Box<import::ImportRequest>),
+    /// Look at everything, and say how to mend what is wrong; exit 1 where a fault was found
+    #[command(
+        after_help = "Examples:\n  billing doctor\n  billing doctor --json | jq '.findings[] | select(.level != \"ok\")'"
+    )]
+    Doctor,
+    /// The variables of the API and the worker
+    #[command(subcommand)]
+    Config(config::Command),
+    Healthcheck(healthcheck::HealthcheckRequest),
     /// The test clock of all processes; refused with live keys
     #[command(subcommand)]
     Clock(clock::Command),
@@ -108,6 +118,9 @@ impl Command {
             Self::Events(command) => command.run(session).await,
             Self::Invoices(command) => command.run(session).await,
             Self::Import(request) => request.run(session).await,
+            Self::Doctor => doctor::run(session).await,
+            Self::Config(command) => command.run(session).await,
+            Self::Healthcheck(request) => request.run(session).await,
             Self::Clock(command) => command.run(session).await,
         }
     }

@@ -32,7 +32,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Change the address that every later letter goes to
+    /// Change the address that every later e-mail goes to
     #[command(after_help = "Example:
   billing customer set-email 0192f0c1-a2b3-7c4d-8e5f-60718293a4b5 new@example.com --as kim@example.com")]
     SetEmail {
@@ -93,7 +93,7 @@ impl fmt::Display for CustomerRow {
     }
 }
 
-/// Changes the address that every later letter goes to, with an audit entry on each of the customer's subscriptions.
+/// Changes the address that every later e-mail goes to, with an audit entry on each of the customer's subscriptions.
 pub async fn set_email(
     conn: &mut PgConnection,
     user_id: Uuid,

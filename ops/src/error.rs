@@ -82,7 +82,7 @@ impl OpsError {
     /// 2: usage or configuration. 1: everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Configuration(_) => 2,
+            Self::Usage(_) | Self::Configuration(_) | Self::Reported { code: "configuration", .. } => 2,
             Self::NotFound(_)
             | Self::Refused(_)
             | Self::Reported { .. }

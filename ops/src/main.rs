@@ -17,11 +17,13 @@ async fn main() -> ExitCode {
     };
     let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let session = Session::new(vars.collect(), actor.as_deref(), json);
-    match command.run(&session).await {
+    let done = command.run(&session).await;
+    let exit = done.as_ref().err().map_or(0, OpsError::exit_code);
+    match done {
         Ok(text) => print(json, &text),
         Err(OpsError::Reported { code, report, message }) => {
             print(json, &report);
-            fail(json, code, &message, 1)
+            fail(json, code, &message, exit)
         }
         Err(error) => fail(json, error.code(), &error.line(), error.exit_code()),
     }

@@ -44,6 +44,11 @@ impl Session {
         Vars::new(self.vars.clone())
     }
 
+    /// The environment as it was given.
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.vars
+    }
+
     /// The address in `DATABASE_URL`.
     pub(crate) fn database(&self) -> Result<PgConnectOptions, OpsError> {
         let mut vars = self.vars();

@@ -62,6 +62,7 @@ Environment:
   DUNNING_RETRY_DAYS            days between a decline and the next try [3,3]
   CHARGE_CONCURRENCY            charges at once, of this process [8]
   INSTANCE_ID                   names this installation; required with live keys
+  STOP_DELAY_SECS               how long health and metrics are served after SIGTERM at least, 0 to 60 [3]
   CLOCK                         system | test (test keys only) [system]
   LOG_FORMAT                    pretty | json [pretty]
   RUST_LOG                      [info]";

@@ -1,4 +1,4 @@
-//! `billing-worker`: reads its configuration, runs until SIGTERM or Ctrl-C, finishes what is in hand.
+//! `billing-worker`: reads its configuration, runs until SIGTERM or Ctrl-C, finishes the jobs in progress.
 
 use std::process::ExitCode;
 
@@ -11,14 +11,20 @@ use worker::{config, crash, run};
 /// Charges due subscriptions, retries what the bank declined, sends the e-mails.
 #[derive(Parser)]
 #[command(name = "billing-worker", after_help = config::HELP)]
-struct Args {}
+struct Args {
+    /// List every mistake in the variables, and exit: 0 when there is none, else 2
+    #[arg(long)]
+    check_config: bool,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args {} = Args::parse();
+    let Args { check_config } = Args::parse();
     crash::arm();
     let config = match config::Config::read(Vars::from_env()) {
+        Ok(_) if check_config => return ExitCode::SUCCESS,
         Ok(config) => config,
+        Err(mistakes) if check_config => return mistakes.list(),
         Err(mistakes) => {
             logging::complain(&format!("billing-worker: {mistakes}"));
             return ExitCode::from(2);

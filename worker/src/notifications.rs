@@ -1,4 +1,4 @@
-//! The e-mails that money writes, into the outbox, with the fact they tell.
+//! Writes the e-mails of the money path into the outbox, in the transaction of the fact that each reports.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use common::{
@@ -26,7 +26,7 @@ pub(crate) async fn plan_name(conn: &mut PgConnection, code: &str) -> Result<Str
     Ok(plans::find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
 }
 
-/// What the card is charged for on its next date. Where a consent is still missing it is that, or nothing.
+/// The terms of the next charge. Where their consent is missing, they apply once it is given.
 pub(crate) async fn next_terms(
     conn: &mut PgConnection,
     subscription: &Subscription,
@@ -224,7 +224,7 @@ pub(crate) async fn tell_not_begun(
     Ok(())
 }
 
-/// The ladder is used up. Where a step of it was skipped, there was no card worth asking the bank for.
+/// The dunning schedule is used up. Where an attempt was skipped, no card was worth asking the bank for.
 pub(crate) async fn suspended(
     env: &Env,
     conn: &mut PgConnection,

@@ -17,7 +17,8 @@ use crate::{
     background::Background,
     config::Config,
     env::{Env, Parts},
-    http, jobs,
+    http::HealthPort,
+    jobs,
 };
 
 /// Longer than the longest call to Toss, so that a running charge is finished.
@@ -34,10 +35,10 @@ pub async fn run(
         .with_context(|| format!("WORKER_ADDR {} cannot be listened on", config.addr))?;
     let schedule = config.schedule.clone();
     let charges = config.charge_concurrency;
+    let stop_delay = config.base.stop_delay;
     let env = environment(config)?;
     let supervisor = Supervisor::default();
-    let router = http::router(env.pool.clone(), metrics.clone(), supervisor.clone());
-    let serving = tokio::spawn(axum::serve(listener, router).into_future());
+    let port = HealthPort::open(listener, env.pool.clone(), metrics.clone(), supervisor.clone(), stop_delay);
     let mut signal = pin!(signal);
     let follower = ClockFollower::new(env.pool.clone(), env.clock.clone());
     // No job is touched before it is certain that this process may.
@@ -57,11 +58,11 @@ pub async fn run(
     tracing::info!("ready");
     let mut reason = None;
     let stop = async {
-        tokio::select! { () = &mut signal => {}, wrong = wrong_clock.recv() => reason = wrong }
+        tokio::select! { () = &mut signal => port.drain(), wrong = wrong_clock.recv() => reason = wrong }
     };
     let stopped = queue.run(jobs::workers(&env, &queue, charges), stop, STOP_WITHIN).await;
     background.stop.cancel();
-    serving.abort();
+    port.close().await;
     ended_well(&stopped?, reason)
 }
 

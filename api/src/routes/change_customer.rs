@@ -1,4 +1,4 @@
-//! `PATCH /api/customers/me`: the address and the name that every later letter uses.
+//! `PATCH /api/customers/me`: the address and the name that every later e-mail uses.
 
 use std::sync::Arc;
 

@@ -50,9 +50,12 @@ pub(crate) async fn healthz(
 /// Able to serve.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
-    responses((status = 200, description = "Able to serve", body = Health), (status = 503, description = "The database is away, cannot write, or has a schema that is too old"))
+    responses((status = 200, description = "Able to serve", body = Health), (status = 503, description = "The process is stopping, or the database is away, cannot write, or has a schema that is too old"))
 )]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
+    if app.draining.is_cancelled() {
+        return Err(ApiError::unavailable(anyhow::anyhow!("the process is stopping")));
+    }
     readiness(&app.pool).await.map_err(ApiError::unavailable)?;
     Ok(Json(Health { status: "ok" }))
 }

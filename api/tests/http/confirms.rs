@@ -196,7 +196,7 @@ async fn a_settled_payment_is_announced_to_the_waiting_confirmation(pool: PgPool
     });
     assert_eq!(waiting.await.unwrap().status, 200);
     stop.send(()).unwrap();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -213,7 +213,7 @@ async fn a_process_that_stops_answers_who_waits_and_ends(pool: PgPool) {
     stop.send(()).unwrap();
     let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
     assert_eq!(answer.status, 202);
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -19,6 +19,8 @@ mod database_away;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod new_cards;

@@ -51,6 +51,7 @@ pub(crate) fn settings(confirm_wait: Duration) -> Settings {
         confirm_wait,
         brand: Brand { name: "집체크".to_owned(), public_url: "https://zip.example".parse().unwrap() },
         allowed_origins: vec!["https://shop.example".parse().unwrap()],
+        stop_delay: Duration::ZERO,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Changing a customer's address or name: every later letter uses them. Each of their subscriptions gets an audit entry.
+//! Changing a customer's address or name: every later e-mail uses them. Each of their subscriptions gets an audit entry.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -31,7 +31,7 @@ pub enum ChangeCustomerError {
     Store(#[from] StoreError),
 }
 
-/// Changes the customer and answers what later letters use. A repeat changes nothing and writes no entry.
+/// Changes the customer and answers what later e-mails use. A repeat changes nothing and writes no entry.
 ///
 /// The audit log names what changed, not the address itself: it is append-only, and an erased customer's address goes.
 pub async fn change_customer(

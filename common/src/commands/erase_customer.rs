@@ -61,7 +61,7 @@ pub async fn erase_customer(
     erase(Unfinished { running, ..erasures::unfinished(conn, user_id).await? })?;
     let billing_keys = retire_keys(conn, &owned, now).await?;
     let changed = erasures::person(conn, user_id, now).await?;
-    let emails = erasures::letters(conn, user_id, now).await?;
+    let emails = erasures::emails(conn, user_id, now).await?;
     let webhooks = erasures::webhooks(conn, user_id).await?;
     let diary_entries = erasures::diaries(conn, user_id).await?;
     if changed {

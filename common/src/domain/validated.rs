@@ -129,7 +129,7 @@ texts! {
     /// The registration window's one-time key, good for one billing key.
     AuthKey: 1..=300, is_printable, "항목은 1~300자여야 합니다", "must be 1 to 300 printable characters";
     EmailAddress: 3..=254, is_address, "항목은 이메일 주소여야 합니다", "must be an e-mail address";
-    /// A customer's name. One that would look empty in a letter is refused.
+    /// A customer's name. One that would look empty in an e-mail is refused.
     PersonName: 1..=100, |text| is_printable(text) && has_visible(text),
         "항목은 보이는 글자를 포함한 1~100자여야 합니다",
         "must be 1 to 100 printable characters, one of them visible";

@@ -2,6 +2,7 @@
 
 mod address;
 mod route;
+mod send_error;
 mod smtp;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use lettre::{
 
 pub use address::{BadAddress, mailbox, sender};
 pub use route::{BadMailUrl, MailRoute, SmtpServer, TlsMode};
+pub use send_error::SendError;
 
 /// An e-mail as it goes out.
 #[derive(Debug, Clone)]
@@ -23,20 +25,6 @@ pub struct OutgoingEmail {
     /// Without angle brackets. The same at each try, so that a copy sent twice is recognisable.
     pub message_id: String,
     pub created_at: DateTime<Utc>,
-}
-
-/// Why an e-mail did not go out.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The server refused this recipient or this message for good, or the address cannot be written to.
-    #[error("{0}")]
-    Refused(String),
-    /// The server put off this recipient or this message, for example a full mailbox or greylisting.
-    #[error("{0}")]
-    Postponed(String),
-    /// Nothing was said about this e-mail: connection, TLS, greeting, login or sender failed.
-    #[error("{0}")]
-    Unavailable(String),
 }
 
 /// Sends e-mails over one route in one sender's name.

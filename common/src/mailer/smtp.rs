@@ -21,8 +21,8 @@ use lettre::{
 };
 
 use super::{
-    SendError,
     route::{SmtpServer, TlsMode},
+    send_error::SendError,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -114,12 +114,12 @@ pub enum NotReady {
     ReadOnly,
     #[error(
         "a connection pooler refuses the session settings: connect to PostgreSQL directly, or pool by session with \
-         track_extra_parameters or without ignore_startup_parameters"
+         ignore_startup_parameters = extra_float_digits,options and the settings on the role (docs/operations.md)"
     )]
     PoolerRefusesSettings,
     #[error(
-        "the session settings are not in force (lock_timeout is {0}): a connection pooler in transaction mode drops them; \
-         connect to PostgreSQL directly or pool by session"
+        "the session settings are not in force (lock_timeout is {0}): a connection pooler drops them; connect to PostgreSQL \
+         directly, or pool by session with the settings on the role (docs/operations.md)"
     )]
     SettingsLost(String),
 }
@@ -135,6 +135,13 @@ impl From<StoreError> for NotReady {
             }
             other => Self::Unavailable(other),
         }
+    }
+}
+
+/// Says in one line of the log why the database cannot serve, if it cannot: for the start of a process.
+pub async fn log_readiness(pool: PgPool) {
+    if let Err(reason) = readiness(&pool).await {
+        tracing::warn!(%reason, "not ready");
     }
 }
 

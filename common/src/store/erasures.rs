@@ -121,7 +121,7 @@ pub async fn diaries(conn: &mut PgConnection, user_id: Uuid) -> Result<u64, Stor
 }
 
 /// What was written to the customer, and what mail servers said of the address. What waits is not sent.
-pub async fn letters(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) -> Result<u64, StoreError> {
+pub async fn emails(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         r#"
         update emails

@@ -9,6 +9,7 @@ mod connection;
 pub mod consents;
 pub mod console;
 pub mod discrepancies;
+pub mod doctor;
 pub mod emails;
 pub mod erasures;
 pub mod events;
@@ -43,7 +44,9 @@ pub mod webhooks;
 use queue::QueueError;
 use sqlx::{PgConnection, postgres::PgQueryResult};
 
-pub use connection::{NotReady, address, migrate, pending_migrations, pool, readiness, with_session};
+pub use connection::{
+    NotReady, address, log_readiness, migrate, pending_migrations, pool, readiness, with_session,
+};
 
 /// Announces a settled payment by its order id, for whoever waits to answer its customer.
 pub const SETTLED_CHANNEL: &str = "payment_settled";

@@ -36,6 +36,7 @@ pub(crate) fn api(system: &System, address: SocketAddr) -> Program {
         .var("API_ADDR", address)
         .var("CRON_SECRET", "the-secret-of-the-daily-call")
         .var("AUTH_JWT_SECRET", JWT_SECRET)
+        .var("STOP_DELAY_SECS", 0)
         .var("CLOCK", "test")
 }
 

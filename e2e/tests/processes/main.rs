@@ -17,6 +17,8 @@ mod events;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod new_card_kills;
@@ -32,6 +34,8 @@ mod scan;
 mod side_by_side;
 #[cfg(test)]
 mod smtp_server;
+#[cfg(test)]
+mod stops;
 #[cfg(test)]
 mod supervised;
 #[cfg(test)]

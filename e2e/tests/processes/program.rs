@@ -21,6 +21,8 @@ pub(crate) struct Program {
     path: PathBuf,
     vars: Vec<(&'static str, String)>,
     args: Vec<OsString>,
+    /// How many files it may open; none for as many as this test.
+    descriptors: Option<u32>,
 }
 
 /// A process. Killed when dropped; a failing test shows what it wrote.
@@ -39,7 +41,7 @@ impl Program {
             "{} is missing: the programs are built before these tests, billing-worker with `--features worker/failpoints`",
             path.display()
         );
-        Self { path, vars: Vec::new(), args: Vec::new() }
+        Self { path, vars: Vec::new(), args: Vec::new(), descriptors: None }
     }
 
     /// A later value of the same variable replaces an earlier one.
@@ -50,6 +52,11 @@ impl Program {
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn descriptors(mut self, count: u32) -> Self {
+        self.descriptors = Some(count);
         self
     }
 
@@ -71,7 +78,14 @@ impl Program {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match self.descriptors {
+            None => Command::new(&self.path),
+            Some(count) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", "ulimit -n $0 && exec \"$@\""]).arg(count.to_string()).arg(&self.path);
+                shell
+            }
+        };
         command.env_clear().envs(self.vars.iter().cloned()).args(&self.args);
         command.stdin(Stdio::null()).kill_on_drop(true);
         command

@@ -115,6 +115,7 @@ impl System {
             .var("MAIL_URL", Url::from_directory_path(self.mails.path()).unwrap())
             .var("MAIL_FROM", "집체크 <billing@example.com>")
             .var("CHARGE_CONCURRENCY", 4)
+            .var("STOP_DELAY_SECS", 0)
             .var("CLOCK", "test")
     }
 

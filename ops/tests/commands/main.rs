@@ -5,6 +5,7 @@
 mod charging;
 mod clock;
 mod customer;
+mod doctor;
 mod emails;
 mod end;
 mod events;

@@ -6,7 +6,6 @@ use serde_json::Value;
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dependencies: Vec<Dependency>,
-    pub(crate) binaries: Vec<String>,
 }
 
 pub(crate) struct Dependency {
@@ -23,10 +22,7 @@ pub(crate) fn packages(metadata: &Value) -> anyhow::Result<Vec<Package>> {
 
 fn package(value: &Value) -> anyhow::Result<Package> {
     let dependencies = list(value, "dependencies").iter().map(dependency).collect::<anyhow::Result<_>>()?;
-    let is_binary = |target: &&Value| list(target, "kind").iter().any(|kind| kind == "bin");
-    let binaries =
-        list(value, "targets").iter().filter(is_binary).map(name).collect::<anyhow::Result<_>>()?;
-    Ok(Package { name: name(value)?, dependencies, binaries })
+    Ok(Package { name: name(value)?, dependencies })
 }
 
 fn dependency(value: &Value) -> anyhow::Result<Dependency> {

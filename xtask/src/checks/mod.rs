@@ -60,7 +60,9 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
 /// Returns the server that the check of the queries started: the tests use it, too.
 fn static_checks(steps: &mut Steps, project: &Project, stop: &Stop) -> anyhow::Result<Postgres> {
     steps.run("format", || cargo(project, stop, &["fmt", "--all", "--check"]))?;
-    steps.run("docker-compose.yml, Dockerfile, .env.example", || none(&deployment::findings(project)?))?;
+    steps.run("variables of docker-compose.yml, .env.example and README.md", || {
+        none(&deployment::findings(project)?)
+    })?;
     steps.run("who may depend on whom", || none(&boundaries::findings(&project.metadata)?))?;
     steps.run("no cycles between modules", || none(&cycles::findings(&project.root)?))?;
     steps.run("house rules of source files", || none(&sources::findings(&project.root)?))?;

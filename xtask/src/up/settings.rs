@@ -20,7 +20,8 @@ const TOSS_WIDGET_SECRET_KEY: &str = "test_gsk_docs_OaPz8L5KdmQXkzRz3y47BMw6";
 const SYSTEM: &[&str] =
     &["PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"];
 const LOGGING: &[&str] = &["LOG_FORMAT", "RUST_LOG"];
-const SHARED: &[&str] = &["DATABASE_URL", "BRAND_NAME", "PUBLIC_URL", "CLOCK", "INSTANCE_ID"];
+const SHARED: &[&str] =
+    &["DATABASE_URL", "BRAND_NAME", "PUBLIC_URL", "CLOCK", "INSTANCE_ID", "STOP_DELAY_SECS"];
 /// No Toss, sealing or mail variables: the API must run without, and so it shows that it does.
 const API: &[&str] = &[
     "API_ADDR",
@@ -80,6 +81,8 @@ impl Settings {
         std::fs::create_dir_all(&mail)?;
         let mut settings = Self { values: BTreeMap::new() };
         settings.values.insert("CLOCK", "test".to_owned());
+        // No load balancer looks: Ctrl-C is answered at once.
+        settings.values.insert("STOP_DELAY_SECS", "0".to_owned());
         settings.values.insert("INSTANCE_ID", "dev".to_owned());
         settings.values.insert("MAIL_URL", format!("file://{}", mail.display()));
         settings.values.insert("MAIL_FROM", "billing@example.com".to_owned());

@@ -1,9 +1,9 @@
-//! The variables that `docker-compose.yml` and `.env.example` may name: the contract's, and no others.
+//! The variables that `docker-compose.yml` and `.env.example` may name: the contract's, and no others. The README has each.
 
 use std::collections::BTreeSet;
 
 /// What the programs read: the contract, and what only the sandbox adds to it.
-pub(super) const CONTRACT: [&str; 35] = [
+const CONTRACT: [&str; 36] = [
     "API_ADDR",
     "AUTH_JWKS_URL",
     "AUTH_JWT_AUDIENCE",
@@ -30,6 +30,7 @@ pub(super) const CONTRACT: [&str; 35] = [
     "SANDBOX_SECRET_KEYS",
     "SANDBOX_WEBHOOK_URL",
     "SCAN_CRON",
+    "STOP_DELAY_SECS",
     "TOSS_BASE_URL",
     "TOSS_CLIENT_KEY",
     "TOSS_MAX_RPS",
@@ -44,8 +45,8 @@ pub(super) const CONTRACT: [&str; 35] = [
 /// What only the compose file reads.
 const COMPOSE_ONLY: [&str; 1] = ["POSTGRES_PASSWORD"];
 
-/// Unknown names, and names that the compose file asks for but the example does not mention.
-pub(super) fn findings(compose: &str, example: &str) -> Vec<String> {
+/// Unknown names, names that the compose file asks for but the example does not mention, and names that the README lacks.
+pub(super) fn findings(compose: &str, example: &str, readme: &str) -> Vec<String> {
     let (asked, offered) = (interpolated(compose), assigned(example));
     let known = |name: &&&str| CONTRACT.contains(*name) || COMPOSE_ONLY.contains(*name);
     let unknown = |file: &str, names: &BTreeSet<&str>| -> Vec<String> {
@@ -53,7 +54,17 @@ pub(super) fn findings(compose: &str, example: &str) -> Vec<String> {
         names.map(|name| format!("{file}: {name} is not a variable of the contract")).collect()
     };
     let missing = asked.difference(&offered).map(|name| format!(".env.example: {name} is missing"));
-    [unknown("docker-compose.yml", &asked), unknown(".env.example", &offered), missing.collect()].concat()
+    let explained = |name: &&&str| COMPOSE_ONLY.contains(*name) || readme.contains(&format!("`{name}`"));
+    let unexplained = offered.iter().filter(|name| !explained(name));
+    let unexplained =
+        unexplained.map(|name| format!("README.md: {name} is missing in the table of variables"));
+    [
+        unknown("docker-compose.yml", &asked),
+        unknown(".env.example", &offered),
+        missing.collect(),
+        unexplained.collect(),
+    ]
+    .concat()
 }
 
 /// The names in `${NAME}`, `${NAME:?why}` and `${NAME:-default}`; `$$` is an escaped dollar.
@@ -81,19 +92,27 @@ fn name_at_start(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    const README: &str = "| `CRON_SECRET` | | `LOG_FORMAT` |";
+
     #[test]
     fn a_variable_outside_the_contract_is_found_in_either_file() {
-        let found = findings("a: ${STRIPE_KEY:?set it}\n", "STRIPE_KEY=1\n");
+        let found = findings("a: ${STRIPE_KEY:?set it}\n", "STRIPE_KEY=1\n", "`STRIPE_KEY`");
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
     fn a_variable_of_compose_must_be_in_the_example() {
         let compose = "a: ${CRON_SECRET:?set it} ${LOG_FORMAT:-json}\n# ${OTHER}\n";
-        assert_eq!(findings(compose, "CRON_SECRET=\n"), [".env.example: LOG_FORMAT is missing"]);
+        assert_eq!(findings(compose, "CRON_SECRET=\n", README), [".env.example: LOG_FORMAT is missing"]);
         assert_eq!(
-            findings(compose, "CRON_SECRET=\n#LOG_FORMAT=json\n# A sentence.\n"),
+            findings(compose, "CRON_SECRET=\n#LOG_FORMAT=json\n# A sentence.\n", README),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn a_variable_that_the_readme_does_not_explain_is_found() {
+        let found = findings("", "CRON_SECRET=\nBRAND_NAME=\n", README);
+        assert_eq!(found, ["README.md: BRAND_NAME is missing in the table of variables"]);
     }
 }
