@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use common::{
     clock::{Clock, ClockKind},
     config::Base,
+    domain::breaker::GatewayAccount,
     store::{
         self, NotReady,
         doctor::{self, ServerFacts},
@@ -138,12 +139,18 @@ async fn examine_switches(
         );
     }
     let gateway = gate::read(conn).await?;
-    if gateway.breaker.failures > 0 && gateway.breaker.open_until.is_some() {
-        report.fault(
-            "gateway_failing",
-            format!("{} calls to Toss in a row failed; calls wait meanwhile", gateway.breaker.failures),
-            "nothing, if Toss has an outage: workers try by themselves; else look at their log",
-        );
+    for account in [GatewayAccount::Widget, GatewayAccount::Billing] {
+        let breaker = gateway.breaker(account);
+        if breaker.failures > 0 && breaker.open_until.is_some() {
+            report.fault(
+                "gateway_failing",
+                format!(
+                    "{} calls in a row with the {account} keys failed; calls wait meanwhile",
+                    breaker.failures
+                ),
+                "nothing, if Toss has an outage: workers try by themselves; else look at their log",
+            );
+        }
     }
     examine_instance(gateway.bound_to, session.vars().optional("INSTANCE_ID"), report);
     let clock = settings::clock(conn).await?;
