@@ -82,12 +82,6 @@ create index jobs_failed_idx on jobs (finished_at, id) where state = 'failed';
 -- Everything that was done for one subscription.
 create index idx_jobs_subscription on jobs ((subject->>'subscription'), id) where subject ? 'subscription';
 
--- What failures have in common: the first line of the error, without the ids and numbers in it.
-create function failure_cause(error text) returns text language sql immutable parallel safe as $$
-    select left(regexp_replace(regexp_replace(split_part(error, E'\n', 1),
-        '[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}', '#', 'g'), '[0-9]+', '#', 'g'), 200)
-$$;
-
 -- Work that one process of an installation does for all: whoever finds it due takes the turn.
 create table turns (
     name     text        primary key,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Auth, AuthSettings},
-    console::Passwords,
+    console::{ChartCache, Passwords},
     metrics,
     rate_limit::RateLimit,
     settlements::Settlements,
@@ -49,6 +49,7 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// By the address that an event was sent from.
     pub(crate) webhooks: RateLimit<IpAddr>,
+    pub(crate) charts: ChartCache,
     pub(crate) metrics: PrometheusHandle,
     /// Runs the background tasks.
     pub(crate) supervisor: Supervisor,
@@ -83,6 +84,7 @@ impl App {
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             passwords: Passwords::new(),
             webhooks: RateLimit::per_minute(WEBHOOKS_PER_MINUTE),
+            charts: ChartCache::default(),
             metrics: metrics::recorder(),
             supervisor: Supervisor::default(),
             stop_delay: settings.stop_delay,

@@ -32,7 +32,7 @@ use super::{
 use crate::{app::App, language::Language};
 
 /// What an action is asked with besides its target.
-const PARAMETERS: [&str; 3] = ["amount", "policy", "hours"];
+const PARAMETERS: [&str; 4] = ["amount", "policy", "hours", "paymentKey"];
 const MAX_SNOOZE_HOURS: i64 = 90 * 24;
 
 #[derive(Template)]
@@ -110,6 +110,12 @@ impl Asking {
         Ok(match self.name.as_str() {
             "payment.look_up" => Action::LookUpPayment(id()?),
             "payment.refund" => Action::RefundPayment { payment_id: id()?, amount: self.amount()? },
+            "payment.claim_paid" => {
+                let payment_key = self.given.get("paymentKey").ok_or(Unusable::Parameter)?.to_owned();
+                Action::ClaimPaid { payment_id: id()?, payment_key }
+            }
+            "payment.claim_not_paid" => Action::ClaimNotPaid(id()?),
+            "payment.agree_not_paid" => Action::AgreeNotPaid(id()?),
             "job.retry" => Action::RetryJob(number()?),
             "job.snooze" => Action::SnoozeJob { job_id: number()?, until: self.until(now)? },
             "job.discard" => Action::DiscardJob(number()?),

@@ -8,6 +8,12 @@ pub(super) fn label(action: &str, language: Language) -> &'static str {
     let (ko, en) = match action {
         "payment.look_up" => ("지금 토스에 조회", "Query the gateway now"),
         "payment.refund" => ("환불", "Refund"),
+        "payment.claim_paid" => ("결제됨으로 확정", "Resolve as paid"),
+        "payment.claim_not_paid" => ("미결제로 확정", "Resolve as not paid"),
+        "payment.agree_not_paid" => ("미결제에 동의", "Agree: not paid"),
+        "email.resend" => ("다시 보내기", "Send again"),
+        "access.refused" => ("권한 없는 시도", "Refused attempt"),
+        "clock.advance" => ("테스트 시계 이동", "Test clock moved"),
         "job.retry" => ("지금 다시 시도", "Retry now"),
         "job.snooze" => ("미루기", "Snooze"),
         "job.discard" => ("폐기", "Discard"),

@@ -64,6 +64,9 @@ pub(super) trait List: 'static {
     /// Which further fields the filter has.
     const FIELDS: &'static [Field];
 
+    /// Actions on everything that matches the filter.
+    const BULK: &'static [&'static str] = &[];
+
     fn title(language: Language) -> &'static str {
         Self::SECTION.label(language)
     }
@@ -126,7 +129,7 @@ impl Asked {
     }
 
     /// None where something cannot be meant: nothing matches it.
-    fn filter(&self, now: DateTime<Utc>) -> Option<Filter> {
+    pub(super) fn filter(&self, now: DateTime<Utc>) -> Option<Filter> {
         let text = |name| self.get(name).map(|text| text.replace('\0', ""));
         let (before_number, before_id) = match self.get("before") {
             None => (None, None),
@@ -202,6 +205,7 @@ struct ListPage {
     older: Option<String>,
     is_first: bool,
     is_filtered: bool,
+    bulk: &'static [&'static str],
 }
 
 /// An option of a choice.
@@ -250,6 +254,7 @@ pub(super) async fn show<L: List>(
         older,
         is_first: asked.get("before").is_none(),
         is_filtered: !asked.query().is_empty(),
+        bulk: L::BULK,
         page,
     })
 }

@@ -30,6 +30,8 @@ impl List for Jobs {
     ];
     const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription, Field::Cause];
 
+    const BULK: &'static [&'static str] = &["job.retry", "job.discard"];
+
     fn columns(language: Language) -> Vec<&'static str> {
         let t = |ko, en| language.choose(ko, en);
         vec![
@@ -76,6 +78,8 @@ impl List for Payments {
         ("refunded", ("환불", "Refunded")),
     ];
     const FIELDS: &'static [Field] = &[Field::Cause, Field::Subscription];
+
+    const BULK: &'static [&'static str] = &["payment.look_up"];
 
     fn columns(language: Language) -> Vec<&'static str> {
         let t = |ko, en| language.choose(ko, en);
@@ -169,6 +173,8 @@ impl List for Emails {
         ("dropped", ("보내지 않음", "Dropped")),
     ];
     const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription];
+
+    const BULK: &'static [&'static str] = &["email.resend"];
 
     fn columns(language: Language) -> Vec<&'static str> {
         let t = |ko, en| language.choose(ko, en);
@@ -358,6 +364,8 @@ impl List for HeldInvoices {
     const PATH: &'static str = "/console/invoices";
     const STATES: &'static [(&'static str, Choice)] = &[];
     const FIELDS: &'static [Field] = &[Field::Subscription];
+
+    const BULK: &'static [&'static str] = &["invoice.charge", "invoice.forgive"];
 
     fn columns(language: Language) -> Vec<&'static str> {
         let t = |ko, en| language.choose(ko, en);

@@ -19,6 +19,7 @@ use crate::{app::App, language::Language};
 pub(super) enum Section {
     Today,
     Failures,
+    Calendar,
     Payments,
     Subscriptions,
     Jobs,
@@ -29,13 +30,15 @@ pub(super) enum Section {
     WebhooksOut,
     Audit,
     Actions,
+    Clock,
     Settings,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Today,
         Self::Failures,
+        Self::Calendar,
         Self::Payments,
         Self::Subscriptions,
         Self::Jobs,
@@ -46,6 +49,7 @@ impl Section {
         Self::WebhooksOut,
         Self::Audit,
         Self::Actions,
+        Self::Clock,
         Self::Settings,
     ];
 
@@ -63,6 +67,8 @@ impl Section {
             Self::WebhooksOut => "/console/webhooks/out",
             Self::Audit => "/console/audit",
             Self::Actions => "/console/actions",
+            Self::Calendar => "/console/calendar",
+            Self::Clock => "/console/clock",
             Self::Settings => "/console/settings",
         }
     }
@@ -82,6 +88,8 @@ impl Section {
             Self::WebhooksOut => 'o',
             Self::Audit => 'a',
             Self::Actions => 'c',
+            Self::Calendar => 'l',
+            Self::Clock => 'k',
             Self::Settings => 's',
         }
     }
@@ -100,6 +108,8 @@ impl Section {
             Self::WebhooksOut => language.choose("발신 웹훅", "Webhooks out"),
             Self::Audit => language.choose("감사 기록", "Audit log"),
             Self::Actions => language.choose("운영자 작업", "Operators' actions"),
+            Self::Calendar => language.choose("달력", "Calendar"),
+            Self::Clock => language.choose("테스트 시계", "Test clock"),
             Self::Settings => language.choose("설정", "Settings"),
         }
     }
@@ -168,8 +178,10 @@ impl Page {
     reason = "templates call these on their page, and hand everything over by reference"
 )]
 impl Page {
-    pub(super) fn sections(&self) -> [Section; Section::ALL.len()] {
-        Section::ALL
+    /// The test clock has a page only where it is followed.
+    pub(super) fn sections(&self) -> Vec<Section> {
+        let is_shown = |section: &Section| *section != Section::Clock || self.is_test_clock;
+        Section::ALL.into_iter().filter(is_shown).collect()
     }
 
     pub(super) fn label(&self, section: &Section) -> &'static str {

@@ -180,6 +180,9 @@ impl Words {
             .fact(self.t("결제 키", "Payment key"), Cell::code(line.payment_key.as_deref()))
             .fact(self.t("추적 ID", "Trace id"), Cell::code(line.toss_trace_id.as_deref()))
             .action(line.status == "unknown", "payment.look_up", line.id)
+            .action(state == "review", "payment.claim_paid", line.id)
+            .action(state == "review", "payment.claim_not_paid", line.id)
+            .action(state == "review", "payment.agree_not_paid", line.id)
             .action(
                 matches!(line.status.as_str(), "completed" | "partially_refunded"),
                 "payment.refund",

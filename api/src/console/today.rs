@@ -18,6 +18,7 @@ use common::{
 };
 
 use super::{
+    charts::Charts,
     failure::ConsoleError,
     format,
     page::{Page, Section, render},
@@ -37,6 +38,7 @@ struct TodayPage {
     charging: ChargingSwitch,
     instance: Option<String>,
     queues: Vec<Queue>,
+    charts: Arc<Charts>,
 }
 
 struct Tile {
@@ -80,6 +82,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client) -> Result<
     let oldest = today::oldest_due(&mut tx, now).await?;
     let gateway = gate::read(&mut tx).await?;
     let charging = settings::charging_switch(&mut tx).await?;
+    let charts = app.charts.get(&mut tx, date).await?;
     drop(tx);
     let breaker = Breaker {
         is_open: gateway.worst().open_until.is_some_and(|until| until > now),
@@ -95,6 +98,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client) -> Result<
         charging,
         instance: gateway.bound_to.map(|instance| instance.id),
         queues: oldest.into_iter().map(|row| queue(row, now)).collect(),
+        charts,
         page,
     })
 }

@@ -113,6 +113,10 @@ async fn pages(pool: &PgPool) -> Vec<String> {
         "/webhooks/out",
         "/audit",
         "/settings",
+        "/calendar",
+        "/calendar/2100-01-01",
+        "/bulk/job.retry?state=failed",
+        "/actions",
         "/search?q=customer",
         "/nowhere",
     ];

@@ -42,7 +42,7 @@ async fn jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Group>,
     let groups = sqlx::query_as!(
         Group,
         r#"
-        select 'job' as "area!", failed.kind as "kind!", failure_cause(failed.last_error) as "cause!",
+        select 'job' as "area!", failed.kind as "kind!", error_group(failed.last_error) as "cause!",
                count(*) filter (where failed.finished_at > $1::timestamptz - interval '1 hour') as "hour!",
                count(*) filter (where failed.finished_at > $1::timestamptz - interval '24 hours') as "day!",
                count(*) as "week!", max(failed.finished_at) as "last_at!",
@@ -53,7 +53,7 @@ async fn jobs(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Group>,
                  where state = 'failed' and finished_at > $1::timestamptz - interval '7 days'
                  order by finished_at desc limit $2) failed
           left join jobs following on following.id = failed.next_id
-         group by failed.kind, failure_cause(failed.last_error)
+         group by failed.kind, error_group(failed.last_error)
         "#,
         now,
         MAX_COUNTED,
@@ -117,14 +117,14 @@ async fn others(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Group
                    from card_registrations
                   where status = 'refused' and settled_at > $1::timestamptz - interval '7 days' limit $2)
                 union all
-                (select 'email', kind, failure_cause(coalesce(last_error, '')), created_at, false
+                (select 'email', kind, error_group(coalesce(last_error, '')), created_at, false
                    from emails where status = 'failed' and created_at > $1::timestamptz - interval '7 days' limit $2)
                 union all
-                (select 'webhook', coalesce(event_type, ''), failure_cause(note), received_at, false
+                (select 'webhook', coalesce(event_type, ''), error_group(note), received_at, false
                    from webhook_events_in
                   where state = 'failed' and received_at > $1::timestamptz - interval '7 days' limit $2)
                 union all
-                (select 'event', event.type, failure_cause(delivery.last_error), delivery.last_tried_at,
+                (select 'event', event.type, error_group(delivery.last_error), delivery.last_tried_at,
                         delivery.state = 'pending'
                    from webhook_deliveries delivery join webhook_events_out event on event.id = delivery.event_id
                   where delivery.state in ('failed', 'pending') and delivery.last_error is not null

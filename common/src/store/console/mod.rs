@@ -1,5 +1,6 @@
 //! What the operators' console reads. Every statement is bounded by an index: a page may never be what slows a charge.
 
+pub mod charts;
 pub mod failures;
 pub mod jobs;
 pub mod lists;
