@@ -66,7 +66,7 @@ begin
     return new;
 end $$;
 
-create trigger invoices_amount_agreed before insert or update of amount on invoices
+create trigger invoices_amount_agreed before update of amount on invoices
     for each row execute function refuse_amount_above_agreement();
 
 -- The first period is counted from the day of its capture, so it may move until it is paid for; no later one ever does.
@@ -94,7 +94,7 @@ begin
     return new;
 end $$;
 
-create trigger invoices_not_charged_elsewhere before insert or update of period_start, due_on, subscription_id on invoices
+create trigger invoices_not_charged_elsewhere before update of period_start, due_on, subscription_id on invoices
     for each row execute function refuse_period_charged_elsewhere();
 
 -- Every subscription that pays an amount which a price change replaces, with the renewal from which it pays the new one: the
@@ -135,6 +135,47 @@ language sql stable as $$
            ) renewal
      where price.id = price_id
 $$;
+
+-- The same rules for new invoices, checked once for all rows of a statement: the daily run inserts thousands at a time.
+create function refuse_wrong_invoices() returns trigger language plpgsql as $$
+declare wrong record;
+begin
+    -- First the locks, in the order of ids; each statement below sees what was committed before they were granted.
+    perform from subscriptions where id in (select subscription_id from added) order by id for share;
+    select added.id into wrong from added
+      join plan_changes change on change.subscription_id = added.subscription_id
+     where change.status = 'pending' and change.effective_on <= added.period_start limit 1;
+    if found then
+        raise exception 'invoice % is for a period whose terms are still undecided', wrong.id
+            using errcode = 'check_violation', constraint = 'invoices_terms_decided';
+    end if;
+    select checked.* into wrong from (
+        select added.id, added.amount,
+               coalesce((select change.from_amount from plan_changes change
+                          where change.subscription_id = added.subscription_id and change.status = 'applied'
+                            and change.effective_on > added.period_start
+                          order by change.effective_on, change.effective_no limit 1), subscription.amount) as agreed
+          from added join subscriptions subscription on subscription.id = added.subscription_id
+         offset 0) as checked
+     where checked.amount > checked.agreed limit 1;
+    if found then
+        raise exception 'invoice % asks for % won, the customer agreed to %', wrong.id, wrong.amount, wrong.agreed
+            using errcode = 'check_violation', constraint = 'invoices_amount_agreed';
+    end if;
+    select added.id, added.period_start, elsewhere.charged_elsewhere_until as until into wrong
+      from added join imported_subscriptions elsewhere on elsewhere.subscription_id = added.subscription_id
+     where added.period_start <= elsewhere.charged_elsewhere_until or added.due_on <= elsewhere.charged_elsewhere_until
+     limit 1;
+    if found then
+        raise exception 'invoice % is for the period from %, which another system charged up to %',
+            wrong.id, wrong.period_start, wrong.until
+            using errcode = 'check_violation', constraint = 'invoices_not_charged_elsewhere';
+    end if;
+    return null;
+end $$;
+
+create trigger invoices_as_agreed after insert on invoices referencing new table as added
+    for each statement execute function refuse_wrong_invoices();
 
 -- One row per attempt to collect an invoice, first payments included. The guide's columns, and what is needed to settle a lost answer.
 create table payments (
@@ -394,3 +435,30 @@ create table billing_key_deletions (
 );
 create index idx_billing_key_deletions_waiting on billing_key_deletions (created_at) where deleted_at is null;
 comment on table billing_key_deletions is 'Billing keys that are no longer used, until the gateway has deleted them.';
+
+-- Locks a subscription, then its invoice, and reads everything that a charge is decided by, in one round trip. Null where
+-- either does not exist. Each statement sees what was committed before its own start, so the attempts are read as they are
+-- under the locks: one SELECT over all would read them as they were before it waited.
+create function lock_charge_facts(of_subscription uuid, of_invoice uuid) returns jsonb language plpgsql as $$
+declare
+    subscription jsonb;
+    invoice jsonb;
+begin
+    perform from subscriptions where id = of_subscription for no key update;
+    select to_jsonb(own) || jsonb_build_object('customer_email', coalesce(users.email, own.customer_email),
+                                               'customer_name', coalesce(users.name, own.customer_name))
+      into subscription
+      from subscriptions own join users on users.id = own.user_id where own.id = of_subscription;
+    select to_jsonb(own) into invoice from invoices own where own.id = of_invoice for update;
+    if subscription is null or invoice is null then
+        return null;
+    end if;
+    return jsonb_build_object(
+        'subscription', subscription,
+        'invoice', invoice,
+        'attempts', coalesce((select jsonb_agg(to_jsonb(attempt) order by attempt.attempt_no)
+                                from payments attempt where attempt.invoice_id = of_invoice), '[]'),
+        'skips', (select count(*) from dunning_skips where invoice_id = of_invoice),
+        'charging_enabled', coalesce((select (value->>'enabled')::bool from settings where name = 'charging'), true),
+        'plan_name', (select name from plans where code = subscription->>'plan'));
+end $$;

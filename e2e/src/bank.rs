@@ -82,6 +82,11 @@ impl Bank {
         Ok(())
     }
 
+    /// From now on each charge is answered after so long.
+    pub async fn delay_charges(&self, ms: u32) -> anyhow::Result<()> {
+        self.add_fault(&json!({ "effect": "delay", "ms": ms, "operation": "charge", "times": null })).await
+    }
+
     pub async fn add_fault(&self, fault: &Value) -> anyhow::Result<()> {
         send::<Value>(self.http.post(self.script("faults")).json(fault)).await?;
         Ok(())

@@ -4,6 +4,7 @@
 pub mod bank;
 pub mod bench;
 pub mod chaos;
+pub mod counting_proxy;
 pub mod database;
 pub mod process;
 pub mod subscribers;

@@ -63,6 +63,11 @@ impl Process {
         self.0.kill().await.context("cannot kill a process")
     }
 
+    /// Its number, as long as it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.0.id()
+    }
+
     /// Whether the process has exited by itself.
     pub fn has_exited(&mut self) -> anyhow::Result<bool> {
         Ok(self.0.try_wait()?.is_some())

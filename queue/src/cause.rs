@@ -9,6 +9,7 @@ pub async fn caused_by<F: Future>(traceparent: Option<String>, work: F) -> F::Ou
     CAUSE.scope(traceparent, work).await
 }
 
-pub(crate) fn cause() -> Option<String> {
+/// The traceparent of what caused the current work, for rows that are written without a [`NewJob`](crate::NewJob).
+pub fn cause() -> Option<String> {
     CAUSE.try_with(Clone::clone).ok().flatten()
 }

@@ -71,7 +71,7 @@ mod supervisor;
 mod turn;
 
 pub use apalis_backend::{JobLayer, JobService, PgBackend};
-pub use cause::caused_by;
+pub use cause::{cause, caused_by};
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};
 pub use config::{Jitter, Now, OnRescue, QueueConfig};

@@ -31,8 +31,8 @@ use crate::{
 pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
-    let stand = store::gate::read(&mut conn).await?;
-    if let Some(finish) = health::bound_elsewhere(&env, &stand, now) {
+    let status = store::gate::read(&mut conn).await?;
+    if let Some(finish) = health::bound_elsewhere(&env, &status, now) {
         return Ok(Ran::Finish(finish));
     }
     let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
@@ -41,13 +41,27 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     if let Some(reason) = reason_to_drop(&mut conn, &email, now).await? {
         return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
     }
-    drop(conn);
     let sent = env.mailer.send(&outgoing(&email)).await;
     crash::point("after_mail");
     match sent {
-        Ok(()) => settle(&env, &lease, &email, EmailEnd::Sent, None).await,
-        Err(error) => record_failure(&env, &lease, &email, &error).await,
+        Ok(()) => record_sent(&env, &mut conn, &email).await,
+        Err(error) => {
+            drop(conn);
+            record_failure(&env, &lease, &email, &error).await
+        }
     }
+}
+
+/// One statement. The job ends with others', in a batch: one that is run again before that finds its e-mail settled.
+async fn record_sent(env: &Env, conn: &mut PgConnection, email: &QueuedEmail) -> Result<Ran, JobError> {
+    let now = env.clock.now();
+    if let Err(error) = emails::settle(conn, email.id, EmailEnd::Sent, None, now).await {
+        // The connection may have broken while the mail server took its time. Not recorded, the e-mail would go out twice.
+        tracing::debug!(%error, "recorded over another connection");
+        emails::settle(&mut *env.pool.acquire().await?, email.id, EmailEnd::Sent, None, now).await?;
+    }
+    metrics::counter!("billing_emails_total", "outcome" => "sent").increment(1);
+    Ok(Ran::Finish(Finish::Done(Some(format!("sent {}", email.kind)))))
 }
 
 /// Why an e-mail is not sent any more; `None` for one that goes out.

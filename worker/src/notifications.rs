@@ -38,17 +38,24 @@ pub(crate) async fn next_terms(
     })
 }
 
+/// What a receipt says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PaidInvoice<'a> {
+    pub(crate) plan_name: &'a str,
+    pub(crate) invoice: &'a Invoice,
+    pub(crate) attempt: &'a Payment,
+    pub(crate) receipt: &'a Receipt,
+}
+
 /// The period is paid: the amount, the next date, the receipt. Without a card, a second mail asks for one.
 pub(crate) async fn paid(
     env: &Env,
     conn: &mut PgConnection,
     subscription: &Subscription,
-    invoice: &Invoice,
-    attempt: &Payment,
-    receipt: &Receipt,
+    paid: PaidInvoice<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let plan = plan_name(conn, &subscription.plan).await?;
+    let PaidInvoice { plan_name, invoice, attempt, receipt } = paid;
     let reference = subscription_ref(subscription.id);
     let next_on = seoul_date(subscription.next_billing_date);
     let has_card = subscription.sealed_billing_key.is_some();
@@ -56,7 +63,7 @@ pub(crate) async fn paid(
         &env.brand,
         &email::PaymentSucceeded {
             customer_name: &subscription.customer_name,
-            plan_name: &plan,
+            plan_name,
             cycle: subscription.cycle,
             amount: attempt.amount,
             paid_on: seoul_date(receipt.paid_at),

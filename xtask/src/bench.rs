@@ -14,6 +14,12 @@ pub(crate) struct Options {
     /// Print the figures as JSON only
     #[arg(long)]
     json: bool,
+    /// Measure this part only: queue, scan, charges, latency, idle, growth; can be given more than once
+    #[arg(long)]
+    only: Vec<String>,
+    /// Rows of the largest tables
+    #[arg(long, default_value_t = 1_000_000)]
+    size: u32,
 }
 
 pub(crate) fn bench(options: &Options, project: &Project, stop: &Stop) -> anyhow::Result<()> {
@@ -21,6 +27,10 @@ pub(crate) fn bench(options: &Options, project: &Project, stop: &Stop) -> anyhow
     let postgres = Postgres::open(project, Purpose::Bench)?;
     let mut bench = Command::new(project.build_driver("bench", &["worker", "sandbox"], stop)?);
     bench.arg("--folder").arg(project.dev()?.join("bench")).env("DATABASE_URL", postgres.url.secret());
+    bench.arg("--size").arg(options.size.to_string());
+    for part in &options.only {
+        bench.arg("--only").arg(part);
+    }
     if options.json {
         bench.arg("--json");
     }

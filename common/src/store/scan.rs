@@ -1,6 +1,6 @@
 //! Queries of the daily runs: subscriptions to charge and subscriptions to remind, in bounded batches.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -16,8 +16,94 @@ pub struct Due {
     pub amount: Won,
 }
 
-/// Active subscriptions whose next charge is due by `until`, in the order of their ids, after `after`. Subscriptions
-/// whose plan change is due are left out until it is settled.
+/// A day's scan: everything that is due on or before a civil date in Seoul.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanDay {
+    pub date: NaiveDate,
+    /// The last instant of that date.
+    pub until: DateTime<Utc>,
+}
+
+/// A place in the order of the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub next_billing_date: DateTime<Utc>,
+    pub id: Uuid,
+}
+
+impl Place {
+    /// Before every subscription.
+    pub const START: Self = Self { next_billing_date: DateTime::UNIX_EPOCH, id: Uuid::nil() };
+}
+
+/// What billing one batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BilledBatch {
+    pub seen: i64,
+    pub queued: i64,
+    /// Where the next batch begins. `None` when nothing more is due.
+    pub end: Option<Place>,
+}
+
+/// Bills the due subscriptions after `after`: an invoice and a charge job each, in one statement.
+///
+/// Left out are rows that somebody holds and subscriptions of which several periods have begun: see [`due_batch`].
+pub async fn bill_batch(
+    conn: &mut PgConnection,
+    day: ScanDay,
+    after: Place,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<BilledBatch, StoreError> {
+    // Ids in the order of time, as those made by this program: the first 48 bits are milliseconds.
+    let time = format!("{:012x}", now.timestamp_millis());
+    let row = sqlx::query_file!(
+        "src/store/sql/bill_due.sql",
+        day.until,
+        after.next_billing_date,
+        after.id,
+        limit,
+        day.date,
+        now,
+        queue::cause(),
+        time
+    )
+    .fetch_one(conn)
+    .await?;
+    let end = row.last_billing_date.zip(row.last_id);
+    let end = end.map(|(next_billing_date, id)| Place { next_billing_date, id });
+    Ok(BilledBatch { seen: row.seen, queued: row.queued, end })
+}
+
+/// Where the batch after `after` ends. `None` when nothing more is due.
+pub async fn end_of_batch(
+    conn: &mut PgConnection,
+    day: ScanDay,
+    after: Place,
+    limit: i64,
+) -> Result<Option<Place>, StoreError> {
+    let end = sqlx::query_as!(
+        Place,
+        r#"
+        select next_billing_date as "next_billing_date!", id as "id!"
+          from (select next_billing_date, id from subscriptions
+                 where status = 'active' and next_billing_date <= $1 and (next_billing_date, id) > ($2, $3)
+                   and charging_paused_at is null
+                 order by next_billing_date, id limit $4) as batch
+         order by next_billing_date desc, id desc limit 1
+        "#,
+        day.until,
+        after.next_billing_date,
+        after.id,
+        limit,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(end)
+}
+
+/// Active subscriptions whose next charge is due by `until` and has no invoice yet, in the order of their ids, after
+/// `after`: what [`bill_batch`] left. Subscriptions whose plan change is due are left out until it is settled.
 pub async fn due_batch(
     conn: &mut PgConnection,
     until: DateTime<Utc>,
@@ -33,6 +119,10 @@ pub async fn due_batch(
            and not exists (select from plan_changes change
                             where change.subscription_id = subscriptions.id and change.status = 'pending'
                               and change.effective_on <= ($1 at time zone 'Asia/Seoul')::date)
+           and not exists (select from invoices
+                            where invoices.subscription_id = subscriptions.id
+                              and invoices.period_no
+                                  = greatest(subscriptions.period_no + 1, subscriptions.terms_since_period))
          order by id
          limit $3
         "#,
@@ -140,4 +230,37 @@ pub async fn due_subscriptions(
     .fetch_all(conn)
     .await?;
     Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::domain::calendar::Cycle;
+
+    /// The scan in sets counts months in the database.
+    #[sqlx::test(migrations = "../migrations")]
+    async fn the_database_counts_months_as_the_domain_does(pool: PgPool) {
+        let (mut anchors, mut months, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+        let date = |year| NaiveDate::from_ymd_opt(year, 3, 2).unwrap();
+        let (first, last) = (date(1999), date(2101));
+        for anchor in first.iter_days().take_while(|day| *day < last).step_by(3) {
+            for count in [0, 1, 2, 11, 12, 13, 24, 119] {
+                anchors.push(anchor);
+                months.push(i32::try_from(count).unwrap());
+                expected.push(Cycle::Monthly.period_start(anchor, count).unwrap());
+            }
+        }
+        let counted: Vec<NaiveDate> = sqlx::query_scalar(
+            "select (anchor + make_interval(months => count))::date
+               from unnest($1::date[], $2::int[]) with ordinality as t (anchor, count, place) order by place",
+        )
+        .bind(&anchors)
+        .bind(&months)
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        assert!(counted == expected);
+    }
 }

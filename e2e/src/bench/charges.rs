@@ -1,4 +1,4 @@
-//! The daily run's fan-out, and charges from the due date to the paid invoice, through real processes.
+//! Renewals from the due date to the sent e-mail, through real processes.
 
 use std::{
     path::Path,
@@ -6,46 +6,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
-use chrono::{Days, NaiveDate, NaiveTime};
+use anyhow::Context;
+use chrono::{Days, NaiveDate};
 use common::{
     clock::Clock,
-    domain::{
-        calendar::{Cycle, seoul_date},
-        dunning::Policy,
-    },
-    email::Brand,
-    jobs::{self, ScanDueSubscriptions},
-    mailer::{self, MailRoute, Mailer},
-    queue::Finished,
-    seal::Sealer,
+    domain::calendar::{Cycle, seoul_date},
 };
 use sqlx::PgPool;
-use toss::{Toss, TossConfig};
 use url::Url;
-use worker::{
-    env::{Env, Parts},
-    gateway::rate_limiter::RateLimiter,
-};
 
 use super::{
     figure::{Figure, Unit},
-    postgres::Limits,
+    pgbench::{self, Load, Pgbench},
 };
 use crate::{
     bank::{BILLING_SECRET, Bank, WIDGET_SECRET},
+    counting_proxy::CountingProxy,
     database::Database,
-    process::{Program, free_addresses, wait_until_ready},
+    process::{Process, Program, free_addresses, wait_until_ready},
     subscribers::{self, SEALING_KEYS},
 };
 
-const DUE: usize = 100_000;
 const CHARGED: u32 = 1_000;
-const CHARGED_WITHIN: Duration = Duration::from_mins(1);
+const AT_ONCE: u32 = 32;
+const CHARGED_WITHIN: Duration = Duration::from_mins(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// An anchor whose second month begins today in Seoul, or as near before as the calendar allows.
-fn anchor_due_by(today: NaiveDate) -> anyhow::Result<NaiveDate> {
+pub(super) fn anchor_due_by(today: NaiveDate) -> anyhow::Result<NaiveDate> {
     let mut anchor = today.checked_sub_days(Days::new(28)).context("no such date")?;
     while Cycle::Monthly.period_start(anchor, 1)? > today {
         anchor = anchor.pred_opt().context("no such date")?;
@@ -53,113 +41,156 @@ fn anchor_due_by(today: NaiveDate) -> anyhow::Result<NaiveDate> {
     Ok(anchor)
 }
 
-/// One scan of 100,000 due subscriptions: an invoice and a charge job for each.
-pub(super) async fn fan_out(pool: &PgPool, folder: &Path, limits: &Limits) -> anyhow::Result<Figure> {
-    let now = Clock::System.now();
-    let date = seoul_date(now);
-    subscribers::insert(pool, &subscribers::invent(DUE), anchor_due_by(date)?, now).await?;
-    sqlx::query("vacuum analyze subscriptions").execute(pool).await?;
-    jobs::enqueue(&mut *pool.acquire().await?, &ScanDueSubscriptions { date }, now, now).await?;
-    let env = environment(pool, folder)?;
-    let begun = Instant::now();
-    let ended = worker::jobs::run_one(&env, "bench").await?;
-    let took = begun.elapsed();
-    ensure!(ended == Some(Finished::Done), "the scan ended as {ended:?}");
-    let made: i64 = sqlx::query_scalar("select count(*) from jobs where kind = 'charge-subscription'")
-        .fetch_one(pool)
-        .await?;
-    ensure!(usize::try_from(made)? == DUE, "the scan made {made} charge jobs");
-    let what = "daily scan: 100,000 due → invoices and charge jobs";
-    Ok(Figure::seconds(what, took).against(&limits.insert))
+/// A database with due subscribers whose cards a sandbox knows.
+struct Due {
+    database: Database,
+    bank: Arc<Bank>,
+    count: u32,
+    _sandbox: Process,
 }
 
-fn environment(pool: &PgPool, folder: &Path) -> anyhow::Result<Env> {
-    // Nobody is asked: a scan only reads and writes.
-    let config = TossConfig::new("http://127.0.0.1:9".parse()?, BILLING_SECRET.into(), WIDGET_SECRET.into());
-    Ok(Env::new(Parts {
-        pool: pool.clone(),
-        clock: Clock::System,
-        toss: Toss::new(config)?,
-        rate_limiter: RateLimiter::new(10_000),
-        sealer: Sealer::parse(SEALING_KEYS)?,
-        brand: Brand { name: "집체크".to_owned(), public_url: "http://127.0.0.1".parse()? },
-        dunning: Policy { retry_days: vec![3, 3] },
-        charge_time: NaiveTime::MIN,
-        mailer: Mailer::new(
-            MailRoute::parse(&format!("file://{}", folder.display()))?,
-            mailer::sender(None, "billing@example.com")?,
-        ),
-        endpoint: None,
-        instance: None,
-    }))
+impl Due {
+    async fn set_up(server: &Url, folder: &Path, count: u32) -> anyhow::Result<Self> {
+        let database = Database::recreate(server, "bench_charges", 40).await?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let address = free_addresses(1)?.pop().context("no address is free")?;
+        let url = format!("http://{address}");
+        let sandbox = Program::beside_this_one("toss-sandbox", "toss-sandbox", folder)?;
+        let sandbox = sandbox.var("SANDBOX_ADDR", address).var("RUST_LOG", "warn").start()?;
+        wait_until_ready(&http, &format!("{url}/sandbox")).await?;
+        let bank = Arc::new(Bank::at(url, http)?);
+        let now = Clock::System.now();
+        let all = subscribers::register(&bank, usize::try_from(count)?).await?;
+        subscribers::insert(&database.pool, &all, anchor_due_by(seoul_date(now))?, now).await?;
+        sqlx::query("vacuum analyze").execute(&database.pool).await?;
+        Ok(Self { database, bank, count, _sandbox: sandbox })
+    }
+
+    fn worker(&self, folder: &Path, database: &Url, at_once: u32) -> anyhow::Result<Process> {
+        let address = free_addresses(1)?.pop().context("no address is free")?;
+        Program::beside_this_one("billing-worker", "billing-worker", folder)?
+            .var("DATABASE_URL", database)
+            .var("WORKER_ADDR", address)
+            .var("TOSS_BASE_URL", &self.bank.url)
+            .var("TOSS_SECRET_KEY", BILLING_SECRET)
+            .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
+            .var("TOSS_MAX_RPS", 1_000_000)
+            .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
+            .var("MAIL_URL", format!("file://{}", folder.display()))
+            .var("MAIL_FROM", "billing@example.com")
+            // Always due: today's run has begun whatever the time of day.
+            .var("SCAN_CRON", "0 0 0 * * *")
+            .var("CHARGE_CONCURRENCY", at_once)
+            .var("RUST_LOG", "warn")
+            .start()
+    }
+
+    /// From the first charge on record to the last paid invoice, then waits for the e-mails.
+    async fn charge_all(&self) -> anyhow::Result<Duration> {
+        let pool = &self.database.pool;
+        wait_for(pool, "select exists (select from payments)", 1).await?;
+        let first = Instant::now();
+        wait_for(pool, "select count(*) >= $1 from invoices where status = 'paid'", self.count).await?;
+        let took = first.elapsed();
+        wait_for(pool, "select count(*) >= $1 from emails where status = 'sent'", self.count).await?;
+        Ok(took)
+    }
 }
 
-/// What charging came to.
-pub(super) struct Charged {
-    pub(super) rate: Figure,
-    /// What one renewal leaves in the tables and their indexes.
-    pub(super) stored: [Figure; 2],
+async fn wait_for(pool: &PgPool, condition: &'static str, count: u32) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CHARGED_WITHIN;
+    while Instant::now() < deadline {
+        let asked = sqlx::query_scalar::<_, bool>(condition);
+        let asked = if condition.contains("$1") { asked.bind(i64::from(count)) } else { asked };
+        if asked.fetch_one(pool).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    anyhow::bail!("not within {} s: {condition}", CHARGED_WITHIN.as_secs())
 }
 
-/// 1,000 due subscriptions, one worker process with so many charges at once, a bank that answers at once: from the
-/// first charge on record to the last.
-pub(super) async fn end_to_end(
-    server: &Url,
-    folder: &Path,
-    at_once: usize,
-    limits: &Limits,
-) -> anyhow::Result<Charged> {
-    let database = Database::recreate(server, "bench_charges", 8).await?;
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let addresses = free_addresses(2)?;
-    let [bank_address, worker_address] = addresses.as_slice() else { anyhow::bail!("two addresses") };
-    let bank_url = format!("http://{bank_address}");
-    let sandbox = Program::beside_this_one("toss-sandbox", "toss-sandbox", folder)?;
-    let _sandbox = sandbox.var("SANDBOX_ADDR", bank_address).var("RUST_LOG", "warn").start()?;
-    wait_until_ready(&http, &format!("{bank_url}/sandbox")).await?;
-    let bank = Arc::new(Bank::at(bank_url.clone(), http)?);
-    let now = Clock::System.now();
-    let all = subscribers::register(&bank, usize::try_from(CHARGED)?).await?;
-    subscribers::insert(&database.pool, &all, anchor_due_by(seoul_date(now))?, now).await?;
-
-    let before = stored(&database.pool).await?;
-    let worker = worker(folder)?
-        .var("DATABASE_URL", &database.url)
-        .var("WORKER_ADDR", worker_address)
-        .var("TOSS_BASE_URL", bank_url)
-        .var("CHARGE_CONCURRENCY", at_once)
-        .start()?;
-    let took = charge_all(&database.pool).await?;
-    wait_for_letters(&database.pool).await?;
+pub(super) async fn measure(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = per_renewal(server, folder).await?;
+    let limit = limit(server, folder).await?;
+    let due = Due::set_up(server, folder, CHARGED).await?;
+    let before = stored(&due.database.pool).await?;
+    let worker = due.worker(folder, &due.database.url, AT_ONCE)?;
+    let took = due.charge_all().await?;
     drop(worker);
-    let after = stored(&database.pool).await?;
-    database.remove(server).await?;
-    let what = format!("charges end to end with e-mail, {at_once} at once");
-    let per_renewal = |before: i64, after: i64| -> anyhow::Result<f64> {
-        Ok(f64::from(i32::try_from(after - before)?) / 1_024.0 / f64::from(CHARGED))
-    };
-    let kept = per_renewal(before.kept, after.kept)?;
-    let pruned = per_renewal(before.pruned, after.pruned)?;
-    Ok(Charged {
-        rate: Figure::rate(&what, CHARGED, took).against(&limits.one_by_one),
-        stored: [
-            Figure::of("stored for good per renewal with its e-mail", Unit::Kilobytes, kept),
-            Figure::of("its job rows, pruned after 90 days", Unit::Kilobytes, pruned),
-        ],
-    })
+    let after = stored(&due.database.pool).await?;
+    let what = format!("charges end to end with e-mail, {AT_ONCE} at once");
+    figures.push(Figure::rate(&what, CHARGED, took).against(&limit));
+    for (what, before, after) in [
+        ("stored for good per renewal with its e-mail", before.kept, after.kept),
+        ("its job rows, pruned after 90 days", before.pruned, after.pruned),
+    ] {
+        let bytes = f64::from(i32::try_from(after - before)?) / f64::from(CHARGED);
+        figures.push(Figure::of(what, Unit::Kilobytes, bytes / 1_024.0));
+    }
+    due.database.remove(server).await?;
+    Ok(figures)
 }
 
-fn worker(folder: &Path) -> anyhow::Result<Program> {
-    Ok(Program::beside_this_one("billing-worker", "billing-worker", folder)?
-        .var("TOSS_SECRET_KEY", BILLING_SECRET)
-        .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
-        .var("TOSS_MAX_RPS", 1_000_000)
-        .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
-        .var("MAIL_URL", format!("file://{}", folder.display()))
-        .var("MAIL_FROM", "billing@example.com")
-        // Always due: today's run has begun whatever the time of day.
-        .var("SCAN_CRON", "0 0 0 * * *")
-        .var("RUST_LOG", "warn"))
+/// What one renewal with its e-mail asks of PostgreSQL, counted at the wire; what an idle worker asks is in it.
+async fn per_renewal(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+    let due = Due::set_up(server, folder, CHARGED / 2).await?;
+    let proxy = CountingProxy::before(&due.database.url).await?;
+    let worker = due.worker(folder, &proxy.over(&due.database.url)?, AT_ONCE)?;
+    due.charge_all().await?;
+    let passed = proxy.passed();
+    drop(worker);
+    let each =
+        |count: u64| -> anyhow::Result<f64> { Ok(f64::from(u32::try_from(count)?) / f64::from(due.count)) };
+    let figures = vec![
+        Figure::of("round trips per renewal, e-mail included", Unit::Count, each(passed.round_trips)?),
+        Figure::of("commits per renewal, e-mail included", Unit::Count, each(passed.commits)?),
+    ];
+    due.database.remove(server).await?;
+    Ok(figures)
+}
+
+/// The statements of a renewal, run by pgbench with as many clients.
+async fn limit(server: &Url, folder: &Path) -> anyhow::Result<Figure> {
+    let due = Due::set_up(server, folder, CHARGED).await?;
+    let pool = &due.database.pool;
+    let invoices = "insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at)
+        select gen_random_uuid(), id, 1, current_period_end, current_period_end + 30, current_period_end, amount, now()
+          from subscriptions";
+    let jobs = "insert into jobs (kind, args, about, subject, unique_key, run_at, due_at, max_attempts, created_at)
+        select 'charge-subscription', jsonb_build_object('invoiceId', id, 'subscriptionId', subscription_id, 'byScan', true), id,
+               jsonb_build_object('subscription', subscription_id, 'invoice', id), 'invoice:' || id, now(),
+               now() - interval '1 hour', 25, now()
+          from invoices";
+    for statement in [invoices, jobs, "vacuum analyze"] {
+        sqlx::query(statement).execute(pool).await?;
+    }
+    let script = include_str!("sql/renewal.sql")
+        .replace("CLAIM_CHARGE", &pgbench::claim("charge-subscription", 1))
+        .replace("CLAIM_EMAIL", &pgbench::claim("send-email", 1));
+    let load = Load { clients: AT_ONCE, transactions: CHARGED / AT_ONCE };
+    let rate = Pgbench::on(&due.database.url, folder)?.run("renewal", &script, load).await?;
+    due.database.remove(server).await?;
+    Ok(Figure::per_second("PostgreSQL: the statements of a renewal, 32 clients", rate))
+}
+
+/// With a gateway that answers after so long, as many charges a second as there are calls at once allow.
+pub(super) async fn with_latency(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (ms, at_once, count) in [(300, 32, 1_000), (1_500, 32, 300), (300, 200, 3_000), (1_500, 200, 1_500)] {
+        let due = Due::set_up(server, folder, count).await?;
+        due.bank.delay_charges(ms).await?;
+        let worker = due.worker(folder, &due.database.url, at_once)?;
+        let took = due.charge_all().await?;
+        drop(worker);
+        let ideal = f64::from(at_once) / (f64::from(ms) / 1_000.0);
+        let ideal = Figure::per_second("concurrency ÷ latency", ideal);
+        // The first call begins when the clock starts; the last answer is one latency later.
+        let what = format!("charges with Toss at {ms} ms, {at_once} at once");
+        figures.push(Figure::rate(&what, count, took).against(&ideal));
+        due.database.remove(server).await?;
+    }
+    Ok(figures)
 }
 
 /// Bytes of tables with their indexes.
@@ -176,40 +207,4 @@ async fn stored(pool: &PgPool) -> anyhow::Result<Stored> {
                   from pg_class cross join lateral pg_total_relation_size(oid) as size
                  where relkind = 'r' and relnamespace = 'public'::regnamespace";
     Ok(sqlx::query_as(sums).fetch_one(pool).await?)
-}
-
-async fn wait_for_letters(pool: &PgPool) -> anyhow::Result<()> {
-    let deadline = Instant::now() + CHARGED_WITHIN;
-    while Instant::now() < deadline {
-        let sent: i64 =
-            sqlx::query_scalar("select count(*) from emails where status = 'sent'").fetch_one(pool).await?;
-        if sent >= i64::from(CHARGED) {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    anyhow::bail!("not mailed within {} s", CHARGED_WITHIN.as_secs())
-}
-
-async fn charge_all(pool: &PgPool) -> anyhow::Result<Duration> {
-    let deadline = Instant::now() + CHARGED_WITHIN;
-    let mut first = None;
-    while Instant::now() < deadline {
-        let (begun, paid): (bool, i64) = sqlx::query_as(
-            "select exists (select from payments),
-                    (select count(*) from invoices where status = 'paid')",
-        )
-        .fetch_one(pool)
-        .await?;
-        if begun && first.is_none() {
-            first = Some(Instant::now());
-        }
-        if let Some(first) = first
-            && paid >= i64::from(CHARGED)
-        {
-            return Ok(first.elapsed());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    anyhow::bail!("not charged within {} s", CHARGED_WITHIN.as_secs())
 }

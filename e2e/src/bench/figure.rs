@@ -15,6 +15,12 @@ pub enum Unit {
     Milliseconds,
     /// Less is better. 1,024 bytes.
     Kilobytes,
+    /// Less is better. 1,024 kilobytes.
+    Megabytes,
+    /// Less is better.
+    Count,
+    /// Less is better. Of one core.
+    Percent,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -44,12 +50,21 @@ impl Figure {
         Self::of(what, Unit::Seconds, took.as_secs_f64())
     }
 
+    pub fn per_second(what: &str, rate: f64) -> Self {
+        Self::of(what, Unit::PerSecond, rate)
+    }
+
     /// Compares it with a figure of the same unit.
     #[must_use]
     pub fn against(self, limit: &Self) -> Self {
         let ratio = match self.unit {
             Unit::PerSecond => self.value / limit.value,
-            Unit::Seconds | Unit::Milliseconds | Unit::Kilobytes => limit.value / self.value,
+            Unit::Seconds
+            | Unit::Milliseconds
+            | Unit::Kilobytes
+            | Unit::Megabytes
+            | Unit::Count
+            | Unit::Percent => limit.value / self.value,
         };
         Self { against: Some(limit.what.clone()), ratio: Some(ratio), ..self }
     }
@@ -60,6 +75,9 @@ impl Figure {
             Unit::Seconds => format!("{:.2} s", self.value),
             Unit::Milliseconds => format!("{:.1} ms", self.value),
             Unit::Kilobytes => format!("{:.1} kB", self.value),
+            Unit::Megabytes => format!("{:.1} MB", self.value),
+            Unit::Count => format!("{:.2}", self.value),
+            Unit::Percent => format!("{:.2} %", self.value),
         };
         let ratio = self.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         vec![self.what.clone(), value, ratio, self.against.clone().unwrap_or_default()]

@@ -1,6 +1,7 @@
 //! The queue as it is used: enqueued in batches, run through apalis, one transaction per job or none of its own.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -13,22 +14,32 @@ use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use chrono::{DateTime, Utc};
 use common::{
     clock::Clock,
-    queue::{Finish, JobError, KindConfig, Lease, NewJob, Queue, QueueConfig, Ran, enqueue, enqueue_many},
+    queue::{
+        CHANNEL, Finish, JobError, KindConfig, Lease, NewJob, Queue, QueueConfig, Ran, claim, enqueue,
+        enqueue_many,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
+
+use crate::database::Database;
 
 use super::{
     figure::{Figure, Unit},
     latency::Samples,
-    postgres::Limits,
+    pgbench::{self, Load, Pgbench},
 };
 
 const KIND: &str = "bench";
 const ENQUEUED: u32 = 100_000;
 const BATCH: usize = 5_000;
+const CLAIMED_AT_ONCE: u32 = 100;
 const IN_A_TRANSACTION: u32 = 15_000;
 const IN_A_TRANSACTION_AT_ONCE: usize = 32;
 const IDLE_JOBS: u32 = 300;
@@ -121,31 +132,117 @@ impl Worker {
     }
 }
 
-/// All figures of the queue, in the order in which they are shown.
-pub(super) async fn measure(pool: &PgPool, limits: &Limits) -> anyhow::Result<Vec<Figure>> {
+/// All figures of the queue, in the order in which they are shown, on a database of their own.
+pub(super) async fn measure(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+    let database = Database::recreate(server, "bench_queue", 40).await?;
+    let (pool, pgbench) = (&database.pool, Pgbench::on(&database.url, folder)?);
     let enqueued = put(pool, Work::Nothing, ENQUEUED).await?;
-    let mut figures =
-        vec![Figure::seconds("enqueue 100,000 jobs, 5,000 at a time", enqueued).against(&limits.insert)];
-    for (concurrency, jobs) in [(50, ENQUEUED), (200, ENQUEUED)] {
+    let mut figures = vec![
+        Figure::seconds("enqueue 100,000 jobs, 5,000 at a time", enqueued).against(&bare_insert(pool).await?),
+    ];
+    let limit = batched_limit(pool, &pgbench).await?;
+    for concurrency in [50, 200, 500] {
         clear(pool).await?;
-        put(pool, Work::Nothing, jobs).await?;
-        let took = run(pool, concurrency, jobs).await?;
+        put(pool, Work::Nothing, ENQUEUED).await?;
+        let took = run(pool, concurrency, ENQUEUED).await?;
         let what = format!("run jobs, batched, {concurrency} at once");
-        figures.push(Figure::rate(&what, jobs, took).against(&limits.batched));
+        figures.push(Figure::rate(&what, ENQUEUED, took).against(&limit));
     }
+    let limit = one_by_one_limit(pool, &pgbench).await?;
     clear(pool).await?;
     put(pool, Work::OwnTransaction, IN_A_TRANSACTION).await?;
     let took = run(pool, IN_A_TRANSACTION_AT_ONCE, IN_A_TRANSACTION).await?;
     let what = "run jobs, one transaction each, 32 at once";
-    figures.push(Figure::rate(what, IN_A_TRANSACTION, took).against(&limits.one_by_one));
+    figures.push(Figure::rate(what, IN_A_TRANSACTION, took).against(&limit));
     clear(pool).await?;
-    let waits = idle(pool).await?;
-    for (percent, limit) in [(50, &limits.notify_p50), (99, &limits.notify_p99)] {
+    let (limits, waits) = (idle_limit(pool).await?, idle(pool).await?);
+    for percent in [50, 99] {
         let what = format!("idle: enqueue → start, p{percent}");
-        figures.push(Figure::of(&what, Unit::Milliseconds, waits.percentile_ms(percent)).against(limit));
+        let limit = format!("PostgreSQL: insert, notify, bare claim, p{percent}");
+        let limit = Figure::of(&limit, Unit::Milliseconds, limits.percentile_ms(percent));
+        figures.push(Figure::of(&what, Unit::Milliseconds, waits.percentile_ms(percent)).against(&limit));
+    }
+    database.remove(server).await?;
+    Ok(figures)
+}
+
+/// The same rows as one statement writes them that reads them from beside.
+async fn bare_insert(pool: &PgPool) -> anyhow::Result<Figure> {
+    let columns = "kind, args, subject, run_at, due_at, priority, max_attempts, created_at";
+    let sql = format!(
+        "create table staged as select {columns} from jobs; truncate jobs;
+         insert into jobs ({columns}) select {columns} from staged; drop table staged"
+    );
+    let mut statements = sql.split(';');
+    for _ in 0..2 {
+        execute(pool, statements.next().unwrap_or_default()).await?;
+    }
+    let begun = Instant::now();
+    execute(pool, statements.next().unwrap_or_default()).await?;
+    let took = begun.elapsed();
+    execute(pool, statements.next().unwrap_or_default()).await?;
+    Ok(Figure::seconds("PostgreSQL: INSERT … SELECT of the same rows", took))
+}
+
+async fn execute(pool: &PgPool, sql: &str) -> anyhow::Result<()> {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(pool).await?;
+    Ok(())
+}
+
+async fn batched_limit(pool: &PgPool, pgbench: &Pgbench) -> anyhow::Result<Figure> {
+    clear(pool).await?;
+    put(pool, Work::Nothing, ENQUEUED).await?;
+    execute(pool, "vacuum analyze jobs").await?;
+    let script = format!(
+        "with claimed as ({}) select coalesce(array_agg(id), '{{}}')::text as ids, coalesce(array_agg(token), '{{}}')::text \
+         as tokens from claimed \\gset\n\
+         update jobs set state = 'done', note = null, finished_at = now(), lease_token = null, lease_until = null \
+         from unnest(:ids::bigint[], :tokens::uuid[]) as c (id, token) \
+         where jobs.id = c.id and jobs.lease_token = c.token;\n",
+        pgbench::claim(KIND, CLAIMED_AT_ONCE)
+    );
+    let load = Load { clients: 8, transactions: ENQUEUED / CLAIMED_AT_ONCE / 8 };
+    let rate = pgbench.run("batched", &script, load).await? * f64::from(CLAIMED_AT_ONCE);
+    Ok(Figure::per_second("PostgreSQL: claim 100, complete 100, 8 clients", rate))
+}
+
+async fn one_by_one_limit(pool: &PgPool, pgbench: &Pgbench) -> anyhow::Result<Figure> {
+    clear(pool).await?;
+    put(pool, Work::Nothing, IN_A_TRANSACTION).await?;
+    execute(pool, "vacuum analyze jobs").await?;
+    let script = format!(
+        "with claimed as ({}) select id, token from claimed \\gset\n\
+         begin;\n\
+         update jobs set state = 'done', last_error = coalesce(null, last_error), note = null, finished_at = now(), \
+         lease_token = null, lease_until = null where id = :id::bigint and lease_token = :token::uuid;\n\
+         commit;\n",
+        pgbench::claim(KIND, 1)
+    );
+    let load = Load { clients: 32, transactions: IN_A_TRANSACTION / 32 - 10 };
+    let rate = pgbench.run("one-by-one", &script, load).await?;
+    Ok(Figure::per_second("PostgreSQL: claim, complete: 2 commits, 32 clients", rate))
+}
+
+/// From sending the INSERT to the answer of a claim that a NOTIFY woke, on two connections.
+async fn idle_limit(pool: &PgPool) -> anyhow::Result<Samples> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    let (mut enqueuing, mut claiming) = (pool.acquire().await?, pool.acquire().await?);
+    let job = NewJob::new(KIND, serde_json::to_value(Work::Tell)?, now());
+    let mut samples = Samples::default();
+    for _ in 0..IDLE_JOBS {
+        tokio::time::sleep(PAUSE).await;
+        let begun = Instant::now();
+        let (enqueued, claimed) = tokio::join!(enqueue(&mut enqueuing, &job, now()), async {
+            listener.recv().await?;
+            anyhow::Ok(claim(&mut *claiming, &[KIND], 1, Duration::from_mins(1), "bare", now()).await?)
+        });
+        samples.add(begun.elapsed());
+        enqueued?;
+        ensure!(claimed?.len() == 1, "the bare claim found nothing");
     }
     clear(pool).await?;
-    Ok(figures)
+    Ok(samples)
 }
 
 async fn put(pool: &PgPool, work: Work, count: u32) -> anyhow::Result<Duration> {

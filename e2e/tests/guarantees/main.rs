@@ -86,6 +86,8 @@ mod renewal;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod scan_rows;
+#[cfg(test)]
 mod second_purchase;
 #[cfg(test)]
 mod subscribe;

@@ -29,6 +29,8 @@ mod program;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod scan;
 #[cfg(test)]
 mod side_by_side;

@@ -46,6 +46,12 @@ impl System {
         system
     }
 
+    /// With a clock that nobody moves.
+    pub(crate) async fn on_this_machines_time(pool: PgPool) -> Self {
+        let sandbox = Sandbox::start("127.0.0.1:0").await.unwrap();
+        Self { pool, sandbox, clock: TestClock::default(), mails: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         Clock::Test(self.clock.clone()).now()
     }

@@ -119,7 +119,7 @@ pub(crate) async fn apply(
     let attempt = context.next_payment(PaymentKind::NewCard, now);
     payments::insert(&mut tx, &attempt).await?;
     registrations::verify(&mut tx, card.id, attempt.id).await?;
-    charge::send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
+    charge::send(env, lease, tx, &context, &attempt, Sending { again: false, caller }).await
 }
 
 /// Nothing is due yet: one that was brought over suspended, say, goes on until its date.

@@ -9,7 +9,11 @@ use common::{
         payment::{Payment, PaymentKind},
         subscription::Subscription,
     },
-    store::{StoreError, invoices, payments, settings, subscriptions},
+    store::{
+        StoreError,
+        charge_facts::{self, ChargeFacts},
+        invoices,
+    },
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -20,6 +24,7 @@ pub(crate) struct ChargeContext {
     pub(crate) invoice: Invoice,
     pub(crate) attempts: Vec<Payment>,
     pub(crate) skips: usize,
+    pub(crate) plan_name: String,
     charging_enabled: bool,
 }
 
@@ -30,12 +35,11 @@ impl ChargeContext {
         subscription_id: Uuid,
         invoice_id: Uuid,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(subscription) = subscriptions::lock(conn, subscription_id).await? else { return Ok(None) };
-        let Some(invoice) = invoices::lock(conn, invoice_id).await? else { return Ok(None) };
-        let attempts = payments::of_invoice(conn, invoice_id).await?;
-        let skips = invoices::count_skips(conn, invoice_id).await?;
-        let charging_enabled = settings::charging_enabled(conn).await?;
-        Ok(Some(Self { subscription, invoice, attempts, skips, charging_enabled }))
+        let Some(facts) = charge_facts::lock(conn, subscription_id, invoice_id).await? else {
+            return Ok(None);
+        };
+        let ChargeFacts { subscription, invoice, attempts, skips, charging_enabled, plan_name } = facts;
+        Ok(Some(Self { subscription, invoice, attempts, skips, plan_name, charging_enabled }))
     }
 
     /// Whether its period came before the one that is paid for, or is over while a later one is being collected: paid or

@@ -96,7 +96,7 @@ async fn act_on_not_found(
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
             let again = mark_sent_again(&mut tx, &asked, now).await?;
             let sending = Sending { again: true, caller };
-            super::send(env, lease, tx, &context.subscription, &again, sending).await
+            super::send(env, lease, tx, &context, &again, sending).await
         }
         NotFoundAction::GiveUp(lost) => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;

@@ -35,7 +35,7 @@ use common::{
         charge::Decision,
         invoice::{Invoice, InvoiceStatus, due_periods},
         payment::{Payment, PaymentKind},
-        subscription::{Subscription, SubscriptionStatus},
+        subscription::SubscriptionStatus,
     },
     id::subscription_ref,
     jobs::{self, ChargeSubscription, ConfirmPayment},
@@ -49,7 +49,6 @@ use crate::{
     card, crash,
     env::Env,
     gateway::health::{self, Call, Caller, Permit},
-    notifications::plan_name,
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -117,12 +116,12 @@ async fn act(
         Decision::Charge => {
             let attempt = context.next_payment(PaymentKind::Renewal, now);
             payments::insert(&mut tx, &attempt).await?;
-            send(env, lease, tx, &context.subscription, &attempt, Sending { again: false, caller }).await
+            send(env, lease, tx, context, &attempt, Sending { again: false, caller }).await
         }
         Decision::Send(id) => {
             let sent = named(context, id)?.as_sent(now);
             payments::mark_sent(&mut tx, id, now).await?;
-            send(env, lease, tx, &context.subscription, &sent, Sending { again: false, caller }).await
+            send(env, lease, tx, context, &sent, Sending { again: false, caller }).await
         }
         Decision::LookUp(id) => {
             drop(tx);
@@ -159,17 +158,16 @@ pub(crate) async fn send(
     env: &Env,
     lease: &Lease,
     mut tx: Tx,
-    subscription: &Subscription,
+    context: &ChargeContext,
     attempt: &Payment,
     sending: Sending,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
-    let plan = plan_name(&mut tx, &subscription.plan).await?;
-    let charged = card::charged_with(&mut tx, subscription, attempt).await?;
+    let charged = card::charged_with(&mut tx, &context.subscription, attempt).await?;
     tx.commit().await?;
     crash::point("after_intent");
     hold_on();
-    let outcome = gateway::charge(env, &charged, attempt, &plan, sending.again).await;
+    let outcome = gateway::charge(env, &charged, attempt, &context.plan_name, sending.again).await;
     crash::point("after_call");
     outcome::record(env, lease, attempt, sending.caller, outcome).await
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use common::queue::Finish;
 use common::{
     domain::{
+        calendar::seoul_date,
         charge::{AfterPaid, after_paid},
         incomplete::first_day,
         invoice::Invoice,
@@ -16,13 +17,18 @@ use common::{
     store::{
         self,
         events::{self, Entry, Settled},
-        invoices, payments, refunds, subscriptions,
+        invoices, payments, refunds, renewals, subscriptions,
     },
 };
 use sqlx::PgConnection;
 
 use super::context::ChargeContext;
-use crate::{card, env::Env, error::SettleError, notifications};
+use crate::{
+    card,
+    env::Env,
+    error::SettleError,
+    notifications::{self, PaidInvoice},
+};
 
 pub(super) async fn settle(
     env: &Env,
@@ -32,6 +38,9 @@ pub(super) async fn settle(
     receipt: &Receipt,
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
+    if is_plain_renewal(context, attempt, receipt, now) {
+        return renew(env, conn, context, attempt, receipt, now).await;
+    }
     let invoice = period_from_capture(conn, context, attempt, receipt, now).await?;
     let context = &context.with(invoice);
     let ChargeContext { subscription, invoice, .. } = context;
@@ -52,7 +61,8 @@ pub(super) async fn settle(
         AfterPaid::Renew if context.is_older(conn, now).await? => {
             let entry = Entry { actor: "worker", what: "invoice.paid", why: "an older period was paid" };
             events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
-            notifications::paid(env, conn, subscription, invoice, attempt, receipt, now).await?;
+            notifications::paid(env, conn, subscription, paid_invoice(context, attempt, receipt), now)
+                .await?;
         }
         AfterPaid::Renew => {
             activate_or_renew(env, conn, context, attempt, receipt, "subscription.renewed", now).await?;
@@ -60,8 +70,52 @@ pub(super) async fn settle(
         AfterPaid::Refund => give_back(conn, context, attempt, now).await?,
     }
     store::announce_settled(conn, &attempt.order_id).await?;
+    Ok(finish(attempt, receipt))
+}
+
+/// The common case: the next period of a running subscription, charged to the card on record.
+fn is_plain_renewal(
+    context: &ChargeContext,
+    attempt: &Payment,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> bool {
+    let ChargeContext { subscription, invoice, .. } = context;
+    attempt.kind == PaymentKind::Renewal
+        && receipt.sealed_billing_key.is_none()
+        && after_paid(subscription.status) == AfterPaid::Renew
+        && invoice.period.no > subscription.period_no
+        && seoul_date(now) < invoice.period.end
+}
+
+/// One statement for what the path above writes step by step. Nobody waits for a renewal, so none is announced.
+async fn renew(
+    env: &Env,
+    conn: &mut PgConnection,
+    context: &ChargeContext,
+    attempt: &Payment,
+    receipt: &Receipt,
+    now: DateTime<Utc>,
+) -> Result<Finish, SettleError> {
+    let ChargeContext { subscription, invoice, .. } = context;
+    let renewed = renewals::settle(conn, subscription, invoice, attempt, receipt, now).await?;
+    let entry = Entry { actor: "worker", what: "subscription.renewed", why: "the period is paid" };
+    events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
+    notifications::paid(env, conn, &renewed, paid_invoice(context, attempt, receipt), now).await?;
+    Ok(finish(attempt, receipt))
+}
+
+fn paid_invoice<'a>(
+    context: &'a ChargeContext,
+    attempt: &'a Payment,
+    receipt: &'a Receipt,
+) -> PaidInvoice<'a> {
+    PaidInvoice { plan_name: &context.plan_name, invoice: &context.invoice, attempt, receipt }
+}
+
+fn finish(attempt: &Payment, receipt: &Receipt) -> Finish {
     tracing::info!(payment.id = %attempt.id, order.id = attempt.order_id, toss.trace_id = receipt.trace_id, "paid");
-    Ok(Finish::Done(Some(format!("paid {} as {}", attempt.amount, attempt.order_id))))
+    Finish::Done(Some(format!("paid {} as {}", attempt.amount, attempt.order_id)))
 }
 
 /// The invoice, which for a subscription that begins with it is counted from the day on which the money was captured.
@@ -98,7 +152,7 @@ async fn activate_or_renew(
     let entry = Entry { actor: "worker", what, why: "the period is paid" };
     events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
     let renewed = subscriptions::find(conn, subscription.id).await?.ok_or(SettleError::Vanished)?;
-    notifications::paid(env, conn, &renewed, invoice, attempt, receipt, now).await
+    notifications::paid(env, conn, &renewed, paid_invoice(context, attempt, receipt), now).await
 }
 
 /// The customer cancelled while the charge was in flight: all of it goes back, once.

@@ -1,4 +1,5 @@
-//! The daily run: an invoice and a charge job for every subscription that is due, in batches that each stand alone.
+//! The daily run: an invoice and a charge job for every subscription that is due, in batches that each stand alone. The
+//! common case is one statement a batch; the rest is billed row by row.
 
 use std::collections::HashSet;
 
@@ -14,7 +15,7 @@ use common::{
     jobs::{self, ChargeSubscription, ScanDueSubscriptions},
     store::{
         invoices,
-        scan::{self, Due},
+        scan::{self, Due, Place, ScanDay},
         subscriptions,
     },
 };
@@ -49,7 +50,9 @@ pub(crate) async fn scan_due_subscriptions(
     roll_out_prices(&env).await?;
     let unsettled = settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
-    let (mut last, mut seen, mut all) = (Uuid::nil(), 0_usize, Worked::default());
+    let day = ScanDay { date: job.date, until };
+    let (mut last, (mut seen, done)) = (Uuid::nil(), bill_in_sets(&env, day).await?);
+    let mut all = Worked { done, ..Worked::default() };
     loop {
         let mut conn = env.pool.acquire().await?;
         let due = scan::due_batch(&mut conn, until, last, BATCH).await?;
@@ -78,6 +81,30 @@ pub(crate) async fn scan_due_subscriptions(
 }
 
 const WHAT: &str = "bill due subscriptions";
+
+/// The common case, one statement a batch: how many were due and how many charge jobs it made. What a batch leaves out,
+/// and a batch that the database refuses, is billed row by row afterwards.
+async fn bill_in_sets(env: &Env, day: ScanDay) -> Result<(usize, usize), JobError> {
+    let (mut after, mut seen, mut queued) = (Place::START, 0_i64, 0_i64);
+    loop {
+        let mut conn = env.pool.acquire().await?;
+        let end = match scan::bill_batch(&mut conn, day, after, BATCH, env.clock.now()).await {
+            Ok(batch) => {
+                seen = seen.saturating_add(batch.queued);
+                queued = queued.saturating_add(batch.queued);
+                batch.end
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a batch of due subscriptions is billed row by row");
+                scan::end_of_batch(&mut conn, day, after, BATCH).await?
+            }
+        };
+        let Some(end) = end else { break };
+        after = end;
+        crash::point("after_scan_batch");
+    }
+    Ok((usize::try_from(seen).unwrap_or_default(), usize::try_from(queued).unwrap_or_default()))
+}
 
 /// An invoice and a charge job for each of these that nobody else holds.
 async fn bill(
