@@ -28,7 +28,7 @@ pub(super) struct Charts {
     pub(super) bars: Vec<Bar>,
     pub(super) rate_points: String,
     pub(super) days: Vec<Day>,
-    pub(super) codes: Vec<Code>,
+    pub(super) codes: Vec<DeclineBar>,
     pub(super) collected: String,
     pub(super) rate: String,
 }
@@ -48,7 +48,7 @@ pub(super) struct Day {
     pub(super) rate: String,
 }
 
-pub(super) struct Code {
+pub(super) struct DeclineBar {
     pub(super) code: String,
     pub(super) count: String,
     pub(super) width: i64,
@@ -110,7 +110,7 @@ fn draw(first: NaiveDate, figures: &[DayFigures], codes: Vec<(String, i64)>) -> 
         days: days.iter().rev().filter(|day| day.captured + day.declined > 0).map(numbers).collect(),
         codes: codes
             .into_iter()
-            .map(|(code, count)| Code {
+            .map(|(code, count)| DeclineBar {
                 code,
                 count: format::count(count),
                 width: share(count, most_of_a_code, HEIGHT).max(1),
