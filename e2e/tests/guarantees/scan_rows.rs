@@ -22,13 +22,14 @@ async fn scan(world: &World) -> Finished {
     worker::jobs::run_claimed(&world.env, claimed.into_iter().next().unwrap()).await.unwrap()
 }
 
+type Row = (Value, Option<Uuid>, Value, Option<String>, i16, i32, DateTime<Utc>);
+
 #[sqlx::test(migrations = "../migrations")]
 async fn the_scan_writes_the_row_of_a_charge_job(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let subscription_id = world.subscriber(Cycle::Monthly).await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     assert_eq!(scan(&world).await, Finished::Done);
-    type Row = (Value, Option<Uuid>, Value, Option<String>, i16, i32, DateTime<Utc>);
     let (args, about, subject, unique_key, priority, max_attempts, run_at): Row = sqlx::query_as(
         "select args, about, subject, unique_key, priority, max_attempts, run_at from jobs where kind = 'charge-subscription'",
     )
