@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 use crate::{
     charge,
     env::{Env, raise_alarm},
+    gateway::health,
 };
 
 /// Work that is this old and has no job has lost it. Younger work may get its job in a transaction that is still open.
@@ -57,7 +58,7 @@ pub async fn announce_endpoint(env: &Env) -> Result<(), JobError> {
     let Some(endpoint) = &env.endpoint else { return Ok(()) };
     let mut conn = env.pool.acquire().await?;
     let stand = gate::read(&mut conn).await?;
-    if stand.bound_to.is_some() && stand.bound_to != env.instance {
+    if !health::is_bound_here(env, &stand) {
         return Ok(());
     }
     if webhook_deliveries::announce_endpoint(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::breaker::{Breaker, GatewayAccount};
 
-/// An installation: its `INSTANCE_ID`, and a fingerprint of the merchant whose keys it holds.
+/// An installation: its `INSTANCE_ID`, and a fingerprint of the secret key that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     pub id: String,
@@ -23,6 +23,8 @@ pub struct GatewayStatus {
     pub billing: Breaker,
     /// The installation this database is bound to, once one has begun to charge from it.
     pub bound_to: Option<Instance>,
+    /// Fingerprints of further secret keys that Toss has shown to be the same merchant's.
+    pub known_keys: Vec<String>,
     /// The operators' global kill switch.
     pub charging_enabled: bool,
 }
@@ -67,6 +69,7 @@ pub async fn read_for_invoice(
         select widget.failures as widget_failures, widget.open_until as widget_open_until,
                billing.failures as billing_failures, billing.open_until as billing_open_until,
                instance.value->>'id' as "id?", instance.value->>'merchant' as "merchant?",
+               coalesce(instance.value->'keys', '[]') as "known_keys!",
                coalesce((charging.value->>'enabled')::bool, true) as "charging_enabled!",
                exists (select from payments
                         where invoice_id = $1 and status in ('pending', 'unknown') and sent_at is not null) as "was_sent!",
@@ -86,6 +89,7 @@ pub async fn read_for_invoice(
         widget: Breaker { failures: row.widget_failures, open_until: row.widget_open_until },
         billing: Breaker { failures: row.billing_failures, open_until: row.billing_open_until },
         bound_to: row.id.zip(row.merchant).map(|(id, merchant)| Instance { id, merchant }),
+        known_keys: serde_json::from_value(row.known_keys).unwrap_or_default(),
         charging_enabled: row.charging_enabled,
     };
     Ok((status, Outlook { was_sent: row.was_sent, is_paused: row.is_paused }))
@@ -100,6 +104,22 @@ pub async fn bind(conn: &mut PgConnection, instance: &Instance) -> Result<Option
     .execute(&mut *conn)
     .await?;
     Ok(read(conn).await?.bound_to)
+}
+
+/// From now on this secret key is known to be the same merchant's. The old one stays known: during a change of keys workers
+/// hold either.
+pub async fn accept_key(conn: &mut PgConnection, fingerprint: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update settings
+           set value = jsonb_set(value, '{keys}', coalesce(value->'keys', '[]') || to_jsonb($1::text))
+         where name = 'instance' and not coalesce(value->'keys', '[]') ? $1
+        "#,
+        fingerprint,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Frees the database for whichever installation starts next. An operator's decision.

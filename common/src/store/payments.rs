@@ -517,3 +517,20 @@ pub async fn mark_followed_up(
     .await?;
     one_row("mark a payment followed up", &done)
 }
+
+/// The payment that was captured last with the billing keys, if there is one: only its merchant can read it.
+pub async fn last_captured_charge(conn: &mut PgConnection) -> Result<Option<Payment>, StoreError> {
+    let id = sqlx::query_scalar!(
+        r#"
+        select id from payments
+         where paid_at is not null and kind in ('renewal', 'new_card')
+         order by paid_at desc limit 1
+        "#
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match id {
+        Some(id) => find(conn, id).await,
+        None => Ok(None),
+    }
+}

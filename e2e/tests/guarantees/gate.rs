@@ -155,6 +155,33 @@ async fn a_good_morning_does_not_hide_a_total_failure_at_noon(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_new_key_of_the_same_merchant_stops_nothing(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.install("production", "old key");
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-23").await;
+    world.install("production", "new key");
+    world.live_until("2027-01-23").await;
+    assert_eq!(world.net(id).await, 3 * 9_900);
+    // A worker that was not restarted yet.
+    world.install("production", "old key");
+    world.live_until("2027-02-23").await;
+    assert_eq!(world.net(id).await, 4 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_that_does_not_find_our_charges_charges_nobody(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    world.install("production", "our key");
+    let id = world.subscriber(Cycle::Monthly).await;
+    world.live_until("2026-12-23").await;
+    world.install("production", "another merchant's key");
+    world.sandbox.fault(Fault::next(Operation::Lookup, Effect::Lookup404).times(1_000_000)).unwrap();
+    world.live_until("2027-01-23").await;
+    assert_eq!((world.charges_asked(id).await, world.net(id).await), (1, 2 * 9_900));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_it(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;

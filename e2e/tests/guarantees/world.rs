@@ -19,7 +19,7 @@ use common::{
     email::Brand,
     mailer::{self, MailRoute, Mailer},
     seal::Sealer,
-    store::{invoices, payments, plans, subscriptions},
+    store::{gate::Instance, invoices, payments, plans, subscriptions},
 };
 use ops::action::Acting;
 use sandbox::{LedgerQuery, Purchase, Sandbox};
@@ -87,12 +87,19 @@ impl World {
         sandbox.set_switches(|switches| switches.strict_key_pairs = true);
         let clock = StandingClock::default();
         let mails = tempfile::tempdir().unwrap();
-        let env = environment(&pool, &sandbox, &clock, &mails, endpoint);
+        let env = environment(&pool, &sandbox, &clock, &mails, (endpoint, None));
         let schedule = "0 0 2 * * *".parse().unwrap();
         let mut world = Self { pool, sandbox, env, schedule, clock, mails };
         world.set_clock(&format!("{date}T10:00:00+09:00"));
         sweep::announce_endpoint(&world.env).await.unwrap();
         world
+    }
+
+    /// From now on the worker runs as this installation, with a secret key of this fingerprint.
+    pub(crate) fn install(&mut self, id: &str, key: &str) {
+        let instance = Instance { id: id.to_owned(), merchant: key.to_owned() };
+        self.env =
+            environment(&self.pool, &self.sandbox, &self.clock, &self.mails, (None, Some(instance)));
     }
 
     /// Looking takes a millisecond, so that what is done after something has a later time than it. Nothing else passes
@@ -267,7 +274,7 @@ fn environment(
     sandbox: &Sandbox,
     clock: &StandingClock,
     mails: &TempDir,
-    endpoint: Option<Endpoint>,
+    (endpoint, instance): (Option<Endpoint>, Option<Instance>),
 ) -> Env {
     let config = TossConfig::new(sandbox.url().parse().unwrap(), BILLING_SECRET.into(), WIDGET_SECRET.into());
     // Lost answers are lost soon here; everything else is as in production.
@@ -283,7 +290,7 @@ fn environment(
         brand: Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() },
         dunning: Policy { retry_days: vec![3, 3] },
         charge_time: NaiveTime::from_hms_opt(2, 0, 0).unwrap(),
-        instance: None,
+        instance,
         endpoint,
         mailer: Mailer::new(
             MailRoute::parse(mail_url.as_str()).unwrap(),

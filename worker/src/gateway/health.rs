@@ -19,7 +19,7 @@ use common::{
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use uuid::Uuid;
 
-use super::reads::gateway_account_of;
+use super::{merchant, reads::gateway_account_of};
 use crate::env::{Env, raise_alarm};
 
 /// A copied database asks again this much later whether an operator has re-armed it.
@@ -122,6 +122,16 @@ async fn permit(
     if let (None, Some(instance)) = (&status.bound_to, &env.instance) {
         status.bound_to = gate::bind(&mut conn, instance).await?;
     }
+    if let Some(fingerprint) = unknown_key(env, &status) {
+        match merchant::is_same(env, &mut conn, fingerprint).await? {
+            Some(true) => status.known_keys.push(fingerprint.to_owned()),
+            Some(false) => {}
+            None => {
+                let reason = "the secret key is new, and Toss could not be asked whose it is".into();
+                return Ok(Permit::Later(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(1) }));
+            }
+        }
+    }
     if let Some(finish) = bound_elsewhere(env, &status, now) {
         return Ok(Permit::Later(finish));
     }
@@ -181,9 +191,27 @@ pub(crate) async fn blocked(env: &Env, account: GatewayAccount) -> Result<Option
     })
 }
 
+pub(crate) fn is_bound_here(env: &Env, status: &gate::GatewayStatus) -> bool {
+    match (&status.bound_to, &env.instance) {
+        (None, _) => true,
+        (Some(bound), Some(ours)) => {
+            let is_known = bound.merchant == ours.merchant || status.known_keys.contains(&ours.merchant);
+            bound.id == ours.id && is_known
+        }
+        (Some(_), None) => false,
+    }
+}
+
+/// The fingerprint of our secret key, where the installation is ours and the key is another than before.
+fn unknown_key<'a>(env: &'a Env, status: &gate::GatewayStatus) -> Option<&'a str> {
+    let ours = env.instance.as_ref()?;
+    let is_ours = status.bound_to.as_ref().is_some_and(|bound| bound.id == ours.id);
+    (is_ours && !is_bound_here(env, status)).then_some(ours.merchant.as_str())
+}
+
 /// A database that is bound to another installation neither charges nor mails.
 pub(crate) fn bound_elsewhere(env: &Env, status: &gate::GatewayStatus, now: DateTime<Utc>) -> Option<Finish> {
-    if status.bound_to.is_none() || status.bound_to == env.instance {
+    if is_bound_here(env, status) {
         return None;
     }
     raise_alarm("bound_to_another_instance");

@@ -2,5 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod health;
+mod merchant;
 pub mod rate_limiter;
 pub(crate) mod reads;
