@@ -98,8 +98,7 @@ impl World {
     /// From now on the worker runs as this installation, with a secret key of this fingerprint.
     pub(crate) fn install(&mut self, id: &str, key: &str) {
         let instance = Instance { id: id.to_owned(), merchant: key.to_owned() };
-        self.env =
-            environment(&self.pool, &self.sandbox, &self.clock, &self.mails, (None, Some(instance)));
+        self.env = environment(&self.pool, &self.sandbox, &self.clock, &self.mails, (None, Some(instance)));
     }
 
     /// Looking takes a millisecond, so that what is done after something has a later time than it. Nothing else passes

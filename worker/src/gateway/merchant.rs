@@ -1,6 +1,9 @@
 //! Whether a new secret key belongs to the merchant that this database has charged for: Toss says so by reading a charge back.
 
-use common::{queue::JobError, store::{gate, payments}};
+use common::{
+    queue::JobError,
+    store::{gate, payments},
+};
 use sqlx::PgConnection;
 use toss::{Account, LookupOutcome};
 
@@ -17,7 +20,10 @@ pub(super) async fn is_same(
     if let Some(charge) = payments::last_captured_charge(conn).await? {
         match env.toss.payment_by_order_id(Account::Billing, &charge.order_id).await {
             LookupOutcome::Found(found) => {
-                tracing::info!(toss.merchant = found.merchant_id, "the new secret key is the same merchant's");
+                tracing::info!(
+                    toss.merchant = found.merchant_id,
+                    "the new secret key is the same merchant's"
+                );
             }
             LookupOutcome::NotFound { .. } => {
                 raise_alarm("another_merchant");
