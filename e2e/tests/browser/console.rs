@@ -83,8 +83,8 @@ async fn fill(pool: &PgPool, shop: &Shop) {
     shop.buys(1, "홍길동", GOOD).await;
     shop.buys(2, "김하나", NO_BALANCE).await;
     shop.buys(3, "이두리", STOPPED).await;
-    let failed = "insert into jobs (kind, args, subject, state, run_at, max_attempts, created_at, finished_at, last_error)
-        select 'send-email', '{}', '{}', 'failed', now(), 25, now(), now() - (n || ' minutes')::interval,
+    let failed = "insert into jobs (kind, args, subject, state, run_at, due_at, max_attempts, created_at, finished_at, last_error)
+        select 'send-email', '{}', '{}', 'failed', now(), now(), 25, now(), now() - (n || ' minutes')::interval,
                'mailbox ' || n || ' is full' from generate_series(1, 7) n";
     sqlx::query(failed).execute(pool).await.unwrap();
 }

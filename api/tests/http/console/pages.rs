@@ -98,8 +98,8 @@ async fn failures_are_grouped_by_cause_without_ids(pool: PgPool) {
     let (api, _) = shop(pool).await;
     let mut browser = Browser::with_role(&api, Role::Viewer).await;
     let insert =
-        "insert into jobs (kind, args, state, run_at, max_attempts, created_at, finished_at, last_error)
-        select 'send-email', '{}', 'failed', now(), 25, now(), now() - (n || ' minutes')::interval,
+        "insert into jobs (kind, args, state, run_at, due_at, max_attempts, created_at, finished_at, last_error)
+        select 'send-email', '{}', 'failed', now(), now(), 25, now(), now() - (n || ' minutes')::interval,
                'mailbox ' || n || ' of 0192f0c1-5c00-7000-8000-00000000000' || n || E' is full\\nat line 7'
           from generate_series(1, 9) n";
     sqlx::query(insert).execute(&api.pool).await.unwrap();
@@ -120,8 +120,8 @@ async fn pages_of_a_list_neither_skip_nor_repeat_a_row(pool: PgPool) {
     let (api, _) = shop(pool).await;
     let mut browser = Browser::with_role(&api, Role::Viewer).await;
     // All of one second, as a scan makes them.
-    let insert = "insert into jobs (kind, args, run_at, max_attempts, created_at)
-        select 'send-email', '{}', now(), 25, now() from generate_series(1, 120)";
+    let insert = "insert into jobs (kind, args, run_at, due_at, max_attempts, created_at)
+        select 'send-email', '{}', now(), now(), 25, now() from generate_series(1, 120)";
     sqlx::query(insert).execute(&api.pool).await.unwrap();
     let (mut path, mut seen) = ("/console/jobs?kind=send-email&state=available".to_owned(), Vec::new());
     loop {
@@ -142,8 +142,8 @@ async fn a_csv_file_holds_every_row_and_no_formula(pool: PgPool) {
     let (api, _) = shop(pool).await;
     let mut browser = Browser::with_role(&api, Role::Viewer).await;
     let insert =
-        "insert into jobs (kind, args, run_at, max_attempts, created_at, state, finished_at, last_error)
-        select 'send-email', '{}', now(), 25, now(), 'failed', now(), '=cmd|''/c calc''!A0, \"quoted\"'
+        "insert into jobs (kind, args, run_at, due_at, max_attempts, created_at, state, finished_at, last_error)
+        select 'send-email', '{}', now(), now(), 25, now(), 'failed', now(), '=cmd|''/c calc''!A0, \"quoted\"'
           from generate_series(1, 4500)";
     sqlx::query(insert).execute(&api.pool).await.unwrap();
     let answer = browser.get("/console/csv/jobs?kind=send-email&state=failed").await;
