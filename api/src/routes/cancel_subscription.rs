@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use common::{
-    commands::cancel::{self, Wish},
+    commands::cancel::{self, CancelSubscription},
     domain::validated::CancelReason,
     id::parse_subscription_ref,
 };
@@ -50,9 +50,9 @@ pub(crate) async fn cancel_subscription(
     let subscription_id = parse_subscription_ref(&body.subscription_id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
     let reason = body.reason.as_ref().map_or("", CancelReason::as_str);
-    let wish = Wish { subscription_id, user_id: Some(customer.id), actor: &actor, reason };
+    let request = CancelSubscription { subscription_id, user_id: Some(customer.id), actor: &actor, reason };
     let now = app.clock.now();
     let canceled =
-        app.transaction(async |tx| cancel::cancel_subscription(tx, &app.brand, wish, now).await).await?;
+        app.transaction(async |tx| cancel::cancel_subscription(tx, &app.brand, request, now).await).await?;
     Ok(Json(SubscriptionAnswer { success: true, subscription: SubscriptionView::new(&canceled, now) }))
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use common::{
     commands::{
-        change_plan::{self, Wish, undo_change},
+        change_plan::{self, ChangePlan, undo_change},
         consent::give_consent,
     },
     domain::{calendar::Cycle, validated::PlanCode},
@@ -68,13 +68,13 @@ pub(crate) async fn change_plan(
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
     let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
-    let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
+    let request = ChangePlan { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
     app.transaction(async |tx| {
         let (plan, cycle) = (body.plan.as_str(), body.billing_cycle);
-        let (subscription, _) = change_plan::change_plan(tx, wish, plan, cycle, now).await?;
+        let (subscription, _) = change_plan::change_plan(tx, request, plan, cycle, now).await?;
         if let Some(consent) = &body.consent {
-            give_consent(tx, wish, consent.shown(&client), now).await?;
+            give_consent(tx, request, consent.shown(&client), now).await?;
         }
         answer_subscription(tx, &subscription, now).await
     })
@@ -100,10 +100,10 @@ pub(crate) async fn undo_plan_change(
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
     let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
-    let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
+    let request = ChangePlan { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
     app.transaction(async |tx| {
-        let subscription = undo_change(tx, wish, now).await?;
+        let subscription = undo_change(tx, request, now).await?;
         answer_subscription(tx, &subscription, now).await
     })
     .await

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::end::{self, Ended, Wish},
+    commands::end::{self, EndSubscription, Ended},
     domain::{
         ending::RefundPolicy,
         validated::{IdempotencyKey, RefundReason},
@@ -85,7 +85,7 @@ pub(crate) async fn end_subscription(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let actor = format!("operator:{}", operator.email);
-    let wish = Wish {
+    let request = EndSubscription {
         subscription_id: parse_subscription_ref(&id).ok_or(Problem::NotFound)?,
         policy: body.refund.unwrap_or(RefundPolicy::ProRata),
         reason: body.reason.as_str(),
@@ -95,7 +95,7 @@ pub(crate) async fn end_subscription(
     let now = app.clock.now();
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
-    let ended = app.transaction(async |tx| end::end_subscription(tx, &app.brand, wish, now).await).await?;
+    let ended = app.transaction(async |tx| end::end_subscription(tx, &app.brand, request, now).await).await?;
     let refund = match ended.refund.clone() {
         Some(refund) => Some(wait_for_refund(&app, subscription, refund).await),
         None => None,

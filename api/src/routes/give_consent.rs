@@ -8,7 +8,7 @@ use axum::{
 };
 use common::{
     commands::{
-        change_plan::Wish,
+        change_plan::ChangePlan,
         consent::{self, Shown},
     },
     domain::validated::{CivilDate, PositiveWon, ShownText},
@@ -79,10 +79,10 @@ pub(crate) async fn give_consent(
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
     let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
-    let wish = Wish { subscription_id, user_id: customer.id, actor: &actor };
+    let request = ChangePlan { subscription_id, user_id: customer.id, actor: &actor };
     let now = app.clock.now();
     app.transaction(async |tx| {
-        let subscription = consent::give_consent(tx, wish, body.shown(&client), now).await?;
+        let subscription = consent::give_consent(tx, request, body.shown(&client), now).await?;
         answer_subscription(tx, &subscription, now).await
     })
     .await

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::refund::{Wish, request_refund},
+    commands::refund::{RefundRequest, request_refund},
     domain::{
         refund::RefundStatus,
         validated::{IdempotencyKey, PositiveWon, RefundReason},
@@ -92,7 +92,7 @@ pub(crate) async fn refund_payment(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let actor = format!("operator:{}", operator.email);
-    let wish = Wish {
+    let request = RefundRequest {
         payment_id: Uuid::try_parse(&id).map_err(|_| Problem::NotFound)?,
         amount: body.amount.map(PositiveWon::won),
         reason: body.reason.as_str(),
@@ -102,7 +102,7 @@ pub(crate) async fn refund_payment(
     let now = app.clock.now();
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
-    let recorded = app.transaction(async |tx| request_refund(tx, wish, now).await).await?;
+    let recorded = app.transaction(async |tx| request_refund(tx, request, now).await).await?;
     answer(&app, wait_for_refund(&app, subscription, recorded).await).await
 }
 

@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use common::{
-    commands::resume::{self, Wish},
+    commands::resume::{self, ResumeSubscription},
     id::parse_subscription_ref,
 };
 
@@ -33,10 +33,10 @@ pub(crate) async fn resume_subscription(
 ) -> Result<Json<SubscriptionAnswer>, ApiError> {
     let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
     let actor = format!("customer:{}", customer.id);
-    let wish = Wish { subscription_id, user_id: Some(customer.id), actor: &actor };
+    let request = ResumeSubscription { subscription_id, user_id: Some(customer.id), actor: &actor };
     let now = app.clock.now();
     app.transaction(async |tx| {
-        let resumed = resume::resume_subscription(tx, wish, now).await?;
+        let resumed = resume::resume_subscription(tx, request, now).await?;
         answer_subscription(tx, &resumed, now).await
     })
     .await

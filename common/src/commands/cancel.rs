@@ -37,7 +37,7 @@ pub enum CancelError {
 
 /// Who cancels, and why, in their own words.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct CancelSubscription<'a> {
     pub subscription_id: Uuid,
     /// Only this user's subscription is found; none for an operator.
     pub user_id: Option<Uuid>,
@@ -52,19 +52,20 @@ pub struct Wish<'a> {
 pub async fn cancel_subscription(
     conn: &mut PgConnection,
     brand: &Brand,
-    wish: Wish<'_>,
+    request: CancelSubscription<'_>,
     now: DateTime<Utc>,
 ) -> Result<Subscription, CancelError> {
-    let found = subscriptions::lock(conn, wish.subscription_id).await?;
-    let before =
-        found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(CancelError::NotFound)?;
+    let found = subscriptions::lock(conn, request.subscription_id).await?;
+    let before = found
+        .filter(|it| request.user_id.is_none_or(|user| it.user_id == user))
+        .ok_or(CancelError::NotFound)?;
     cancel(&before)?;
-    end(conn, &before, wish.actor, wish.reason, now).await?;
+    end(conn, &before, request.actor, request.reason, now).await?;
     let after = subscriptions::find(conn, before.id).await?.ok_or(CancelError::NotFound)?;
     if before.activated_at.is_some() {
         tell(conn, brand, &after, now).await?;
     }
-    tracing::info!(subscription.id = %subscription_ref(after.id), actor = wish.actor, "subscription canceled");
+    tracing::info!(subscription.id = %subscription_ref(after.id), actor = request.actor, "subscription canceled");
     Ok(after)
 }
 

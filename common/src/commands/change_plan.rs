@@ -1,6 +1,6 @@
 //! Another plan or cycle from the next renewal on, as the customer wishes it; and taking that back.
 //!
-//! One transaction under the subscription's lock: a death leaves the old wish or the new one, never both. Nothing is
+//! One transaction under the subscription's lock: a death leaves the old request or the new one, never both. Nothing is
 //! charged by it; the daily run applies it, or ends the subscription where a consent is missing.
 
 use chrono::{DateTime, Utc};
@@ -37,22 +37,22 @@ pub enum ChangeError {
 
 /// Whose subscription, and who speaks.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct ChangePlan<'a> {
     pub subscription_id: Uuid,
     /// Only this user's subscription is found.
     pub user_id: Uuid,
     pub actor: &'a str,
 }
 
-/// Records the wish in the place of an earlier one. The caller commits.
+/// Records the request in the place of an earlier one. The caller commits.
 pub async fn change_plan(
     conn: &mut PgConnection,
-    wish: Wish<'_>,
+    request: ChangePlan<'_>,
     plan: &str,
     cycle: Cycle,
     now: DateTime<Utc>,
 ) -> Result<(Subscription, PlanChange), ChangeError> {
-    let subscription = own(conn, wish).await?;
+    let subscription = own(conn, request).await?;
     let billed_no = plan_changes::last_billed_no(conn, subscription.id).await?;
     let wanted = plans::find(conn, plan).await?.ok_or_else(|| ChangeError::UnknownPlan(plan.to_owned()))?;
     let period = takes_effect(&subscription, &wanted.code, cycle, billed_no, seoul_date(now))?;
@@ -68,27 +68,27 @@ pub async fn change_plan(
         to: Terms { amount: wanted.price(cycle), plan: wanted.code, cycle },
         effective_no: period.no,
         effective_on: period.start,
-        requested_by: wish.actor.to_owned(),
+        requested_by: request.actor.to_owned(),
         consent: None,
     };
     if let Some(earlier) = own_wish(conn, subscription.id).await? {
         plan_changes::settle(conn, earlier.id, ChangeEnd::Superseded, now).await?;
     }
     plan_changes::insert(conn, &change, now).await?;
-    note(conn, &subscription, wish.actor, "plan_change.requested", &in_words(&change), now).await?;
+    note(conn, &subscription, request.actor, "plan_change.requested", &in_words(&change), now).await?;
     Ok((subscription, change))
 }
 
-/// Takes the wish back before it has taken effect. A new price of the plan cannot be taken back, only left.
+/// Takes the request back before it has taken effect. A new price of the plan cannot be taken back, only left.
 pub async fn undo_change(
     conn: &mut PgConnection,
-    wish: Wish<'_>,
+    request: ChangePlan<'_>,
     now: DateTime<Utc>,
 ) -> Result<Subscription, ChangeError> {
-    let subscription = own(conn, wish).await?;
+    let subscription = own(conn, request).await?;
     let change = own_wish(conn, subscription.id).await?.ok_or(ChangeError::NothingPending)?;
     plan_changes::settle(conn, change.id, ChangeEnd::Withdrawn, now).await?;
-    note(conn, &subscription, wish.actor, "plan_change.withdrawn", &in_words(&change), now).await?;
+    note(conn, &subscription, request.actor, "plan_change.withdrawn", &in_words(&change), now).await?;
     Ok(subscription)
 }
 
@@ -110,9 +110,12 @@ pub(crate) fn in_words(change: &PlanChange) -> String {
     )
 }
 
-pub(super) async fn own(conn: &mut PgConnection, wish: Wish<'_>) -> Result<Subscription, ChangeError> {
-    let found = subscriptions::lock(conn, wish.subscription_id).await?;
-    found.filter(|it| it.user_id == wish.user_id).ok_or(ChangeError::NotFound)
+pub(super) async fn own(
+    conn: &mut PgConnection,
+    request: ChangePlan<'_>,
+) -> Result<Subscription, ChangeError> {
+    let found = subscriptions::lock(conn, request.subscription_id).await?;
+    found.filter(|it| it.user_id == request.user_id).ok_or(ChangeError::NotFound)
 }
 
 async fn own_wish(conn: &mut PgConnection, id: Uuid) -> Result<Option<PlanChange>, StoreError> {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
-use super::change_plan::{ChangeError, Wish, in_words, note, own, pending_change};
+use super::change_plan::{ChangeError, ChangePlan, in_words, note, own, pending_change};
 use crate::{
     domain::{
         calendar::{Cycle, korean_date, seoul_date},
@@ -45,11 +45,11 @@ pub struct Shown<'a> {
 /// Records the consent; one that is on record already stands. The caller commits.
 pub async fn give_consent(
     conn: &mut PgConnection,
-    wish: Wish<'_>,
+    request: ChangePlan<'_>,
     shown: Shown<'_>,
     now: DateTime<Utc>,
 ) -> Result<Subscription, ConsentError> {
-    let subscription = own(conn, wish).await.map_err(|error| match error {
+    let subscription = own(conn, request).await.map_err(|error| match error {
         ChangeError::Store(error) => ConsentError::Store(error),
         ChangeError::NotFound
         | ChangeError::UnknownPlan(_)
@@ -60,14 +60,14 @@ pub async fn give_consent(
     consent(&change, shown.amount, shown.effective_on, seoul_date(now))?;
     let evidence = Evidence {
         shown_text: shown.text,
-        given_by: wish.actor,
+        given_by: request.actor,
         card_number: subscription.card_number.as_deref(),
         ip: shown.ip,
         forwarded_for: shown.forwarded_for,
         user_agent: shown.user_agent,
     };
     if consents::insert(conn, new_id(now), &change, evidence, now).await? {
-        note(conn, &subscription, wish.actor, "consent.given", &in_words(&change), now).await?;
+        note(conn, &subscription, request.actor, "consent.given", &in_words(&change), now).await?;
     }
     Ok(subscription)
 }

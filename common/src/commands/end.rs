@@ -50,12 +50,12 @@ pub enum EndError {
 
 /// Which subscription, and who says so.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct EndSubscription<'a> {
     pub subscription_id: Uuid,
     pub policy: RefundPolicy,
     /// Told to the gateway and, with a refund, to the customer: 1–200 characters.
     pub reason: &'a str,
-    /// The same wish twice is one end, with a key or without.
+    /// The same request twice is one end, with a key or without.
     pub key: Option<&'a str>,
     pub actor: &'a str,
 }
@@ -69,50 +69,50 @@ pub struct Ended {
     pub refund: Option<Requested>,
 }
 
-/// Ends it, or finds how the same wish ended it before. The caller commits.
+/// Ends it, or finds how the same request ended it before. The caller commits.
 pub async fn end_subscription(
     conn: &mut PgConnection,
     brand: &Brand,
-    wish: Wish<'_>,
+    request: EndSubscription<'_>,
     now: DateTime<Utc>,
 ) -> Result<Ended, EndError> {
-    let before = subscriptions::lock(conn, wish.subscription_id).await?.ok_or(EndError::NotFound)?;
+    let before = subscriptions::lock(conn, request.subscription_id).await?.ok_or(EndError::NotFound)?;
     if let Some(known) = subscriptions::find_ending(conn, before.id).await? {
-        return match (is_same(&known, wish), known.request_key.as_deref() == wish.key) {
+        return match (is_same(&known, request), known.request_key.as_deref() == request.key) {
             (true, _) => answer(conn, known).await,
-            (false, true) if wish.key.is_some() => Err(EndError::KeyTaken),
+            (false, true) if request.key.is_some() => Err(EndError::KeyTaken),
             (false, _) => Err(EndRefused::AlreadyEnded.into()),
         };
     }
     end(&before, now)?;
     let ending = Ending {
         subscription_id: before.id,
-        request_key: wish.key.map(str::to_owned),
-        policy: wish.policy,
-        reason: wish.reason.to_owned(),
-        requested_by: wish.actor.to_owned(),
+        request_key: request.key.map(str::to_owned),
+        policy: request.policy,
+        reason: request.reason.to_owned(),
+        requested_by: request.actor.to_owned(),
         unused: unused_days(&before, seoul_date(now)),
         refund_id: None,
     };
-    let refund = give_back_unused(conn, &before, &ending, wish, now).await?;
+    let refund = give_back_unused(conn, &before, &ending, request, now).await?;
     let ending = Ending { refund_id: refund.as_ref().map(|refund| refund.id), ..ending };
     if before.status != SubscriptionStatus::Canceled {
-        subscriptions::cancel(conn, before.id, wish.reason, now).await?;
+        subscriptions::cancel(conn, before.id, request.reason, now).await?;
     }
     subscriptions::mark_ended(conn, before.id, now).await?;
     subscriptions::insert_ending(conn, &ending, now).await?;
     close_invoices(conn, before.id, now).await?;
-    let entry = Entry { actor: wish.actor, what: "subscription.ended", why: wish.reason };
+    let entry = Entry { actor: request.actor, what: "subscription.ended", why: request.reason };
     events::append(conn, &before, entry, now).await?;
     if before.activated_at.is_some() {
         tell(conn, brand, &before, &ending, refund.as_ref().map(|refund| refund.amount), now).await?;
     }
-    tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription ended at once");
+    tracing::info!(subscription.id = %subscription_ref(before.id), actor = request.actor, "subscription ended at once");
     answer(conn, ending).await
 }
 
-fn is_same(known: &Ending, wish: Wish<'_>) -> bool {
-    known.policy == wish.policy && known.reason == wish.reason
+fn is_same(known: &Ending, request: EndSubscription<'_>) -> bool {
+    known.policy == request.policy && known.reason == request.reason
 }
 
 async fn answer(conn: &mut PgConnection, ending: Ending) -> Result<Ended, EndError> {
@@ -129,10 +129,10 @@ async fn give_back_unused(
     conn: &mut PgConnection,
     subscription: &Subscription,
     ending: &Ending,
-    wish: Wish<'_>,
+    request: EndSubscription<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<Requested>, EndError> {
-    match wish.policy {
+    match request.policy {
         RefundPolicy::None => return Ok(None),
         RefundPolicy::ProRata => {}
     }
@@ -145,15 +145,15 @@ async fn give_back_unused(
     if share == Won::ZERO {
         return Ok(None);
     }
-    let wish = refund::Wish {
+    let request = refund::RefundRequest {
         payment_id: payment.id,
         amount: Some(share),
-        reason: wish.reason,
+        reason: request.reason,
         // A subscription is ended once, and this is the only refund of it.
         key: None,
-        actor: wish.actor,
+        actor: request.actor,
     };
-    Ok(Some(request_refund(conn, wish, now).await?))
+    Ok(Some(request_refund(conn, request, now).await?))
 }
 
 async fn tell(

@@ -1,4 +1,4 @@
-//! Giving money back: the wish and its job in one commit; the gateway is called later, by the job.
+//! Giving money back: the request and its job in one commit; the gateway is called later, by the job.
 //!
 //! A death before the commit leaves nothing; after it, the refund is on record and its job, or the sweep, makes it. The
 //! subscription's lock orders wishes among themselves and against the worker, and the schema has the last word on how
@@ -58,38 +58,39 @@ impl From<StoreError> for RefundError {
 
 /// What is to go back, and who says so.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct RefundRequest<'a> {
     pub payment_id: Uuid,
     /// None: all that is left.
     pub amount: Option<Won>,
     /// Told to the gateway and to the customer, 1–200 characters.
     pub reason: &'a str,
-    /// The same wish twice is one refund. None: a wish of its own each time.
+    /// The same request twice is one refund. None: a request of its own each time.
     pub key: Option<&'a str>,
     pub actor: &'a str,
 }
 
-/// Records the wish and its job, or finds what was recorded under its key before. The caller commits.
+/// Records the request and its job, or finds what was recorded under its key before. The caller commits.
 pub async fn request_refund(
     conn: &mut PgConnection,
-    wish: Wish<'_>,
+    request: RefundRequest<'_>,
     now: DateTime<Utc>,
 ) -> Result<Requested, RefundError> {
-    let found = payments::find(conn, wish.payment_id).await?.ok_or(RefundError::NotFound)?;
+    let found = payments::find(conn, request.payment_id).await?.ok_or(RefundError::NotFound)?;
     subscriptions::lock(conn, found.subscription_id).await?.ok_or(RefundError::NotFound)?;
     // Ours cannot be confused with what the worker asks for by itself.
-    let request_key = wish.key.map_or_else(|| format!("once:{}", new_key()), |key| format!("key:{key}"));
-    if let Some(known) = refunds::of_key(conn, wish.payment_id, &request_key).await? {
-        let same = known.reason == wish.reason && wish.amount.is_none_or(|amount| amount == known.amount);
+    let request_key = request.key.map_or_else(|| format!("once:{}", new_key()), |key| format!("key:{key}"));
+    if let Some(known) = refunds::of_key(conn, request.payment_id, &request_key).await? {
+        let same =
+            known.reason == request.reason && request.amount.is_none_or(|amount| amount == known.amount);
         return if same { Ok(known) } else { Err(RefundError::KeyTaken) };
     }
-    let payment = payments::find(conn, wish.payment_id).await?.ok_or(RefundError::NotFound)?;
-    let amount = amount_to_refund(conn, &payment, wish.amount).await?;
-    let refund = Refund::new(payment.id, amount, wish.reason, wish.actor, now);
+    let payment = payments::find(conn, request.payment_id).await?.ok_or(RefundError::NotFound)?;
+    let amount = amount_to_refund(conn, &payment, request.amount).await?;
+    let refund = Refund::new(payment.id, amount, request.reason, request.actor, now);
     refunds::insert(conn, &refund, &request_key, now).await?;
     let job = RefundPayment { refund_id: refund.id, subscription_id: payment.subscription_id };
     jobs::enqueue(conn, &job, now, now).await?;
-    tracing::info!(refund.id = %refund.id, payment.id = %payment.id, amount = amount.get(), actor = wish.actor, "refund asked for");
+    tracing::info!(refund.id = %refund.id, payment.id = %payment.id, amount = amount.get(), actor = request.actor, "refund asked for");
     refunds::find(conn, refund.id).await?.ok_or(RefundError::NotFound)
 }
 

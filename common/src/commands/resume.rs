@@ -32,7 +32,7 @@ pub enum ResumeError {
 
 /// Who takes the cancel of which subscription back.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct ResumeSubscription<'a> {
     pub subscription_id: Uuid,
     /// Only this user's subscription is found; none for an operator.
     pub user_id: Option<Uuid>,
@@ -42,12 +42,13 @@ pub struct Wish<'a> {
 /// Resumes and answers the subscription as it is then.
 pub async fn resume_subscription(
     conn: &mut PgConnection,
-    wish: Wish<'_>,
+    request: ResumeSubscription<'_>,
     now: DateTime<Utc>,
 ) -> Result<Subscription, ResumeError> {
-    let found = subscriptions::lock(conn, wish.subscription_id).await?;
-    let before =
-        found.filter(|it| wish.user_id.is_none_or(|user| it.user_id == user)).ok_or(ResumeError::NotFound)?;
+    let found = subscriptions::lock(conn, request.subscription_id).await?;
+    let before = found
+        .filter(|it| request.user_id.is_none_or(|user| it.user_id == user))
+        .ok_or(ResumeError::NotFound)?;
     let refunds = refunds::of_period(conn, before.id, before.period_no).await?;
     resume(&before, refunds, seoul_date(now))?;
     subscriptions::resume(conn, before.id, before.current_period_end, now).await.map_err(
@@ -60,8 +61,9 @@ pub async fn resume_subscription(
     if let Some(canceled_at) = before.canceled_at {
         invoices::reopen_held(conn, before.id, canceled_at).await?;
     }
-    let entry = Entry { actor: wish.actor, what: "subscription.resumed", why: "the cancel was taken back" };
+    let entry =
+        Entry { actor: request.actor, what: "subscription.resumed", why: "the cancel was taken back" };
     events::append(conn, &before, entry, now).await?;
-    tracing::info!(subscription.id = %subscription_ref(before.id), actor = wish.actor, "subscription resumed");
+    tracing::info!(subscription.id = %subscription_ref(before.id), actor = request.actor, "subscription resumed");
     subscriptions::find(conn, before.id).await?.ok_or(ResumeError::NotFound)
 }

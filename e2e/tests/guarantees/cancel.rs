@@ -1,7 +1,7 @@
 //! 구독 취소: 다음 결제일까지 이용, 그 뒤 결제 없음.
 
 use chrono::TimeDelta;
-use common::commands::cancel::{CancelError, Wish, cancel_subscription};
+use common::commands::cancel::{CancelError, CancelSubscription, cancel_subscription};
 use common::domain::subscription::{CancelRefused, SubscriptionStatus};
 use common::domain::{calendar::Cycle, subscription::has_access};
 use sandbox::{Effect, Fault, Operation};
@@ -95,7 +95,8 @@ async fn two_clicks_at_once_cancel_once_and_write_one_letter(pool: PgPool) {
     let id = world.subscriber(Cycle::Monthly).await;
     let click = async || {
         let mut tx = world.pool.begin().await.unwrap();
-        let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test", reason: "" };
+        let wish =
+            CancelSubscription { subscription_id: id, user_id: None, actor: "customer:test", reason: "" };
         let canceled = cancel_subscription(&mut tx, &world.env.brand, wish, world.now()).await;
         tx.commit().await.unwrap();
         canceled

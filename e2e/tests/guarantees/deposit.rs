@@ -154,7 +154,7 @@ async fn a_deposit_that_meets_a_cancel_needs_a_bank_account(pool: PgPool) {
 
     let payment = world.story(id).await.payments[0].clone();
     let mut conn = world.pool.acquire().await.unwrap();
-    let wish = refund::Wish {
+    let wish = refund::RefundRequest {
         payment_id: payment.id,
         amount: None,
         reason: "구독 취소",

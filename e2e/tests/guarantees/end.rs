@@ -1,7 +1,7 @@
 //! 구독 즉시 종료: no access and no charge from then on, and what was not used goes back, once.
 
 use chrono::TimeDelta;
-use common::commands::end::{EndError, Ended, Wish, end_subscription};
+use common::commands::end::{EndError, EndSubscription, Ended, end_subscription};
 use common::commands::refund::RefundError;
 use common::commands::resume::{self, resume_subscription};
 use common::domain::{
@@ -21,16 +21,20 @@ use crate::world::World;
 const ENDED: &str = "집체크 구독 종료 안내";
 const REFUNDED: &str = "집체크 환불 완료";
 
-async fn end_as(world: &World, wish: Wish<'_>) -> Result<Ended, EndError> {
+async fn end_as(world: &World, wish: EndSubscription<'_>) -> Result<Ended, EndError> {
     let mut tx = world.pool.begin().await.unwrap();
     let ended = end_subscription(&mut tx, &world.env.brand, wish, world.now()).await?;
     tx.commit().await.unwrap();
     Ok(ended)
 }
 
-fn wish(id: Uuid, policy: RefundPolicy) -> Wish<'static> {
-    Wish {
-        subscription_id: id, policy, reason: "고객 요청", key: None, actor: "operator:kim@example.com"
+fn wish(id: Uuid, policy: RefundPolicy) -> EndSubscription<'static> {
+    EndSubscription {
+        subscription_id: id,
+        policy,
+        reason: "고객 요청",
+        key: None,
+        actor: "operator:kim@example.com",
     }
 }
 
@@ -66,15 +70,15 @@ async fn ended_at_once_it_cannot_be_used_nor_charged_and_the_unused_days_go_back
 async fn the_same_wish_twice_is_one_end_and_one_refund_and_another_one_changes_nothing(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Yearly).await;
-    let clicked = Wish { key: Some("click-1"), ..wish(id, RefundPolicy::ProRata) };
+    let clicked = EndSubscription { key: Some("click-1"), ..wish(id, RefundPolicy::ProRata) };
     let (one, other) = tokio::join!(end_as(&world, clicked), end_as(&world, clicked));
     assert_eq!(one.unwrap().refund, other.unwrap().refund);
     world.live(1).await;
     let later = end_as(&world, clicked).await.unwrap();
     assert_eq!(later.refund.unwrap().amount.get(), 94_800 * 364 / 365);
-    let changed = end_as(&world, Wish { policy: RefundPolicy::None, ..clicked }).await;
+    let changed = end_as(&world, EndSubscription { policy: RefundPolicy::None, ..clicked }).await;
     assert!(matches!(changed, Err(EndError::KeyTaken)), "{changed:?}");
-    let again = end_as(&world, Wish { key: Some("click-2"), reason: "또", ..clicked }).await;
+    let again = end_as(&world, EndSubscription { key: Some("click-2"), reason: "또", ..clicked }).await;
     assert!(matches!(again, Err(EndError::Refused(EndRefused::AlreadyEnded))), "{again:?}");
     assert_eq!(world.subjects().iter().filter(|it| *it == ENDED || *it == REFUNDED).count(), 2);
     assert_eq!(world.net(id).await, 94_800 - 94_800 * 364 / 365);
@@ -159,7 +163,7 @@ async fn what_was_canceled_can_still_be_ended_and_is_not_resumed_afterwards(pool
     assert!(end(&world, id).await.unwrap().refund.is_some());
     world.run_due_jobs().await;
     let mut conn = world.pool.acquire().await.unwrap();
-    let back = resume::Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+    let back = resume::ResumeSubscription { subscription_id: id, user_id: None, actor: "customer:test" };
     assert!(resume_subscription(&mut conn, back, world.now()).await.is_err());
     for (sql, fence) in [
         ("update subscriptions set status = 'active', canceled_at = null", "subscriptions_ended_is_canceled"),

@@ -99,7 +99,11 @@ async fn a_later_event_never_overtakes_and_another_subscription_is_not_held_up(p
     let canceled = receiver.arrived().len();
     assert!(canceled > 1 && receiver.kinds().iter().all(|kind| kind == "subscription.canceled"));
     let mut tx = world.pool.begin().await.unwrap();
-    let wish = common::commands::resume::Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+    let wish = common::commands::resume::ResumeSubscription {
+        subscription_id: id,
+        user_id: None,
+        actor: "customer:test",
+    };
     common::commands::resume::resume_subscription(&mut tx, wish, world.now()).await.unwrap();
     tx.commit().await.unwrap();
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;

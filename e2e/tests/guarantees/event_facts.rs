@@ -2,10 +2,10 @@
 
 use common::{
     commands::{
-        cancel::{Wish as Cancel, cancel_subscription},
-        end::{Wish as End, end_subscription},
-        refund::{Wish as RefundWish, request_refund},
-        resume::{Wish, resume_subscription},
+        cancel::{CancelSubscription as Cancel, cancel_subscription},
+        end::{EndSubscription as End, end_subscription},
+        refund::{RefundRequest as RefundWish, request_refund},
+        resume::{ResumeSubscription, resume_subscription},
     },
     domain::{calendar::Cycle, ending::RefundPolicy, money::Won},
     id::subscription_ref,
@@ -115,7 +115,7 @@ async fn cancel_resume_and_refunds_are_told_whoever_made_them(pool: PgPool) {
     receiver.forget();
     world.cancel(id).await;
     let mut tx = world.pool.begin().await.unwrap();
-    let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+    let wish = ResumeSubscription { subscription_id: id, user_id: None, actor: "customer:test" };
     resume_subscription(&mut tx, wish, world.now()).await.unwrap();
     tx.commit().await.unwrap();
     let canceled = world.cancel(id).await;

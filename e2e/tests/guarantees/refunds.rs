@@ -1,7 +1,7 @@
 //! 환불: all or a part, once whatever happens to the answers, never more than was captured.
 
 use chrono::TimeDelta;
-use common::commands::refund::{RefundError, Wish, request_refund};
+use common::commands::refund::{RefundError, RefundRequest, request_refund};
 use common::domain::{calendar::Cycle, money::Won};
 use common::store::refunds::Requested;
 use sandbox::{Effect, Fault, Operation};
@@ -20,7 +20,7 @@ async fn refund(
 ) -> Result<Requested, RefundError> {
     let payment_id = world.story(id).await.payments[0].id;
     let amount = amount.map(|won| Won::new(won).unwrap());
-    let wish = Wish { payment_id, amount, reason: "고객 요청", key, actor: ACTOR };
+    let wish = RefundRequest { payment_id, amount, reason: "고객 요청", key, actor: ACTOR };
     let mut tx = world.pool.begin().await.unwrap();
     let requested = request_refund(&mut tx, wish, world.now()).await?;
     tx.commit().await.unwrap();

@@ -1,6 +1,6 @@
 //! 구독 취소 되돌리기: until the paid period ends, nothing charged by it, the next charge on its own date.
 
-use common::commands::resume::{ResumeError, Wish, resume_subscription};
+use common::commands::resume::{ResumeError, ResumeSubscription, resume_subscription};
 use common::domain::subscription::{ResumeRefused, Subscription, SubscriptionStatus};
 use common::domain::{calendar::Cycle, subscription::has_access};
 use sandbox::{Effect, Fault, Operation};
@@ -11,7 +11,7 @@ use crate::world::World;
 
 pub(crate) async fn resume(world: &World, id: Uuid) -> Result<Subscription, ResumeRefused> {
     let mut tx = world.pool.begin().await.unwrap();
-    let wish = Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+    let wish = ResumeSubscription { subscription_id: id, user_id: None, actor: "customer:test" };
     match resume_subscription(&mut tx, wish, world.now()).await {
         Ok(resumed) => {
             tx.commit().await.unwrap();

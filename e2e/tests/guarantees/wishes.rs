@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use common::{
     commands::{
-        change_plan::{ChangeError, Wish, change_plan, pending_change, undo_change},
+        change_plan::{ChangeError, ChangePlan, change_plan, pending_change, undo_change},
         consent::{ConsentError, Shown, give_consent, wording},
     },
     domain::{
@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use crate::world::World;
 
-async fn user(world: &World, id: Uuid) -> Wish<'static> {
+async fn user(world: &World, id: Uuid) -> ChangePlan<'static> {
     let user_id = world.story(id).await.subscription.user_id;
-    Wish { subscription_id: id, user_id, actor: "customer:test" }
+    ChangePlan { subscription_id: id, user_id, actor: "customer:test" }
 }
 
 pub(crate) async fn change(

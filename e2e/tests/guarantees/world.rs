@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use common::{
     clock::{Clock, StandingClock},
     commands::{
-        cancel::{Wish, cancel_subscription},
+        cancel::{CancelSubscription, cancel_subscription},
         confirm::{Confirmation, record_confirmation},
         resume,
     },
@@ -205,10 +205,12 @@ impl World {
 
     pub(crate) async fn cancel(&self, id: Uuid) -> Subscription {
         let mut tx = self.pool.begin().await.unwrap();
-        let wish =
-            Wish {
-                subscription_id: id, user_id: None, actor: "customer:test", reason: "서비스 불만족"
-            };
+        let wish = CancelSubscription {
+            subscription_id: id,
+            user_id: None,
+            actor: "customer:test",
+            reason: "서비스 불만족",
+        };
         let now = self.now();
         let canceled = cancel_subscription(&mut tx, &self.env.brand, wish, now).await.unwrap();
         tx.commit().await.unwrap();
@@ -224,7 +226,7 @@ impl World {
     /// Takes a cancel back.
     pub(crate) async fn resume(&self, id: Uuid) {
         let mut tx = self.pool.begin().await.unwrap();
-        let wish = resume::Wish { subscription_id: id, user_id: None, actor: "customer:test" };
+        let wish = resume::ResumeSubscription { subscription_id: id, user_id: None, actor: "customer:test" };
         resume::resume_subscription(&mut tx, wish, self.now()).await.unwrap();
         tx.commit().await.unwrap();
     }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use common::{
     commands::{
-        change_plan::{Wish, change_plan},
+        change_plan::{ChangePlan, change_plan},
         consent::{Shown, give_consent, wording},
     },
     domain::{calendar::Cycle, subscription::SubscriptionStatus},
@@ -23,7 +23,7 @@ use crate::{
 async fn wants_pro(system: &System, id: Uuid, agrees: bool) {
     let mut tx = system.pool.begin().await.unwrap();
     let user_id = subscriptions::find(&mut tx, id).await.unwrap().unwrap().user_id;
-    let wish = Wish { subscription_id: id, user_id, actor: "customer:test" };
+    let wish = ChangePlan { subscription_id: id, user_id, actor: "customer:test" };
     let (_, change) = change_plan(&mut tx, wish, "pro", Cycle::Monthly, system.now()).await.unwrap();
     if agrees {
         let text = wording(&change, "프로", None);

@@ -3,7 +3,7 @@
 
 use common::{
     commands::{
-        cancel::{Wish, cancel_subscription},
+        cancel::{CancelSubscription, cancel_subscription},
         confirm::{Confirmation, record_confirmation},
         resume,
     },
@@ -173,7 +173,12 @@ impl Simulation<'_> {
 /// Cancels, and records in the same transaction which payments were on record.
 async fn cancel(env: &Env, id: Uuid) -> anyhow::Result<()> {
     let mut tx = env.pool.begin().await?;
-    let request = Wish { subscription_id: id, user_id: None, actor: "customer:simulation", reason: "변심" };
+    let request = CancelSubscription {
+        subscription_id: id,
+        user_id: None,
+        actor: "customer:simulation",
+        reason: "변심",
+    };
     cancel_subscription(&mut tx, &env.brand, request, env.clock.now()).await?;
     oracle::record_cancellation(&mut tx, id).await?;
     Ok(tx.commit().await?)
@@ -181,7 +186,8 @@ async fn cancel(env: &Env, id: Uuid) -> anyhow::Result<()> {
 
 async fn resume(env: &Env, id: Uuid) -> anyhow::Result<()> {
     let mut tx = env.pool.begin().await?;
-    let request = resume::Wish { subscription_id: id, user_id: None, actor: "customer:simulation" };
+    let request =
+        resume::ResumeSubscription { subscription_id: id, user_id: None, actor: "customer:simulation" };
     resume::resume_subscription(&mut tx, request, env.clock.now()).await?;
     oracle::record_resume(&mut tx, id).await?;
     Ok(tx.commit().await?)

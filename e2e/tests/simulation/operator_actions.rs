@@ -153,7 +153,8 @@ impl Simulation<'_> {
 async fn request(env: &Env, payment_id: Uuid, part: Option<i64>) -> anyhow::Result<()> {
     let amount = part.map(Won::new).transpose()?;
     let mut tx = env.pool.begin().await?;
-    let request = refund::Wish { payment_id, amount, reason: "고객 요청", key: None, actor: OPERATOR };
+    let request =
+        refund::RefundRequest { payment_id, amount, reason: "고객 요청", key: None, actor: OPERATOR };
     request_refund(&mut tx, request, env.clock.now()).await?;
     Ok(tx.commit().await?)
 }
@@ -180,7 +181,9 @@ async fn end_at_once(env: &Env, id: Uuid, policy: RefundPolicy) -> anyhow::Resul
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let request =
-        end::Wish { subscription_id: id, policy, reason: "해지 요청", key: None, actor: OPERATOR };
+        end::EndSubscription {
+            subscription_id: id, policy, reason: "해지 요청", key: None, actor: OPERATOR
+        };
     let ended = end_subscription(&mut tx, &env.brand, request, now).await?;
     let expected = oracle::prorated_refund(&mut tx, id, now).await?;
     let refunded = ended.refund.as_ref().map_or(0, |refund| refund.amount.get());

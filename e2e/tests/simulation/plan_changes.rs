@@ -2,7 +2,7 @@
 
 use common::{
     commands::{
-        change_plan::{Wish, change_plan, undo_change},
+        change_plan::{ChangePlan, change_plan, undo_change},
         consent::{Shown, give_consent},
     },
     domain::{calendar::Cycle, money::Won},
@@ -95,8 +95,8 @@ impl Simulation<'_> {
     }
 }
 
-fn request_of((subscription_id, user_id): (Uuid, Uuid)) -> Wish<'static> {
-    Wish { subscription_id, user_id, actor: "customer:simulation" }
+fn request_of((subscription_id, user_id): (Uuid, Uuid)) -> ChangePlan<'static> {
+    ChangePlan { subscription_id, user_id, actor: "customer:simulation" }
 }
 
 async fn change(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::request::{ActionError, ActionRequest};
 use crate::{
     commands::{
-        refund::{Wish, request_refund},
+        refund::{RefundRequest, request_refund},
         wake_payment::{Woken, wake_payment},
     },
     domain::{
@@ -53,8 +53,9 @@ pub(super) async fn refund(
     now: DateTime<Utc>,
 ) -> Result<Vec<Effect>, ActionError> {
     let reason = gateway_reason(request)?;
-    let wish = Wish { payment_id, amount, reason, key: request.key, actor: request.actor.as_str() };
-    let requested = request_refund(conn, wish, now)
+    let command =
+        RefundRequest { payment_id, amount, reason, key: request.key, actor: request.actor.as_str() };
+    let requested = request_refund(conn, command, now)
         .await
         .map_err(|error| ActionError::of_refund(error, Target::Payment(payment_id)))?;
     Ok(vec![

@@ -32,13 +32,13 @@ pub(super) async fn cancel(
     request: &ActionRequest<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Effect>, ActionError> {
-    let wish = cancel::Wish {
+    let command = cancel::CancelSubscription {
         subscription_id: id,
         user_id: None,
         actor: request.actor.as_str(),
         reason: request.reason.as_str(),
     };
-    let canceled = cancel_subscription(conn, brand, wish, now)
+    let canceled = cancel_subscription(conn, brand, command, now)
         .await
         .map_err(|error| ActionError::of_cancel(error, Target::Subscription(id)))?;
     Ok(ended_effects(&canceled, now))
@@ -53,14 +53,14 @@ pub(super) async fn end(
     now: DateTime<Utc>,
 ) -> Result<Vec<Effect>, ActionError> {
     let before = find(conn, id).await?;
-    let wish = end::Wish {
+    let command = end::EndSubscription {
         subscription_id: id,
         policy,
         reason: gateway_reason(request)?,
         key: request.key,
         actor: request.actor.as_str(),
     };
-    let ended = end_subscription(conn, brand, wish, now)
+    let ended = end_subscription(conn, brand, command, now)
         .await
         .map_err(|error| ActionError::of_end(error, Target::Subscription(id)))?;
     if before.ended_at.is_some() {
