@@ -180,9 +180,9 @@ async fn a_bulk_action_that_is_stopped_begins_no_further_item(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn jobs_that_failed_with_one_error_are_retried_together(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
-    let sql = "insert into jobs (kind, args, state, run_at, max_attempts, last_error, created_at, finished_at)
+    let sql = "insert into jobs (kind, args, state, run_at, due_at, max_attempts, last_error, created_at, finished_at)
                select 'send-email', jsonb_build_object('emailId', gen_random_uuid(), 'subscriptionId', gen_random_uuid()),
-                      'failed', $1, 1, case when n % 2 = 0 then 'no answer to mail ' || n else 'mailbox full' end, $1, $1
+                      'failed', $1, now(), 1, case when n % 2 = 0 then 'no answer to mail ' || n else 'mailbox full' end, $1, $1
                  from generate_series(1, 10) as n";
     sqlx::query(sql).bind(world.now()).execute(&world.pool).await.unwrap();
     let filter = BulkFilter {
