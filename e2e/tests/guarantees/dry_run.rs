@@ -97,15 +97,12 @@ const CONSENTS: &str = "
         on generated.id = change.subscription_id and kase = 8";
 
 const INVOICES: &str = "
-    with policy as (insert into dunning_policies (retry_days) values ('{3,3}')
-                    on conflict (retry_days) do update set retry_days = excluded.retry_days returning id)
-    insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, dunning_policy_id,
+    insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, retry_days,
                           first_failed_at, next_attempt_at, created_at)
     select gen_random_uuid(), generated.id, 1, begins, (begins + interval '1 month')::date, begins, 9900,
-           case when kase <> 12 then policy.id end, case when kase <> 12 then $2 - interval '2 days' end,
+           case when kase <> 12 then '{3,3}'::integer[] end, case when kase <> 12 then $2 - interval '2 days' end,
            case when kase <> 12 then timestamp '2026-12-22 02:00' at time zone 'Asia/Seoul' end, $2 - interval '2 days'
-      from policy,
-           (select id, (n - 1) % 17 as kase, case (n - 1) % 17 when 12 then date '2026-12-15' else date '2026-12-19' end as begins
+      from (select id, (n - 1) % 17 as kase, case (n - 1) % 17 when 12 then date '2026-12-15' else date '2026-12-19' end as begins
               from unnest($1::uuid[]) with ordinality as t (id, n)) as generated
      where kase in (9, 10, 12, 16)";
 
