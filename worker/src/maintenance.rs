@@ -1,7 +1,10 @@
-//! What nobody needs any more, taken out of the database: finished jobs, and webhooks that were handled or of no interest.
+//! Deletes expired rows: finished jobs, webhooks that were handled or of no interest, sessions and failed logins of the console.
 
 use chrono::TimeDelta;
-use common::{queue::JobError, store::webhooks};
+use common::{
+    queue::JobError,
+    store::{login_failures, operator_sessions, webhooks},
+};
 
 use crate::env::Env;
 
@@ -23,6 +26,9 @@ pub async fn delete_expired(env: &Env) -> Result<(), JobError> {
         }
         webhooks = webhooks.saturating_add(gone);
     }
-    tracing::info!(jobs, webhooks, "expired rows deleted");
+    let mut conn = env.pool.acquire().await?;
+    let sessions = operator_sessions::delete_expired(&mut conn).await?;
+    let logins = login_failures::delete_expired(&mut conn).await?;
+    tracing::info!(jobs, webhooks, sessions, logins, "expired rows deleted");
     Ok(())
 }

@@ -61,3 +61,13 @@ pub async fn forget(conn: &mut PgConnection, subject: &str) -> Result<(), StoreE
     .await?;
     Ok(())
 }
+
+/// Deletes failures that no longer count. Anybody who knocks makes rows. Returns how many.
+pub async fn delete_expired(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "delete from operator_login_failures where last_failed_at < clock_timestamp() - interval '2 days'"
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

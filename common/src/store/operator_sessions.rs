@@ -125,3 +125,38 @@ pub async fn end_all(conn: &mut PgConnection, operator_id: Uuid) -> Result<(), S
     .await?;
     Ok(())
 }
+
+/// Deletes sessions that nobody has used for 90 days, long after they ended. Returns how many.
+pub async fn delete_expired(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let done =
+        sqlx::query!("delete from operator_sessions where seen_at < clock_timestamp() - interval '90 days'")
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::store::login_failures;
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn old_sessions_and_failed_logins_are_deleted(pool: PgPool) {
+        let mut conn = pool.acquire().await.unwrap();
+        for sql in [
+            "insert into operators (id, email) values (gen_random_uuid(), 'kim@example.com')",
+            "insert into operator_sessions (id, operator_id, token_hash, seen_at)
+             select gen_random_uuid(), id, convert_to(days::text, 'UTF8'), clock_timestamp() - days * interval '1 day'
+               from operators, unnest(array[1, 91]) days",
+            "insert into operator_login_failures (subject, last_failed_at)
+             select 'address:' || days, clock_timestamp() - days * interval '1 day' from unnest(array[1, 3]) days",
+        ] {
+            sqlx::query(sql).execute(&mut *conn).await.unwrap();
+        }
+        assert_eq!(delete_expired(&mut conn).await.unwrap(), 1);
+        assert_eq!(login_failures::delete_expired(&mut conn).await.unwrap(), 1);
+        assert_eq!(delete_expired(&mut conn).await.unwrap(), 0);
+    }
+}
