@@ -14,6 +14,9 @@ use worker::scheduler;
 
 use crate::world::World;
 
+/// args, about, subject, unique key, priority, tries, due.
+type Row = (Value, Option<Uuid>, Value, Option<String>, i16, i32, DateTime<Utc>);
+
 /// Runs the scan alone; the charges that it enqueued wait.
 async fn scan(world: &World) -> Finished {
     scheduler::catch_up(&world.env, &world.schedule).await.unwrap();
