@@ -64,6 +64,18 @@ create table jobs (
     constraint jobs_is_named check (kind <> '' and jsonb_typeof(subject) = 'object')
 );
 
+-- Whoever writes run_at by hand need not know due_at. The queue's own statements write both.
+create function set_due_at() returns trigger language plpgsql as $$
+begin
+    new.due_at := due_at(new.run_at, new.created_at);
+    return new;
+end $$;
+
+create trigger jobs_due_at_of_new before insert on jobs for each row
+    when (new.due_at is null) execute function set_due_at();
+create trigger jobs_due_at_of_moved before update of run_at on jobs for each row
+    when (new.run_at <> old.run_at and new.due_at = old.due_at) execute function set_due_at();
+
 -- Rows come and go all day: vacuum early, or claims walk over dead index entries.
 alter table jobs set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
