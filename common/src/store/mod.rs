@@ -28,6 +28,7 @@ pub mod plan_changes;
 pub mod plans;
 pub mod price_changes;
 pub mod price_rollout;
+pub mod read_backs;
 pub mod reconcile;
 pub mod refunds;
 pub mod registrations;

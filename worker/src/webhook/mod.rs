@@ -11,7 +11,8 @@ use common::{
         StoreError,
         events::{self, Entry},
         gate::Lane,
-        payments::{self, ReadBack},
+        payments,
+        read_backs::{self, ReadBack},
         subscriptions,
         webhooks::{self, ReceivedWebhook, WebhookEnd},
     },
@@ -148,7 +149,7 @@ async fn follow_up(
         follow(env, &mut tx, attempt, &shown, env.clock.now()).await?
     };
     if matches!(verdict, WebhookVerdict::End(WebhookEnd::Handled, _)) {
-        payments::mark_followed_up(&mut tx, attempt.id, read_at).await?;
+        read_backs::mark_followed_up(&mut tx, attempt.id, read_at).await?;
     }
     end(env, lease, tx, event, verdict).await
 }
@@ -156,7 +157,7 @@ async fn follow_up(
 async fn claim(env: &Env, attempt: &Payment, event: &ReceivedWebhook) -> Result<ReadBack, StoreError> {
     let mut conn = env.pool.acquire().await?;
     let now = env.clock.now();
-    payments::claim_read_back(&mut conn, attempt.id, event.received_at, READ_BACK_PAUSE, now).await
+    read_backs::claim_read_back(&mut conn, attempt.id, event.received_at, READ_BACK_PAUSE, now).await
 }
 
 /// The end of the event, of its job, and whatever was booked for it: one commit.
