@@ -25,8 +25,6 @@ async fn scan(world: &World) -> Finished {
     worker::jobs::run_claimed(&world.env, claimed.into_iter().next().unwrap()).await.unwrap()
 }
 
-type Row = (Value, Option<Uuid>, Value, Option<String>, i16, i32, DateTime<Utc>);
-
 #[sqlx::test(migrations = "../migrations")]
 async fn the_scan_writes_the_row_of_a_charge_job(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;

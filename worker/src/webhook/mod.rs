@@ -11,7 +11,6 @@ use common::{
         StoreError,
         events::{self, Entry},
         gate::Lane,
-        payments,
         read_backs::{self, ReadBack},
         subscriptions,
         webhooks::{self, ReceivedWebhook, WebhookEnd},
