@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     crash,
     env::Env,
+    gateway::health,
     jobs, maintenance,
     scheduler::{self, Schedule},
     sweep,
@@ -99,6 +100,9 @@ impl Background {
         }
         if let Err(error) = sweep::announce_endpoint(&self.env).await {
             tracing::warn!(%error, "it could not be said where events go; tried again soon");
+        }
+        if let Err(error) = health::accept_own_key(&self.env).await {
+            tracing::warn!(%error, "the secret key could not be checked; tried again soon");
         }
         if let Err(error) = sweep::sweep(&self.env).await {
             tracing::warn!(%error, "the sweep failed; tried again soon");

@@ -112,6 +112,33 @@ pub(crate) async fn check_for_invoice(env: &Env, call: Call, invoice_id: Uuid) -
     permit(env, conn, status, call).await
 }
 
+/// As [`bound_elsewhere`]. Asks Toss first where the secret key is new, because a change of keys must stop nothing.
+async fn check_binding(
+    env: &Env,
+    conn: &mut PgConnection,
+    status: &mut gate::GatewayStatus,
+    now: DateTime<Utc>,
+) -> Result<Option<Finish>, JobError> {
+    if let Some(fingerprint) = unknown_key(env, status) {
+        match merchant::is_same(env, conn, fingerprint).await? {
+            Some(true) => status.known_keys.push(fingerprint.to_owned()),
+            Some(false) => {}
+            None => {
+                let reason = "the secret key is new, and Toss could not be asked whose it is".into();
+                return Ok(Some(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(1) }));
+            }
+        }
+    }
+    Ok(bound_elsewhere(env, status, now))
+}
+
+/// Accepts a new secret key of the same merchant at the start, so that e-mails and events do not wait for the next charge.
+pub(crate) async fn accept_own_key(env: &Env) -> Result<(), JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let mut status = gate::read(&mut conn).await?;
+    check_binding(env, &mut conn, &mut status, env.clock.now()).await.map(drop)
+}
+
 async fn permit(
     env: &Env,
     mut conn: PoolConnection<Postgres>,
@@ -122,17 +149,7 @@ async fn permit(
     if let (None, Some(instance)) = (&status.bound_to, &env.instance) {
         status.bound_to = gate::bind(&mut conn, instance).await?;
     }
-    if let Some(fingerprint) = unknown_key(env, &status) {
-        match merchant::is_same(env, &mut conn, fingerprint).await? {
-            Some(true) => status.known_keys.push(fingerprint.to_owned()),
-            Some(false) => {}
-            None => {
-                let reason = "the secret key is new, and Toss could not be asked whose it is".into();
-                return Ok(Permit::Later(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(1) }));
-            }
-        }
-    }
-    if let Some(finish) = bound_elsewhere(env, &status, now) {
+    if let Some(finish) = check_binding(env, &mut conn, &mut status, now).await? {
         return Ok(Permit::Later(finish));
     }
     if call.is_idle {
@@ -179,8 +196,8 @@ fn gateway_away(until: DateTime<Utc>, now: DateTime<Utc>) -> Finish {
 pub(crate) async fn blocked(env: &Env, account: GatewayAccount) -> Result<Option<Finish>, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
-    let status = gate::read(&mut conn).await?;
-    if let Some(finish) = bound_elsewhere(env, &status, now) {
+    let mut status = gate::read(&mut conn).await?;
+    if let Some(finish) = check_binding(env, &mut conn, &mut status, now).await? {
         return Ok(Some(finish));
     }
     Ok(match status.breaker(account).state(now) {
