@@ -70,7 +70,12 @@ impl Page {
     /// As a keyboard does it.
     pub(crate) async fn press(&mut self, key: &str) {
         let text = if key.chars().count() == 1 { key } else { "" };
-        let code = if key == "Enter" { 13 } else { 0 };
+        // A dialog closes by the code of the key, not by its name.
+        let code = match key {
+            "Enter" => 13,
+            "Escape" => 27,
+            _ => 0,
+        };
         let down = json!({ "type": "keyDown", "key": key, "text": if key == "Enter" { "\r" } else { text },
                            "windowsVirtualKeyCode": code });
         self.tell("Input.dispatchKeyEvent", down).await;
