@@ -1,6 +1,7 @@
 //! An invoice: what one period costs, when it is due, and which periods an outage has left unpaid.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
@@ -11,7 +12,8 @@ use super::{
 };
 use crate::id::new_id;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum InvoiceStatus {
     Open,

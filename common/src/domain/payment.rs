@@ -1,6 +1,7 @@
 //! One attempt to take money: its name at the gateway, its states, and how a lost answer is hunted down.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
@@ -34,7 +35,8 @@ pub const DEPOSIT_GRACE: TimeDelta = TimeDelta::hours(3);
 /// Whether Toss binds a 5xx to the key is not documented. The order id still keeps one order from being paid twice.
 pub const SERVER_ERRORS_OF_A_KEY: i32 = 2;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
     Pending,
@@ -45,7 +47,8 @@ pub enum PaymentStatus {
     PartiallyRefunded,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentKind {
     /// Authenticated by the buyer in the payment window; we confirm it.
@@ -56,7 +59,8 @@ pub enum PaymentKind {
     NewCard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum DeclineKind {
     Soft,
@@ -65,7 +69,7 @@ pub enum DeclineKind {
 }
 
 /// A row of `payments`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Payment {
     pub id: Uuid,
     pub user_id: Uuid,

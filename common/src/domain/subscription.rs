@@ -1,6 +1,7 @@
 //! A subscription: its states, who has access when, and what cancelling does.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
@@ -10,7 +11,8 @@ use super::{
     money::Won,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SubscriptionStatus {
     /// The first payment has not settled yet.
@@ -24,12 +26,14 @@ pub enum SubscriptionStatus {
 }
 
 /// A row of `subscriptions`. The billing key stays sealed in here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Subscription {
     pub id: Uuid,
     pub user_id: Uuid,
     pub plan: String,
+    #[serde(rename = "billing_cycle")]
     pub cycle: Cycle,
+    #[serde(rename = "billing_key")]
     pub sealed_billing_key: Option<String>,
     pub customer_key: String,
     pub card_number: Option<String>,

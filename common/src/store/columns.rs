@@ -1,6 +1,7 @@
 //! How columns become the domain's types: text becomes a word that the type knows, an integer becomes won or a count. A value
 //! that this version does not know is an error that names its column.
 
+use serde::{Deserialize, Deserializer, de::Error};
 use sqlx::{
     Decode, Postgres, Type,
     error::BoxDynError,
@@ -84,6 +85,12 @@ macro_rules! integer_columns {
             }
         }
     )+};
+}
+
+impl<'de> Deserialize<'de> for Won {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::new(i64::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 integer_columns!(

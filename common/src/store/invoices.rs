@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -16,7 +17,8 @@ use crate::domain::{
 };
 
 /// An invoice as its table has it, with the three columns of its period.
-struct Row {
+#[derive(Deserialize)]
+pub(super) struct InvoiceRow {
     id: Uuid,
     subscription_id: Uuid,
     period_no: u32,
@@ -31,8 +33,8 @@ struct Row {
     released_at: Option<DateTime<Utc>>,
 }
 
-impl From<Row> for Invoice {
-    fn from(row: Row) -> Self {
+impl From<InvoiceRow> for Invoice {
+    fn from(row: InvoiceRow) -> Self {
         Self {
             id: row.id,
             subscription_id: row.subscription_id,
@@ -91,7 +93,7 @@ pub async fn insert_missing(
 /// Reads an invoice and locks its row. Callers lock the subscription's row before it.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, StoreError> {
     let row = sqlx::query_as!(
-        Row,
+        InvoiceRow,
         r#"
         select id, subscription_id, period_no as "period_no: Count", period_start, period_end, due_on,
                amount as "amount: _", status as "status: _", first_failed_at, next_attempt_at, held_since, released_at
@@ -107,7 +109,7 @@ pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invoice>, 
 /// The invoices of these subscriptions that are open, or for periods after the paid one, oldest period first.
 pub async fn unpaid_of(conn: &mut PgConnection, subscriptions: &[Uuid]) -> Result<Vec<Invoice>, StoreError> {
     let rows = sqlx::query_as!(
-        Row,
+        InvoiceRow,
         r#"
         select invoice.id, subscription_id, invoice.period_no as "period_no: Count", period_start, period_end, due_on,
                invoice.amount as "amount: _", invoice.status as "status: _", first_failed_at, next_attempt_at, held_since,
@@ -144,7 +146,7 @@ pub async fn unsettled_of(
     subscription_id: Uuid,
 ) -> Result<Vec<Invoice>, StoreError> {
     let rows = sqlx::query_as!(
-        Row,
+        InvoiceRow,
         r#"
         select id, subscription_id, period_no as "period_no: Count", period_start, period_end, due_on,
                amount as "amount: _", status as "status: _", first_failed_at, next_attempt_at, held_since, released_at
