@@ -127,6 +127,7 @@ impl Asking {
             "subscription.resume_charging" => Action::ResumeCharging(subscription()?),
             "invoice.charge" => Action::ChargeInvoice(id()?),
             "invoice.forgive" => Action::ForgiveInvoice(id()?),
+            "email.resend" => Action::ResendEmail(id()?),
             "discrepancy.accept" => Action::AcceptDiscrepancy(id()?),
             "event.replay" => Action::ReplayEvent(parse_event_ref(&self.id).ok_or(Unusable::Target)?),
             "charging.switch_on" => Action::SwitchCharging { on: true },
@@ -168,7 +169,10 @@ enum Unusable {
 fn has_parameter(action: &str, parameter: &str) -> bool {
     matches!(
         (action, parameter),
-        ("payment.refund", "amount") | ("subscription.end", "policy") | ("job.snooze", "hours")
+        ("payment.refund", "amount")
+            | ("payment.claim_paid", "paymentKey")
+            | ("subscription.end", "policy")
+            | ("job.snooze", "hours")
     )
 }
 
@@ -325,6 +329,7 @@ pub(super) fn page_of(kind: &str, id: &str, subscription_id: Option<Uuid>) -> St
     match (kind, subscription) {
         ("job", _) => format!("/console/jobs/{id}"),
         ("event", _) => format!("/console/webhooks/out/{id}"),
+        ("email", _) => format!("/console/emails/{id}"),
         ("discrepancy", None) => "/console/discrepancies".to_owned(),
         ("payment", Some(page)) => format!("{page}#p-{id}"),
         ("invoice", Some(page)) => format!("{page}#i-{id}"),

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     http::{HeaderValue, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Response},
 };
 use common::{
-    commands::resend_email::{self, ResendError, ResendRequest},
-    domain::actor::Reason,
     id::parse_subscription_ref,
     queue::{self, JobRow, QueueError},
     store::{
@@ -23,14 +20,13 @@ use common::{
     },
     visible_text::visible_lines,
 };
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     cell::{Cell, subscription_path},
     failure::{ConsoleError, Failure},
     page::{Page, Section, render},
-    session::{Client, Session},
+    session::Client,
 };
 use crate::app::App;
 
@@ -136,32 +132,6 @@ pub(super) async fn email(
     let title = super::format::clip(&email.row.subject);
     let text = visible_lines(&email.body_text);
     render(&EmailPage { page: Page::new(&app, &client, Some(Section::Emails), title), email, text })
-}
-
-#[derive(Deserialize)]
-pub(super) struct Resend {
-    reason: String,
-}
-
-/// Sends an e-mail again, to the customer's newest address.
-pub(super) async fn resend_email(
-    State(app): State<Arc<App>>,
-    session: Session,
-    Path(id): Path<Uuid>,
-    Form(form): Form<Resend>,
-) -> Result<Redirect, ConsoleError> {
-    let reason = Reason::parse(&form.reason).map_err(|_| Failure::Malformed)?;
-    let actor = format!("operator:{}", session.email);
-    let request = ResendRequest { email_id: id, actor: &actor, reason: reason.as_str() };
-    let now = app.clock.now();
-    let resent = app.transaction(async |tx| resend_email::resend_email(tx, request, now).await).await;
-    match resent {
-        Ok(resent) => Ok(Redirect::to(&format!("/console/emails/{}", resent.email_id))),
-        Err(ResendError::NotFound) => Err(Failure::NotFound.into()),
-        Err(ResendError::Erased) => Err(Failure::Conflict.into()),
-        Err(ResendError::Store(error)) => Err(error.into()),
-        Err(ResendError::Queue(error)) => Err(ConsoleError::internal(error)),
-    }
 }
 
 /// The e-mail as its reader sees it, in a frame that runs nothing, loads nothing and leads nowhere. E-mails carry their

@@ -97,6 +97,43 @@ async fn a_viewers_form_does_nothing_and_stays_on_record(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_email_is_sent_again_once_and_on_record(pool: PgPool) {
+    let (api, ..) = paid(pool).await;
+    let mut browser = Browser::with_role(&api, Role::Operator).await;
+    let sent = "insert into emails (id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text,
+                                    message_id, status, created_at, settled_at)
+                select gen_random_uuid(), 'payment_succeeded', 'one', user_id, id, customer_email, 'subject', '<p>html', 'text',
+                       'one@example.com', 'sent', now(), now() from subscriptions returning id";
+    let email: Uuid = sqlx::query_scalar(sent).fetch_one(&api.pool).await.unwrap();
+    let path = format!("/console/act/email.resend/{email}");
+    let form = browser.get(&path).await;
+    assert!(form.page().contains("이메일을 다시 보냅니다"), "{}", form.page());
+    let (seen, key) = (hidden(form.page(), "seen"), hidden(form.page(), "key"));
+    let given = [("seen", seen.as_str()), ("key", &key), ("reason", "고객 요청")];
+    for _ in 0..2 {
+        assert_eq!(browser.post(&path, &given).await.status, 303);
+    }
+    let again = "select count(*) from emails where resend_of is not null";
+    assert_eq!((count(&api, again).await, count(&api, ACTIONS).await), (1, 1));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_claim_that_a_payment_is_paid_asks_for_its_key(pool: PgPool) {
+    let api = Api::new(pool);
+    api.confirm(&Customer::new(1), &order(ORDER)).await;
+    let unknown = "update payments set status = 'unknown', sent_at = now(), first_sent_at = now(), unknown_since = now(),
+                   review_since = now() returning id";
+    let payment: Uuid = sqlx::query_scalar(unknown).fetch_one(&api.pool).await.unwrap();
+    let mut browser = Browser::with_role(&api, Role::Operator).await;
+    let path = format!("/console/act/payment.claim_paid/{payment}");
+    let asked = browser.get(&path).await;
+    assert!(asked.page().contains("name=\"paymentKey\""), "{}", asked.page());
+    let form = browser.get(&format!("{path}?paymentKey=tgen_1")).await;
+    assert_eq!(hidden(form.page(), "paymentKey"), "tgen_1", "{}", form.page());
+    assert!(!hidden(form.page(), "seen").is_empty(), "{}", form.page());
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn an_unknown_target_is_not_found_and_a_wrong_value_is_said(pool: PgPool) {
     let (api, payment, _) = paid(pool).await;
     let mut browser = Browser::with_role(&api, Role::Admin).await;
