@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use clap::Subcommand;
 use common::{
-    clock::{Clock, ClockKind, TestClock},
+    clock::{Clock, ClockKind, LAST_YEAR, TestClock},
     store::settings::{self, DatabaseClock},
 };
 use serde::Serialize;
@@ -65,8 +65,6 @@ fn at(stand: DatabaseClock) -> DateTime<Utc> {
 
 /// Every process looks at the clock several times in this span, so by its end all have followed.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(1);
-/// Beyond it dates no longer have four digits.
-const LAST_YEAR: i32 = 9999;
 
 /// Where the test clock stands.
 #[derive(Debug, Clone, Serialize)]

@@ -10,7 +10,7 @@ use axum::{
 };
 use chrono::{Datelike, TimeDelta};
 use common::{
-    clock::{Clock, ClockKind},
+    clock::{Clock, ClockKind, LAST_YEAR},
     domain::{action::Target, actor::Reason},
     store::{
         operator_actions::{self, NewAction},
@@ -27,9 +27,6 @@ use super::{
     session::{Client, Session},
 };
 use crate::app::App;
-
-/// Beyond it dates no longer have four digits.
-const LAST_YEAR: i32 = 9999;
 
 #[derive(Template)]
 #[template(path = "console/clock.html")]

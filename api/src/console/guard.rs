@@ -17,6 +17,7 @@ use url::Url;
 
 use super::{
     act::{actor, target_of},
+    cell::escape,
     failure::{ConsoleError, Failure, finish},
     login::login_address,
     origin::is_own_form,
@@ -85,7 +86,7 @@ fn came_from_elsewhere(headers: &HeaderMap) -> bool {
 
 /// The same page once more, asked for by ourselves: then the cookie is sent.
 fn again_from_here(location: &str) -> Response {
-    let location = location.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let location = escape(location);
     let page = format!(
         "<!doctype html><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0;url={location}\"><title>…</title>"
     );

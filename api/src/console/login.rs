@@ -31,6 +31,8 @@ use super::{
 };
 use crate::app::App;
 
+/// RFC 5321: 64 of the local part, the sign, 255 of the domain.
+const MAX_EMAIL_BYTES: usize = 320;
 /// More than any honest header has.
 const MAX_USER_AGENT_CHARS: usize = 300;
 
@@ -121,6 +123,10 @@ pub(super) async fn log_in(
 ) -> Result<Response, ConsoleError> {
     let email = form.email.trim().to_lowercase();
     let next = form.next.filter(|next| is_own_page(next)).unwrap_or_else(|| "/console".to_owned());
+    // No operator has such an address, and PostgreSQL could not keep it among the failures.
+    if email.contains('\0') || email.len() > MAX_EMAIL_BYTES {
+        return login_page(&app, &client, email, next, Notice::Wrong);
+    }
     let attempt = Attempt::new(&email, client.address);
     if let Some(until) = attempt.begin(&app).await? {
         return login_page(&app, &client, email, next, Notice::Locked(until));

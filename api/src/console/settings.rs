@@ -9,13 +9,10 @@ use axum::{
     http::header,
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
-use common::{
-    domain::operator::Role,
-    store::{
-        StoreError,
-        operator_sessions::{self, SessionRow},
-        operators::{self, OperatorRow},
-    },
+use common::store::{
+    StoreError,
+    operator_sessions::{self, SessionRow},
+    operators::{self, OperatorRow},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -34,12 +31,6 @@ struct SettingsPage {
     own: Session,
     sessions: Vec<SessionRow>,
     operators: Vec<OperatorRow>,
-}
-
-impl SettingsPage {
-    fn is_admin(&self) -> bool {
-        self.own.role == Role::Admin
-    }
 }
 
 pub(super) async fn show(
