@@ -8,9 +8,14 @@ use crate::error::QueueError;
 
 /// 100 ms, doubling up to 5 s, with jitter so that processes do not come back in step.
 pub(crate) fn pauses() -> ExponentialBackoff {
+    pauses_up_to(Duration::from_secs(5))
+}
+
+/// 100 ms, doubling up to `longest`, with jitter.
+pub(crate) fn pauses_up_to(longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(5))
+        .with_max_delay(longest)
         .without_max_times()
         .with_jitter()
         .build()

@@ -7,15 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::retry::pauses_up_to;
 
 /// A task that has run for so long after a restart has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(10);
 /// One crash is an accident; from the second in a row on the task counts as one that cannot run.
 const FAILING_FROM: u32 = 2;
+/// Between two restarts of a task that ends again and again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A task that does not look at the stop is dropped after this.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -97,7 +100,7 @@ impl Supervisor {
         }));
         lock(&self.tasks).push(state.clone());
         tokio::spawn(async move {
-            let mut pauses = pauses();
+            let mut pauses = pauses_up_to(LONGEST_PAUSE);
             while !stop.is_cancelled() {
                 begin(&state);
                 let progress = Progress(state.clone());
@@ -107,7 +110,7 @@ impl Supervisor {
                 };
                 let Some(ended) = ended else { break };
                 if fail(&state, &ended) {
-                    pauses = self::pauses();
+                    pauses = pauses_up_to(LONGEST_PAUSE);
                 }
                 let pause = pauses.next().unwrap_or_default();
                 tokio::select! { () = stop.cancelled() => break, () = tokio::time::sleep(pause) => {} }
@@ -197,16 +200,6 @@ fn fail(state: &Mutex<TaskState>, ended: &Ended) -> bool {
     metrics::counter!("background_task_restarts_total", "task" => task, "reason" => reason).increment(1);
     tracing::error!(task, reason = state.last_reason, failures = state.failures, "background task restarts");
     had_recovered
-}
-
-/// 100 ms, doubling up to 30 s, with jitter.
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(30))
-        .without_max_times()
-        .with_jitter()
-        .build()
 }
 
 /// What a panic said.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
-/// Longer than it takes to spread a new price over a million subscriptions; a server that is gone is not waited for.
+/// Longer than any sweep takes; a server that is gone is not waited for.
 const SWEEP_FOR: Duration = Duration::from_mins(30);
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 /// How often it is looked whether the hour is over.
