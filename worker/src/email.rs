@@ -39,6 +39,7 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
         return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
     };
     if let Some(reason) = reason_to_drop(&mut conn, &email, now).await? {
+        drop(conn);
         return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
     }
     let sent = env.mailer.send(&outgoing(&email)).await;

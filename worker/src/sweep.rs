@@ -11,7 +11,6 @@ use common::{
     },
     webhook::without_billing_keys,
 };
-use sqlx::PgConnection;
 
 use crate::{
     charge,
@@ -25,15 +24,22 @@ const BATCH: i64 = 5_000;
 /// A webhook that no job could make anything of for this long is put before the operators.
 const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
 
-/// Looks once. Returns how many jobs it made.
+/// Looks once. Returns how many jobs it made. One part that fails keeps none of the others from being done.
 pub async fn sweep(env: &Env) -> Result<u64, JobError> {
     let now = env.clock.now();
+    let given_up = give_up_webhooks(env, now).await;
+    let made = remake_jobs(env, now).await;
+    let reviewed = review_overdue(env, now).await;
+    given_up?;
+    reviewed?;
+    made
+}
+
+async fn remake_jobs(env: &Env, now: DateTime<Utc>) -> Result<u64, JobError> {
     let mut tx = env.pool.begin().await?;
-    give_up_webhooks(&mut tx, now).await?;
     let made = make_missing_jobs(&mut tx, now - LOST_AFTER, BATCH, now).await?;
-    let made = u64::try_from(made).unwrap_or_default();
-    charge::outcome::review_overdue(&mut tx, now).await?;
     tx.commit().await?;
+    let made = u64::try_from(made).unwrap_or_default();
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(made);
         tracing::warn!(made, "the sweep found unfinished work without a job");
@@ -41,16 +47,23 @@ pub async fn sweep(env: &Env) -> Result<u64, JobError> {
     Ok(made)
 }
 
+async fn review_overdue(env: &Env, now: DateTime<Utc>) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    charge::outcome::review_overdue(&mut tx, now).await?;
+    Ok(tx.commit().await?)
+}
+
 /// They are hints: the daily comparison of the books still finds what they hinted at.
-async fn give_up_webhooks(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), JobError> {
-    for webhook in webhooks::abandoned(conn, now - WEBHOOKS_LIVE_FOR, BATCH).await? {
+async fn give_up_webhooks(env: &Env, now: DateTime<Utc>) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    for webhook in webhooks::abandoned(&mut tx, now - WEBHOOKS_LIVE_FOR, BATCH).await? {
         let body = without_billing_keys(&webhook.body);
         let note = "no job could make anything of it for three days";
-        webhooks::settle(conn, webhook.id, WebhookEnd::Failed, note, &body, now).await?;
+        webhooks::settle(&mut tx, webhook.id, WebhookEnd::Failed, note, &body, now).await?;
         raise_alarm("webhook_given_up");
         tracing::error!(webhook.id = %webhook.id, "{note}");
     }
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 /// Says where events go, so that from now on they are kept for it. A copied database says nothing.

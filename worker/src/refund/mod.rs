@@ -102,9 +102,7 @@ async fn record_health(env: &Env, caller: Caller, payment: &Payment, answer: &Ca
     let (works, why) = answer.gateway_works();
     let (account, subject) = (gateway_account_of(payment.kind), payment.subscription_id);
     let sign = Sign { account, subject, works, why, retry_after: None };
-    if let Err(error) = health::record_gateway_health(env, caller, sign).await {
-        tracing::warn!(%error, "what the answer says about the gateway was not kept");
-    }
+    health::record_gateway_health(env, caller, sign).await;
 }
 
 /// The gateway does not list it, and another sending would come to nothing: it is asked for anew or not at all.
@@ -112,6 +110,9 @@ async fn never_made(env: &Env, lease: &Lease, refund: &Refund, payment: &Payment
     let why = "Toss did not make it, whenever it was asked, and does not list it: nothing went back";
     let ran = answer::record(env, lease, "refund", |mut tx, now| async move {
         subscriptions::lock(&mut tx, payment.subscription_id).await?.ok_or(SettleError::Vanished)?;
+        if refunds::lock(&mut tx, refund.id).await?.ok_or(SettleError::Vanished)?.is_settled() {
+            return Ok((tx, Finish::Done(Some("settled meanwhile by another worker".into()))));
+        }
         refunds::fail(&mut tx, refund.id, None, why, None, now).await?;
         common::store::announce_settled(&mut tx, &refund.id.to_string()).await?;
         Ok((tx, Finish::Fail(why.into())))

@@ -96,11 +96,12 @@ async fn about_payment(
     named: &NamedPayment,
 ) -> Result<Ran, JobError> {
     let mut conn = env.pool.acquire().await?;
-    let Some((attempt, kept)) = named_payment(&mut conn, named).await? else {
+    let found = named_payment(&mut conn, named).await?;
+    drop(conn);
+    let Some((attempt, kept)) = found else {
         let verdict = WebhookVerdict::ignored("no payment of ours goes by this order or key");
         return end(env, lease, env.pool.begin().await?, event, verdict).await;
     };
-    drop(conn);
     if let Some(finish) = health::blocked(env, gateway_account_of(attempt.kind)).await? {
         return Ok(Ran::Finish(finish));
     }
