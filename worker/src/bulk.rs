@@ -9,7 +9,7 @@ use common::{
     store::{bulk_actions, gate::Lane},
 };
 
-use crate::{crash, env::Env};
+use crate::env::Env;
 
 /// Can die after any item and go on: an item is settled in the transaction that does it.
 #[tracing::instrument(name = "job.run_bulk_action", skip_all, fields(bulk.id = %job.bulk_id))]
@@ -36,9 +36,7 @@ pub(crate) async fn run_bulk_action(
             tx.rollback().await?;
             break;
         }
-        crash::point("before_bulk_item_commit");
         tx.commit().await?;
-        crash::point("after_bulk_item");
     }
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;

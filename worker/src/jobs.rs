@@ -2,7 +2,8 @@
 //! whether it waits for Toss.
 //!
 //! Everything else derives from the list: the workers under apalis, running one job by hand in tests, the kinds that
-//! this build knows, and the table of jobs in the documents. Only this file of the worker knows apalis.
+//! this build knows, and the table of jobs in the documents. Only this file builds apalis workers; a handler
+//! takes only `Data` from apalis.
 
 use std::{sync::Arc, time::Duration};
 

@@ -68,9 +68,7 @@ pub(crate) async fn issue(
     let (works, why) = answer.gateway_works();
     let (account, subject) = (GatewayAccount::Billing, found.subscription_id);
     let sign = Sign { account, subject, works, why, retry_after: None };
-    if let Err(error) = health::record_gateway_health(env, caller, sign).await {
-        tracing::warn!(%error, "what the answer says about the gateway was not kept");
-    }
+    health::record_gateway_health(env, caller, sign).await;
     // Turned away at the door, a repeat says nothing about the sending before it.
     let answer = if found.sent_at.is_some() { answer.of_resend() } else { answer };
     hear(env, lease, found, answer).await

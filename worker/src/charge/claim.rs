@@ -24,7 +24,6 @@ use sqlx::PgConnection;
 
 use super::{context::ChargeContext, gateway, lookup, outcome};
 use crate::{
-    crash,
     env::Env,
     gateway::{
         health::{self, Call, Permit},
@@ -60,13 +59,10 @@ pub(crate) async fn check_payment_claim(
         Permit::Later(finish) => return Ok(Ran::Finish(finish)),
     };
     let found = ask(&env, &subscription, &payment, &claim).await;
-    if let Err(error) = health::record_gateway_health(&env, caller, health::sign_of(&payment, &found)).await {
-        tracing::warn!(%error, "the breaker could not be updated");
-    }
+    health::record_gateway_health(&env, caller, health::sign_of(&payment, &found)).await;
     if let Some((reason, pause)) = ask_again(&claim, &found) {
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + pause }));
     }
-    crash::point("after_claim_look_up");
     settle(&env, &lease, (&claim, &payment), &found).await
 }
 

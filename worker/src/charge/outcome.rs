@@ -45,9 +45,7 @@ pub(crate) async fn record(
     caller: Caller,
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
-    if let Err(error) = health::record_gateway_health(env, caller, health::sign_of(attempt, &outcome)).await {
-        tracing::warn!(%error, "what the answer says about the gateway was not kept");
-    }
+    health::record_gateway_health(env, caller, health::sign_of(attempt, &outcome)).await;
     let outcome = &outcome;
     let written = answer::record(env, lease, "charge", |mut tx, now| async move {
         let finish = settle(env, &mut tx, attempt, outcome, now).await?;
@@ -261,10 +259,7 @@ async fn wait(
         not_found_count: 0,
         ..attempt.clone()
     };
-    if waited_for.is_for_review(now) && attempt.review_since.is_none() {
-        payments::mark_for_review(conn, attempt.id, now).await?;
-        alarm_review(attempt.id);
-    }
+    review_if_due(conn, attempt, &waited_for, now).await?;
     let is_wanted = context.subscription.status == SubscriptionStatus::Incomplete;
     if let Some(account) = waiting.account.as_ref().filter(|_| is_wanted) {
         notifications::deposit_awaited(env, conn, &context.subscription, attempt, account, now).await?;
@@ -295,12 +290,23 @@ async fn unknown(
         not_found_count: attempt.not_found_count.saturating_add(i32::from(missed)),
         ..attempt.clone()
     };
-    if waiting.is_for_review(now) && attempt.review_since.is_none() {
+    review_if_due(conn, attempt, &waiting, now).await?;
+    let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
+    Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
+}
+
+/// Puts an attempt before an operator once. `after` is the attempt as it stands with this answer.
+async fn review_if_due(
+    conn: &mut PgConnection,
+    attempt: &Payment,
+    after: &Payment,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if after.is_for_review(now) && attempt.review_since.is_none() {
         payments::mark_for_review(conn, attempt.id, now).await?;
         alarm_review(attempt.id);
     }
-    let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
-    Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
+    Ok(())
 }
 
 /// Whoever holds it: its job may be parked, lost, or kept from asking by a gateway that does not work.

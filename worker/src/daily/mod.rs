@@ -51,7 +51,8 @@ pub(crate) async fn scan_due_subscriptions(
     let unsettled = settle_changes(&env, job.date).await?;
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let day = ScanDay { date: job.date, until };
-    let (mut last, (mut seen, done)) = (Uuid::nil(), bill_in_sets(&env, day).await?);
+    let done = bill_in_sets(&env, day).await?;
+    let (mut last, mut seen) = (Uuid::nil(), done);
     let mut all = Worked { done, ..Worked::default() };
     loop {
         let mut conn = env.pool.acquire().await?;
@@ -82,15 +83,14 @@ pub(crate) async fn scan_due_subscriptions(
 
 const WHAT: &str = "bill due subscriptions";
 
-/// The common case, one statement a batch: how many were due and how many charge jobs it made. What a batch leaves out,
+/// The common case, one statement a batch. Returns how many charge jobs it made. What a batch leaves out,
 /// and a batch that the database refuses, is billed row by row afterwards.
-async fn bill_in_sets(env: &Env, day: ScanDay) -> Result<(usize, usize), JobError> {
-    let (mut after, mut seen, mut queued) = (Place::START, 0_i64, 0_i64);
+async fn bill_in_sets(env: &Env, day: ScanDay) -> Result<usize, JobError> {
+    let (mut after, mut queued) = (Place::START, 0_i64);
     loop {
         let mut conn = env.pool.acquire().await?;
         let end = match scan::bill_batch(&mut conn, day, after, BATCH, env.clock.now()).await {
             Ok(batch) => {
-                seen = seen.saturating_add(batch.queued);
                 queued = queued.saturating_add(batch.queued);
                 batch.end
             }
@@ -103,7 +103,7 @@ async fn bill_in_sets(env: &Env, day: ScanDay) -> Result<(usize, usize), JobErro
         after = end;
         crash::point("after_scan_batch");
     }
-    Ok((usize::try_from(seen).unwrap_or_default(), usize::try_from(queued).unwrap_or_default()))
+    Ok(usize::try_from(queued).unwrap_or_default())
 }
 
 /// An invoice and a charge job for each of these that nobody else holds.

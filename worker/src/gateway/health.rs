@@ -249,12 +249,14 @@ pub(crate) struct Sign<'a> {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Remembers what an answer says about the gateway.
-pub(crate) async fn record_gateway_health(
-    env: &Env,
-    caller: Caller,
-    sign: Sign<'_>,
-) -> Result<(), StoreError> {
+/// Records what an answer says about the gateway. The answer itself matters more: a failure is only logged.
+pub(crate) async fn record_gateway_health(env: &Env, caller: Caller, sign: Sign<'_>) {
+    if let Err(error) = write_gateway_health(env, caller, sign).await {
+        tracing::warn!(%error, "what the answer says about the gateway was not kept");
+    }
+}
+
+async fn write_gateway_health(env: &Env, caller: Caller, sign: Sign<'_>) -> Result<(), StoreError> {
     let now = env.clock.now();
     if let Some(wait) = sign.retry_after {
         gate::put_off_turns(&mut *env.pool.acquire().await?, wait).await?;

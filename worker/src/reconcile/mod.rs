@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use self::gateway_transactions::{LedgerError, read_gateway_transactions};
 use crate::{
-    crash,
     env::{Env, raise_alarm},
     gateway::{health, reads::read_back},
     refund::external::{BookedRefunds, book_external_refunds},
@@ -59,7 +58,6 @@ pub(crate) async fn reconcile_payments(
     };
     let seen_at = env.clock.now();
     let seen = write_down(&env, job.date, books.discrepancies(), seen_at).await?;
-    crash::point("after_breaks");
     let booked = book_found(&env, &seen).await?;
     conclude(&env, &lease, (&job, &books), (started_at, seen_at), (&seen, &booked)).await
 }
