@@ -7,10 +7,10 @@ use std::sync::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// `CLOCK`: `system`, or `test` for one that `billing clock` moves.
 /// The test clock ends with this year: beyond it dates no longer have four digits.
 pub const LAST_YEAR: i32 = 9999;
 
+/// `CLOCK`: `system`, or `test` for one that `billing clock` moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ClockKind {

@@ -36,6 +36,11 @@ pub fn event_ref(id: Uuid) -> String {
     format!("evt_{}", id.simple())
 }
 
+/// For serde's `serialize_with`.
+pub fn as_event_ref<S: serde::Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&event_ref(*id))
+}
+
 /// Reads `evt_<uuid without dashes>` or a plain UUID.
 pub fn parse_event_ref(text: &str) -> Option<Uuid> {
     let uuid = text.strip_prefix("evt_").unwrap_or(text);

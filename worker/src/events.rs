@@ -14,7 +14,7 @@ use common::{
     queue::{Finish, JobError, Lease, Ran},
     store::{
         self, StoreError, subscriptions,
-        sweep::make_delivery_jobs,
+        sweep::make_delivery_job,
         webhook_deliveries::{self, DeliveryEnd, Waiting},
     },
 };
@@ -67,7 +67,7 @@ async fn record(env: &Env, lease: &Lease, event: &Waiting, told: Option<Told>) -
     let finish = match told {
         None => {
             webhook_deliveries::withdraw(&mut tx, event.id).await?;
-            make_delivery_jobs(&mut tx, Some(event.subscription_id), 1, now).await?;
+            make_delivery_job(&mut tx, event.subscription_id, now).await?;
             Finish::Discard("delivery is off: the event is kept and can be replayed".into())
         }
         Some(Told::Taken(status)) => {
@@ -114,6 +114,6 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     webhook_deliveries::settle(conn, event.id, how, error, now).await?;
-    make_delivery_jobs(conn, Some(event.subscription_id), 1, now).await?;
+    make_delivery_job(conn, event.subscription_id, now).await?;
     Ok(())
 }

@@ -21,11 +21,6 @@ use sqlx::PgConnection;
 
 use crate::{env::Env, error::SettleError};
 
-/// The plan's name for people, or its code if the plan is gone.
-pub(crate) async fn plan_name(conn: &mut PgConnection, code: &str) -> Result<String, StoreError> {
-    Ok(plans::find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
-}
-
 /// The terms of the next charge. Where their consent is missing, they apply once it is given.
 pub(crate) async fn next_terms(
     conn: &mut PgConnection,
@@ -97,7 +92,7 @@ pub(crate) async fn card_needed(
         &env.brand,
         &email::CardNeeded {
             customer_name: &subscription.customer_name,
-            plan_name: &plan_name(conn, &terms.plan).await?,
+            plan_name: &plans::name_of(conn, &terms.plan).await?,
             cycle: terms.cycle,
             amount: terms.amount,
             next_date,
@@ -128,7 +123,7 @@ pub(crate) async fn failed(
     failure: Failure<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let plan = plan_name(conn, &subscription.plan).await?;
+    let plan = plans::name_of(conn, &subscription.plan).await?;
     let retry_on = seoul_date(failure.retry_at);
     let rendered = email::payment_failed(
         &env.brand,
@@ -167,7 +162,7 @@ pub(crate) async fn first_failed(
         &env.brand,
         &email::FirstPaymentFailed {
             customer_name: &subscription.customer_name,
-            plan_name: &plan_name(conn, &subscription.plan).await?,
+            plan_name: &plans::name_of(conn, &subscription.plan).await?,
             cycle: subscription.cycle,
             amount: subscription.amount,
             reason,
@@ -194,7 +189,7 @@ pub(crate) async fn deposit_awaited(
         &env.brand,
         &email::DepositAwaited {
             customer_name: &subscription.customer_name,
-            plan_name: &plan_name(conn, &subscription.plan).await?,
+            plan_name: &plans::name_of(conn, &subscription.plan).await?,
             cycle: subscription.cycle,
             amount: attempt.amount,
             bank: &account.bank,
@@ -220,7 +215,7 @@ pub(crate) async fn tell_not_begun(
         &env.brand,
         &email::SubscriptionNotBegun {
             customer_name: &subscription.customer_name,
-            plan_name: &plan_name(conn, &subscription.plan).await?,
+            plan_name: &plans::name_of(conn, &subscription.plan).await?,
             cycle: subscription.cycle,
             amount: subscription.amount,
             subscription_ref: &subscription_ref(subscription.id),
@@ -240,7 +235,7 @@ pub(crate) async fn suspended(
     steps: usize,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let plan = plan_name(conn, &subscription.plan).await?;
+    let plan = plans::name_of(conn, &subscription.plan).await?;
     let skipped = invoices::count_skips(conn, invoice.id).await?;
     let cause = match subscription.sealed_billing_key {
         _ if skipped == 0 => email::SuspensionCause::Declined(steps),
@@ -273,7 +268,7 @@ pub(crate) async fn refunded(
     all_is_back: bool,
     (made_at, now): (Option<DateTime<Utc>>, DateTime<Utc>),
 ) -> Result<(), SettleError> {
-    let plan = plan_name(conn, &subscription.plan).await?;
+    let plan = plans::name_of(conn, &subscription.plan).await?;
     let amount: Won = refund.amount;
     let paid = payments::find(conn, refund.payment_id).await?.map_or(amount, |payment| payment.amount);
     let extent = if amount >= paid {

@@ -121,12 +121,12 @@ async fn tell(
     subscription: &Subscription,
     now: DateTime<Utc>,
 ) -> Result<(), CancelError> {
-    let plan = plans::find(conn, &subscription.plan).await?;
+    let plan_name = plans::name_of(conn, &subscription.plan).await?;
     let rendered = email::subscription_canceled(
         brand,
         &email::SubscriptionCanceled {
             customer_name: &subscription.customer_name,
-            plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
+            plan_name: &plan_name,
             access_until: subscription.current_period_end,
             has_access: has_access(subscription, now),
             subscription_ref: &subscription_ref(subscription.id),

@@ -164,12 +164,12 @@ async fn tell(
     refund: Option<Won>,
     now: DateTime<Utc>,
 ) -> Result<(), EndError> {
-    let plan = plans::find(conn, &subscription.plan).await?;
+    let plan_name = plans::name_of(conn, &subscription.plan).await?;
     let rendered = email::subscription_ended(
         brand,
         &email::SubscriptionEnded {
             customer_name: &subscription.customer_name,
-            plan_name: plan.as_ref().map_or(subscription.plan.as_str(), |plan| plan.name.as_str()),
+            plan_name: &plan_name,
             ended_on: seoul_date(now),
             refund,
             unused: ending.unused,

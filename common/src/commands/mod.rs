@@ -9,7 +9,6 @@ pub mod change_customer;
 pub mod change_plan;
 pub mod confirm;
 pub mod consent;
-pub mod deliver_events;
 pub mod dry_run;
 pub mod end;
 pub mod erase_customer;

@@ -143,12 +143,12 @@ async fn tell(
     change: &PlanChange,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
-    let plan = plans::find(conn, &change.from.plan).await?;
+    let plan_name = plans::name_of(conn, &change.from.plan).await?;
     let rendered = email::subscription_lapsed(
         brand,
         &email::SubscriptionLapsed {
             customer_name: &subscription.customer_name,
-            plan_name: plan.as_ref().map_or(change.from.plan.as_str(), |plan| plan.name.as_str()),
+            plan_name: &plan_name,
             old_amount: change.from.amount,
             new_amount: change.to.amount,
             ended_on: change.effective_on,

@@ -1,14 +1,12 @@
 //! What was collected on each day, and what is to be, as the calendar shows it. Days are civil days in Seoul.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::StoreError;
 
 /// One kind of movement on one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaySum {
     pub date: NaiveDate,
     pub count: i64,

@@ -48,17 +48,9 @@ pub async fn write(
     Ok(())
 }
 
-/// Forgets an account's or an address's failures, and those of everybody that are two days old.
+/// Forgets an account's or an address's failures.
 pub async fn forget(conn: &mut PgConnection, subject: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"
-        delete from operator_login_failures
-         where subject = $1 or last_failed_at < clock_timestamp() - interval '2 days'
-        "#,
-        subject,
-    )
-    .execute(conn)
-    .await?;
+    sqlx::query!("delete from operator_login_failures where subject = $1", subject).execute(conn).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, one_row};
+use super::{StoreError, known};
 use crate::domain::operator::Role;
 
 /// An operator who may do something now.
@@ -201,11 +201,4 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<OperatorRow>, StoreErro
     .fetch_all(conn)
     .await?;
     Ok(rows)
-}
-
-/// Gives the operator another role.
-pub async fn set_role(conn: &mut PgConnection, id: Uuid, role: Role) -> Result<(), StoreError> {
-    let role: &str = role.into();
-    let done = sqlx::query!("update operators set role = $2 where id = $1", id, role).execute(conn).await?;
-    one_row("change an operator's role", &done)
 }

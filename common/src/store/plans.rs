@@ -18,6 +18,11 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Plan>, StoreError> {
     Ok(plans)
 }
 
+/// What customers call the plan, or its code where the plan is gone.
+pub async fn name_of(conn: &mut PgConnection, code: &str) -> Result<String, StoreError> {
+    Ok(find(conn, code).await?.map_or_else(|| code.to_owned(), |plan| plan.name))
+}
+
 pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Plan>, StoreError> {
     let plan = sqlx::query_as!(
         Plan,

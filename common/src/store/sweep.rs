@@ -38,12 +38,10 @@ pub async fn make_missing_jobs(
     Ok(made)
 }
 
-/// Makes the job of each outgoing event that is the next of its subscription and has none; only of one subscription where
-/// `of` names it. Returns how many it made.
-pub async fn make_delivery_jobs(
+/// Makes the job of the next outgoing event of a subscription where the event has none. Returns how many it made.
+pub async fn make_delivery_job(
     conn: &mut PgConnection,
-    of: Option<Uuid>,
-    limit: i64,
+    subscription_id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
     let made = sqlx::query_scalar!(
@@ -51,7 +49,7 @@ pub async fn make_delivery_jobs(
         with made as (
             insert into jobs (kind, args, about, subject, run_at, due_at, max_attempts, created_at)
             select kind, args, about, subject, $1, due_at($1, $1), $2, $1 from work_without_job
-             where kind = 'deliver-event' and ($3::uuid is null or subscription_id = $3) limit $4
+             where kind = 'deliver-event' and subscription_id = $3 limit 1
             returning 1
         ), announced as (
             select announce('jobs', 'deliver-event') from made having count(*) > 0
@@ -60,8 +58,7 @@ pub async fn make_delivery_jobs(
         "#,
         now,
         MAX_ATTEMPTS,
-        of,
-        limit,
+        subscription_id,
     )
     .fetch_one(conn)
     .await?;

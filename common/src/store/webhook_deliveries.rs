@@ -8,7 +8,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
-use crate::domain::outgoing_event::OutgoingEvent;
+use crate::{
+    domain::outgoing_event::OutgoingEvent,
+    id::{as_event_ref, as_subscription_ref},
+};
 
 /// Writes the events of one change, with their deliveries where an endpoint is configured; a fact that has its event writes
 /// none. Returns the one to deliver first, unless an earlier event of the subscription waits: its end makes the next job.
@@ -193,14 +196,6 @@ pub struct EventRow {
     pub body: String,
 }
 
-fn as_event_ref<S: serde::Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&crate::id::event_ref(*id))
-}
-
-fn as_subscription_ref<S: serde::Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&crate::id::subscription_ref(*id))
-}
-
 /// Newest first.
 pub async fn list(
     conn: &mut PgConnection,
@@ -263,42 +258,26 @@ pub async fn settled(conn: &mut PgConnection, filter: &EventFilter) -> Result<Ve
     Ok(ids)
 }
 
-/// Has the next `limit` events after `after` that do not wait delivered again, with three new days of tries. Returns the
-/// place of the last one and their number, or `None` when there are no more.
-pub async fn replay(
-    conn: &mut PgConnection,
-    filter: &EventFilter,
-    after: i64,
-    limit: i64,
-) -> Result<Option<(i64, usize)>, StoreError> {
-    let rows = sqlx::query_scalar!(
+/// Opens the delivery of an event anew, with three new days of tries. Returns the event's subscription, or `None` when the
+/// event waits for its delivery already.
+pub async fn replay(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+    let subscription_id = sqlx::query_scalar!(
         r#"
-        with chosen as (
-            select event.id, event.seq
+        with opened as (
+            insert into webhook_deliveries (event_id)
+            select event.id
               from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
-             where delivery.state is distinct from 'pending' and event.seq > $6
-               and (cardinality($1::uuid[]) = 0 or event.id = any ($1))
-               and ($2::uuid is null or event.subscription_id = $2)
-               and ($3::text is null or coalesce(delivery.state, 'none') = $3)
-               and ($4::timestamptz is null or event.created_at >= $4)
-               and ($5::timestamptz is null or event.created_at < $5)
-             order by event.seq limit $7), opened as (
-            insert into webhook_deliveries (event_id) select id from chosen
+             where event.id = $1 and delivery.state is distinct from 'pending'
             on conflict (event_id) do update
-               set state = 'pending', tries = 0, first_tried_at = null, settled_at = null)
-        select seq from chosen
+               set state = 'pending', tries = 0, first_tried_at = null, settled_at = null
+            returning event_id)
+        select event.subscription_id from opened join webhook_events_out event on event.id = opened.event_id
         "#,
-        &filter.ids,
-        filter.subscription_id,
-        filter.state,
-        filter.since,
-        filter.until,
-        after,
-        limit,
+        id
     )
-    .fetch_all(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(rows.iter().max().map(|last| (*last, rows.len())))
+    Ok(subscription_id)
 }
 
 /// Where events are delivered. Nothing is set before a worker has had a `WEBHOOK_URL`.

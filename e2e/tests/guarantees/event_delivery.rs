@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use common::{
-    commands::deliver_events::replay_batch,
     domain::calendar::Cycle,
     id::subscription_ref,
     store::{
         gate::{self, Instance},
+        sweep::make_delivery_job,
         webhook_deliveries::{self, EventFilter, EventRow},
     },
 };
@@ -47,10 +47,14 @@ async fn next_try(world: &mut World) {
 
 async fn replay(world: &World, filter: EventFilter) -> usize {
     let mut tx = world.pool.begin().await.unwrap();
-    let replayed = replay_batch(&mut tx, &filter, 0, world.now()).await.unwrap();
+    let events = webhook_deliveries::settled(&mut tx, &filter).await.unwrap();
+    for event in &events {
+        let subscription_id = webhook_deliveries::replay(&mut tx, *event).await.unwrap().unwrap();
+        make_delivery_job(&mut tx, subscription_id, world.now()).await.unwrap();
+    }
     tx.commit().await.unwrap();
     world.run_due_jobs().await;
-    replayed.map_or(0, |(_, count)| count)
+    events.len()
 }
 
 #[sqlx::test(migrations = "../migrations")]

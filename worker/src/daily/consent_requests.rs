@@ -10,13 +10,13 @@ use common::{
     email,
     id::subscription_ref,
     outbox::{self, Fact},
-    store::{plan_changes, subscriptions},
+    store::{plan_changes, plans, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::batches::{Tx, Worked, work_through};
-use crate::{env::Env, error::SettleError, notifications};
+use crate::{env::Env, error::SettleError};
 
 /// From how many days before to how many, and from when on it would be stale.
 const STAGES: [(u32, u32); 2] = [(30, 7), (7, 0)];
@@ -72,10 +72,8 @@ async fn ask(
     change: &PlanChange,
     (days_before, stale): (u32, u32),
 ) -> Result<bool, SettleError> {
-    let (old_plan, new_plan) = (
-        notifications::plan_name(conn, &change.from.plan).await?,
-        notifications::plan_name(conn, &change.to.plan).await?,
-    );
+    let (old_plan, new_plan) =
+        (plans::name_of(conn, &change.from.plan).await?, plans::name_of(conn, &change.to.plan).await?);
     let rendered = email::consent_request(
         &env.brand,
         &email::ConsentRequest {

@@ -13,7 +13,7 @@ use common::{
     id::subscription_ref,
     jobs::SendRenewalNotices,
     outbox::{self, Fact},
-    store::{gate, plan_changes, scan, subscriptions},
+    store::{gate, plan_changes, plans, scan, subscriptions},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ use super::{
     consent_requests::ask_for_consents,
     price_changes::roll_out_prices,
 };
-use crate::{env::Env, error::SettleError, gateway::health, notifications};
+use crate::{env::Env, error::SettleError, gateway::health};
 
 const DAYS_AHEAD: u32 = 3;
 const BATCH: i64 = 500;
@@ -92,7 +92,7 @@ async fn notify(
         // Another mail asks for the consent.
         NextTerms::AwaitsConsent(_) => return Ok(false),
     };
-    let plan = notifications::plan_name(conn, &terms.plan).await?;
+    let plan = plans::name_of(conn, &terms.plan).await?;
     let (kind, rendered) = match subscription.sealed_billing_key {
         Some(_) => ("renewal_notice", announce(env, subscription, &terms, &plan)?),
         // Nothing can be charged yet: the same three days are left to register a card.

@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::request::ActionError;
 use crate::{
-    commands::deliver_events::replay_batch,
     domain::action::{Effect, Refusal},
-    store::webhook_deliveries::{self, EventFilter},
+    store::{sweep::make_delivery_job, webhook_deliveries},
 };
 
 pub(super) async fn replay(
@@ -21,9 +20,7 @@ pub(super) async fn replay(
         let why = endpoint.why.unwrap_or_else(|| "no worker has had a WEBHOOK_URL".to_owned());
         return Err(Refusal::NobodyListens(why).into());
     }
-    let filter = EventFilter { ids: vec![id], ..EventFilter::default() };
-    match replay_batch(conn, &filter, 0, now).await? {
-        Some(_) => Ok(vec![Effect::EventIsDelivered]),
-        None => Err(Refusal::EventWaits.into()),
-    }
+    let subscription_id = webhook_deliveries::replay(conn, id).await?.ok_or(Refusal::EventWaits)?;
+    make_delivery_job(conn, subscription_id, now).await?;
+    Ok(vec![Effect::EventIsDelivered])
 }
