@@ -199,6 +199,17 @@ async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
+#[sqlx::test(migrations = "../migrations")]
+async fn a_renewal_takes_a_turn_before_it_calls_toss(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    sqlx::query("update gateway_pace set next_turn = '2000-01-01'").execute(&world.pool).await.unwrap();
+    world.live_until("2026-12-23").await;
+    let taken = "select count(*) from gateway_pace where next_turn > '2001-01-01'";
+    assert!(sqlx::query_scalar::<_, i64>(taken).fetch_one(&world.pool).await.unwrap() > 0);
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
 /// Seconds to wait for a turn, where all lanes together have one a second.
 async fn turn(pool: &PgPool, lane: Lane) -> f64 {
     let mut conn = pool.acquire().await.unwrap();
