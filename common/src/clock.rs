@@ -33,7 +33,7 @@ pub struct TestClock {
     moves: Arc<AtomicI64>,
 }
 
-/// Stands still until it is set: for a simulation, whose story must not depend on how fast a machine is.
+/// Stands still until it is set: for a simulation, whose history must not depend on how fast a machine is.
 #[derive(Debug, Clone, Default)]
 pub struct StandingClock {
     /// Microseconds since 1970.

@@ -13,7 +13,7 @@ pub enum LogFormat {
     Json,
 }
 
-const USUAL: &str = "info,sqlx=warn,hyper=warn,tokio_cron_scheduler=warn";
+const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,tokio_cron_scheduler=warn";
 
 /// Whether this can be `RUST_LOG`.
 pub fn check(filter: &str) -> Result<(), ParseError> {
@@ -32,7 +32,7 @@ pub struct LogGuard(#[expect(dead_code, reason = "dropped last")] WorkerGuard);
 /// A thread of its own writes: a log that is full, closed or not read loses lines, and stops or delays nothing else.
 pub fn start(format: LogFormat, filter: Option<&str>) -> LogGuard {
     let filter = filter.and_then(|filter| EnvFilter::try_new(filter).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(USUAL));
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER));
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING_LINES)

@@ -11,7 +11,7 @@ use common::{
     id::subscription_ref,
     store::{
         invoices,
-        story::{self, InvoiceLine},
+        subscription_history::{self, InvoiceLine},
     },
 };
 use serde::Serialize;
@@ -99,7 +99,7 @@ pub struct Forgiven {
 }
 
 pub async fn held(conn: &mut PgConnection) -> Result<HeldInvoices, OpsError> {
-    Ok(HeldInvoices(story::held_invoices(conn).await?))
+    Ok(HeldInvoices(subscription_history::held_invoices(conn).await?))
 }
 
 /// Lets a held invoice be charged now, though its period is over.

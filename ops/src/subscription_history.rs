@@ -12,7 +12,7 @@ use common::{
     id::subscription_ref,
     store::{
         events::{self, Event},
-        story::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+        subscription_history::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
         subscriptions,
     },
 };
@@ -89,12 +89,12 @@ pub async fn show(
     jobs.reverse();
     Ok(SubscriptionHistory {
         subscription: view(subscription, now),
-        invoices: story::invoices(conn, id).await?,
-        payments: story::payments(conn, id).await?,
-        refunds: story::refunds(conn, id).await?,
-        cards: story::cards(conn, id).await?,
-        changes: story::plan_changes(conn, id).await?,
-        emails: story::emails(conn, id).await?,
+        invoices: subscription_history::invoices(conn, id).await?,
+        payments: subscription_history::payments(conn, id).await?,
+        refunds: subscription_history::refunds(conn, id).await?,
+        cards: subscription_history::cards(conn, id).await?,
+        changes: subscription_history::plan_changes(conn, id).await?,
+        emails: subscription_history::emails(conn, id).await?,
         jobs,
         events: events::of_subscription(conn, id).await?,
     })

@@ -209,7 +209,7 @@ impl Why {
         self.kind == WhyKind::Mismatch
     }
 
-    /// Whether nothing sensible was heard at all: says that Toss does not work.
+    /// Whether no sensible answer came: says that Toss does not work.
     pub fn is_technical(&self) -> bool {
         match self.kind {
             WhyKind::Timeout
@@ -279,7 +279,7 @@ impl ChargeOutcome {
     /// The outcome of the *attempt*, when this call repeated an earlier one of unknown outcome with the same order id
     /// and idempotency key, after a lookup that said [`LookupOutcome::NotFound`].
     ///
-    /// A repeat that was not heard leaves the attempt unknown. A repeat that got the key's own answer settles it.
+    /// A repeat that was not taken leaves the attempt unknown. A repeat that got the key's own answer settles it.
     #[must_use]
     pub fn of_resend(self) -> Self {
         match self {
@@ -302,7 +302,7 @@ impl IssueOutcome {
     }
 
     /// The outcome of the *registration*, when this call repeated an earlier one of unknown outcome under the same key:
-    /// a repeat that was not heard leaves it unknown.
+    /// a repeat that was not taken leaves it unknown.
     #[must_use]
     pub fn of_resend(self) -> Self {
         match self {

@@ -147,7 +147,7 @@ async fn read(mut response: Response) -> Reply {
     }
 }
 
-/// Only a failed connect and a request that could not be built prove that Toss heard nothing.
+/// Only a failed connect and a request that could not be built prove that Toss received nothing.
 fn not_answered(error: reqwest::Error) -> Reply {
     if error.is_builder() {
         return Reply::NotSent(NotSent::Malformed(describe(error)));

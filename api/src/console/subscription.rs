@@ -23,7 +23,7 @@ use super::{
     format,
     page::{Page, Section, render},
     session::Client,
-    timeline::{Entry, Story},
+    timeline::{Entry, History},
 };
 use crate::app::App;
 
@@ -53,7 +53,7 @@ pub(super) async fn show(
     let id = parse_subscription_ref(&id).ok_or(Failure::NotFound)?;
     let mut tx = console::begin(&app.pool).await?;
     let head = subscription::head(&mut tx, id).await?.ok_or(Failure::NotFound)?;
-    let story = Story::read(&mut tx, id).await?;
+    let history = History::read(&mut tx, id).await?;
     drop(tx);
     let reference = subscription_ref(id);
     let title = format!("{} · {reference}", format::clip(&head.customer_name));
@@ -61,8 +61,8 @@ pub(super) async fn show(
     render(&SubscriptionPage {
         facts: facts(&page, &head),
         actions: actions(&head),
-        coming: coming(&page, &head, &story),
-        days: by_day(story.entries(page.language)),
+        coming: coming(&page, &head, &history),
+        days: by_day(history.entries(page.language)),
         reference,
         head,
         page,
@@ -118,7 +118,7 @@ fn actions(head: &Head) -> Vec<&'static str> {
 }
 
 /// The dates to come, first to last.
-fn coming(page: &Page, head: &Head, story: &Story) -> Vec<(DateTime<Utc>, String)> {
+fn coming(page: &Page, head: &Head, history: &History) -> Vec<(DateTime<Utc>, String)> {
     let mut dates = Vec::new();
     let is_charged = matches!(head.status.as_str(), "active") && head.charging_paused_at.is_none();
     if is_charged {
@@ -126,7 +126,7 @@ fn coming(page: &Page, head: &Head, story: &Story) -> Vec<(DateTime<Utc>, String
             format!("{} {}", page.t("다음 정기 결제", "Next renewal"), format::won(head.amount.into()));
         dates.push((head.next_billing_date, text));
     }
-    for invoice in story.invoices.iter().filter(|invoice| invoice.status == "open") {
+    for invoice in history.invoices.iter().filter(|invoice| invoice.status == "open") {
         if let (Some(at), None) = (invoice.next_attempt_at, invoice.held_since) {
             let text = format!(
                 "{} {}",
@@ -136,7 +136,7 @@ fn coming(page: &Page, head: &Head, story: &Story) -> Vec<(DateTime<Utc>, String
             dates.push((at, text));
         }
     }
-    for change in story.changes.iter().filter(|change| change.status == "pending") {
+    for change in history.changes.iter().filter(|change| change.status == "pending") {
         let text = format!(
             "{} {} {} {}",
             page.t("변경 적용:", "Changes to"),

@@ -12,7 +12,7 @@ use common::{
             lists::{self, EventOutRow},
         },
         events::{self, Event},
-        story::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
+        subscription_history::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
     },
 };
 use sqlx::PgConnection;
@@ -83,7 +83,7 @@ impl Entry {
 }
 
 /// What the tables say of one subscription.
-pub(super) struct Story {
+pub(super) struct History {
     pub(super) invoices: Vec<InvoiceLine>,
     pub(super) payments: Vec<PaymentLine>,
     pub(super) refunds: Vec<RefundLine>,
@@ -95,16 +95,16 @@ pub(super) struct Story {
     audit: Vec<Event>,
 }
 
-impl Story {
+impl History {
     pub(super) async fn read(conn: &mut PgConnection, id: Uuid) -> Result<Self, StoreError> {
         let own = Filter { subscription_id: Some(id), limit: MAX_OF_EACH, ..Filter::default() };
         Ok(Self {
-            invoices: story::invoices(conn, id).await?,
-            payments: story::payments(conn, id).await?,
-            refunds: story::refunds(conn, id).await?,
-            changes: story::plan_changes(conn, id).await?,
-            cards: story::cards(conn, id).await?,
-            emails: story::emails(conn, id).await?,
+            invoices: subscription_history::invoices(conn, id).await?,
+            payments: subscription_history::payments(conn, id).await?,
+            refunds: subscription_history::refunds(conn, id).await?,
+            changes: subscription_history::plan_changes(conn, id).await?,
+            cards: subscription_history::cards(conn, id).await?,
+            emails: subscription_history::emails(conn, id).await?,
             jobs: jobs::of_subscription(conn, id, MAX_OF_EACH).await?,
             events_out: lists::events_out(conn, &own).await?,
             audit: events::of_subscription(conn, id).await?,

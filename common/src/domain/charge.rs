@@ -17,7 +17,7 @@ pub struct Facts<'a> {
     pub subscription: &'a Subscription,
     pub invoice: &'a Invoice,
     pub attempts: &'a [Payment],
-    /// Steps of the ladder that were passed without asking the bank.
+    /// Attempts of the dunning schedule that were passed without asking the bank.
     pub skips: usize,
     /// The operators' global kill switch.
     pub charging_enabled: bool,
@@ -47,7 +47,7 @@ pub enum Decision {
     Send(Uuid),
     /// An attempt was sent, or may have been: ask what became of it.
     LookUp(Uuid),
-    /// This step of the ladder passes without asking the bank.
+    /// This attempt of the dunning schedule passes without asking the bank.
     Skip(SkipReason),
     /// The subscription ended and nothing is in flight: the invoice is void, an unsent attempt withdrawn.
     Void,
@@ -146,7 +146,7 @@ fn last_hard_decline(attempts: &[Payment]) -> Option<DateTime<Utc>> {
         .max()
 }
 
-/// Steps of the ladder that have gone without money: declines on record and steps passed. There is no counter.
+/// Attempts of the dunning schedule that have gone without money: declines on record and steps passed. There is no counter.
 /// A decline of a new card, offered between two steps, is none: it brings no suspension nearer.
 pub fn attempts_used(attempts: &[Payment], skips: usize) -> usize {
     let declines = attempts
@@ -174,7 +174,7 @@ pub enum Lost {
     Void,
     /// Nobody could say so in time, or its period has passed: its invoice waits for an operator.
     Hold,
-    /// What it was for is settled without it: by the ladder, another card, or the deadline.
+    /// What it was for is settled without it: by the dunning schedule, another card, or the deadline.
     Withdraw,
     /// It was the buyer's confirmation: the subscription never begins.
     NeverBegins,

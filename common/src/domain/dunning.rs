@@ -11,7 +11,7 @@ pub struct Policy {
     pub retry_days: Vec<u32>,
 }
 
-/// What comes after a step of the ladder went without money.
+/// What comes after an attempt of the dunning schedule went without money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextStep {
     /// The next try, at this instant.

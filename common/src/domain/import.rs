@@ -89,7 +89,7 @@ impl Refusal {
 /// What becomes of a subscription of the source.
 ///
 /// An active one whose date is not after the handover counts as charged there for that date and is due one period
-/// later. One that is past due there becomes active here: its next try is an ordinary charge, with the whole ladder.
+/// later. One that is past due there becomes active here: its next try is an ordinary charge, with the whole dunning schedule.
 /// Suspended and canceled ones keep their date: nothing was charged for it, and nothing is unless the customer returns.
 pub fn judge(source: Source, handover: Handover) -> Result<Verdict, Refusal> {
     use SourceStatus as S;

@@ -20,7 +20,7 @@ pub enum InvoiceStatus {
     Paid,
     /// Nothing is owed: the subscription ended before it was charged.
     Void,
-    /// The ladder is used up; only a new card brings it back.
+    /// The dunning schedule is used up; only a new card brings it back.
     Uncollectible,
 }
 

@@ -83,7 +83,7 @@ pub struct VirtualAccount {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownOutcome {
-    /// Nothing sensible was heard at all: says that the gateway does not work.
+    /// No sensible answer came: says that the gateway does not work.
     pub is_technical: bool,
     /// The gateway answered 5xx, which it may repeat for as long as it keeps the idempotency key.
     pub is_server_error: bool,

@@ -55,7 +55,7 @@ pub enum PaymentKind {
     First,
     /// Charged by us with the billing key.
     Renewal,
-    /// Charged by us with the key of a new card, which it proves. No step of the ladder.
+    /// Charged by us with the key of a new card, which it proves. No attempt of the dunning schedule.
     NewCard,
 }
 

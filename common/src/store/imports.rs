@@ -33,7 +33,7 @@ pub struct Arrival {
     pub source_id: String,
     pub source_next_billing_date: NaiveDate,
     pub charged_elsewhere_until: NaiveDate,
-    /// For the subscription's diary.
+    /// For the subscription's audit log.
     pub why: String,
 }
 

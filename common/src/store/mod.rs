@@ -36,7 +36,7 @@ pub mod renewals;
 pub mod scan;
 pub mod settings;
 mod sqlstate;
-pub mod story;
+pub mod subscription_history;
 pub mod subscriptions;
 pub mod sweep;
 pub mod users;

@@ -13,17 +13,17 @@ const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 60.0;
 const COLOURS: [&str; 3] = ["#1f77b4", "#d62728", "#2ca02c"];
 /// Both axes are logarithmic.
-const LEAST_ROWS: f64 = 3.0;
-const MOST_ROWS: f64 = 6.0;
-const LEAST_MS: f64 = -1.0;
-const MOST_MS: f64 = 3.0;
+const MIN_ROWS: f64 = 3.0;
+const MAX_ROWS: f64 = 6.0;
+const MIN_MS: f64 = -1.0;
+const MAX_MS: f64 = 3.0;
 
 fn x(rows: f64) -> f64 {
-    MARGIN + (rows.log10() - LEAST_ROWS) / (MOST_ROWS - LEAST_ROWS) * (WIDTH - 2.0 * MARGIN)
+    MARGIN + (rows.log10() - MIN_ROWS) / (MAX_ROWS - MIN_ROWS) * (WIDTH - 2.0 * MARGIN)
 }
 
 fn y(ms: f64) -> f64 {
-    let part = (ms.max(0.1).log10() - LEAST_MS) / (MOST_MS - LEAST_MS);
+    let part = (ms.max(0.1).log10() - MIN_MS) / (MAX_MS - MIN_MS);
     HEIGHT - MARGIN - part * (HEIGHT - 2.0 * MARGIN)
 }
 

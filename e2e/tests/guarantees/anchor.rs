@@ -11,7 +11,7 @@ async fn begun_on_the_31st_of_january_it_is_charged_on_the_last_of_each_month(po
     let id = world.subscriber(Cycle::Monthly).await;
     let mut dates = Vec::new();
     for _ in 0..5 {
-        let due = world.story(id).await.next_charge_on();
+        let due = world.history(id).await.next_charge_on();
         world.live_until(&due.to_string()).await;
         dates.push(due.to_string());
     }

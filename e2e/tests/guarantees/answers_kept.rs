@@ -69,7 +69,7 @@ async fn a_charges_answer_outlives_any_error_of_the_database(pool: PgPool) {
     break_table(&pool, "payments", "new.status = 'completed'", "XX001").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     tokio::join!(world.settle(), mend_after_three_tries(pool.clone()));
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!((asked(&world, Operation::Charge), asked(&world, Operation::Lookup)), (1, 0));
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
@@ -103,7 +103,7 @@ async fn an_answer_that_a_fence_refuses_is_put_before_a_person(pool: PgPool) {
     break_table(&pool, "payments", "new.status = 'completed'", "23514").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    let payment = world.story(id).await.payments[1].clone();
+    let payment = world.history(id).await.payments[1].clone();
     assert_eq!((payment.status, payment.review_since.is_some()), (PaymentStatus::Unknown, true));
     let facts = payment.toss_message.unwrap();
     assert!(facts.contains("Toss says paid: payment key"), "{facts}");
@@ -114,7 +114,7 @@ async fn an_answer_that_a_fence_refuses_is_put_before_a_person(pool: PgPool) {
     mend_table(&pool).await;
     world.advance(TimeDelta::days(1));
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!((asked(&world, Operation::Charge), world.net(id).await), (1, 2 * 9_900));
 }

@@ -30,7 +30,7 @@ async fn a_charge_that_was_answered_5xx_is_made_under_a_fresh_key(pool: PgPool) 
     let mut world = binding(pool).await;
     let id = renewal_with(&mut world, Effect::Error500NotApproved).await;
     minutes_pass(&mut world, 45).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -39,7 +39,7 @@ async fn a_charge_that_went_through_with_5xx_is_made_once(pool: PgPool) {
     let mut world = binding(pool).await;
     let id = renewal_with(&mut world, Effect::Error500Approved).await;
     minutes_pass(&mut world, 45).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!((world.charges_asked(id).await, world.net(id).await), (1, 2 * 9_900));
 }
 
@@ -50,7 +50,7 @@ async fn a_first_payment_is_confirmed_while_its_buyer_is_there(pool: PgPool) {
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
     world.run_due_jobs().await;
     minutes_pass(&mut world, 8).await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }
 

@@ -19,9 +19,9 @@ async fn a_cancel_keeps_access_until_the_period_ends_and_stops_every_charge(pool
     let letter = world.letters().pop().unwrap();
     assert_eq!(letter.subject, "집체크 구독 취소 완료");
     world.live_until("2026-12-21").await;
-    assert!(has_access(&world.story(id).await.subscription, world.now()));
+    assert!(has_access(&world.history(id).await.subscription, world.now()));
     world.live(1).await;
-    assert!(!has_access(&world.story(id).await.subscription, world.now()));
+    assert!(!has_access(&world.history(id).await.subscription, world.now()));
     world.live(40).await;
     assert_eq!(world.charges_asked(id).await, 0);
     assert_eq!(world.subjects().len(), 2, "{:?}", world.subjects());
@@ -50,15 +50,15 @@ async fn a_charge_in_flight_when_the_customer_cancels_is_refunded_once_when_it_l
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 
     world.cancel(id).await;
     world.live(2).await;
 
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Canceled);
-    assert_eq!(story.statuses(), ["completed", "refunded"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Canceled);
+    assert_eq!(history.statuses(), ["completed", "refunded"]);
     assert!(world.subjects().contains(&"집체크 환불 완료".to_owned()));
     assert_eq!(world.net(id).await, 9_900);
 }
@@ -71,7 +71,7 @@ async fn a_charge_that_never_arrived_is_not_sent_again_after_a_cancel(pool: PgPo
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
 
     world.cancel(id).await;
     // In time for what would be sent again if nobody had canceled.
@@ -81,9 +81,9 @@ async fn a_charge_that_never_arrived_is_not_sent_again_after_a_cancel(pool: PgPo
     }
     world.live(2).await;
 
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Canceled);
-    assert_eq!(story.statuses(), ["completed", "failed"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Canceled);
+    assert_eq!(history.statuses(), ["completed", "failed"]);
     assert_eq!(world.unsettled_invoices(id).await, []);
     assert_eq!(world.charges_asked(id).await, 1);
     assert_eq!(world.net(id).await, 9_900);

@@ -17,13 +17,13 @@ pub(crate) const STOPPED: &str = "4300-0000-0000-0004";
 pub(crate) const OTHER: &str = "4330-1234-1234-1234";
 
 pub(crate) async fn auth_key(world: &World, id: Uuid, card: &str) -> String {
-    let customer_key = world.story(id).await.subscription.customer_key;
+    let customer_key = world.history(id).await.subscription.customer_key;
     let card_number = Some(card.to_owned());
     world.sandbox.auth_key(CardRegistration { customer_key, card_number }).unwrap()
 }
 
 pub(crate) async fn register(world: &World, id: Uuid, auth_key: &str) -> Result<Registration, RegisterError> {
-    let it = world.story(id).await.subscription;
+    let it = world.history(id).await.subscription;
     let card = NewCard { subscription_id: id, user_id: it.user_id, auth_key, customer_key: &it.customer_key };
     let mut tx = world.pool.begin().await.unwrap();
     let recorded = register_card(&mut tx, card, world.now()).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn past_due(world: &mut World) -> Uuid {
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.set_card(GOOD, "REJECT_CARD_PAYMENT".to_owned().into());
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);
     id
 }
 

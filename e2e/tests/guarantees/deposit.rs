@@ -58,9 +58,9 @@ async fn hours_pass(world: &mut World, hours: i64) {
 async fn a_deposit_is_waited_for_and_begins_the_subscription(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (asked, id) = ordered(&world).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Incomplete, vec!["unknown".to_owned()])
     );
     let letter = world.letters().pop().unwrap();
@@ -74,12 +74,12 @@ async fn a_deposit_is_waited_for_and_begins_the_subscription(pool: PgPool) {
     assert_eq!(world.letters().len(), 1);
     world.sandbox.deposit("ORDER_1").unwrap();
     hours_pass(&mut world, 1).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
-    assert_eq!(story.subscription.anchor_on, "2026-11-23".parse().unwrap(), "it begins with the deposit");
+    assert_eq!(history.subscription.anchor_on, "2026-11-23".parse().unwrap(), "it begins with the deposit");
     assert!(world.subjects().contains(&"집체크 결제 카드 등록 안내".to_owned()), "the account pays once");
     assert_eq!(world.net(id).await, 9_900);
 }
@@ -92,12 +92,12 @@ async fn an_account_without_a_deposit_ends_after_its_due_date(pool: PgPool) {
         world.sandbox.set_switches(|switches| switches.overdue_deposit = overdue);
         let (_, id) = ordered(&world).await;
         hours_pass(&mut world, 25).await;
-        let story = world.story(id).await;
+        let history = world.history(id).await;
         assert_eq!(
-            (story.status(), story.statuses()),
+            (history.status(), history.statuses()),
             (SubscriptionStatus::Canceled, vec!["failed".to_owned()])
         );
-        assert_eq!(story.payments[0].toss_code.as_deref(), Some("DEPOSIT_NOT_MADE"), "{overdue:?}");
+        assert_eq!(history.payments[0].toss_code.as_deref(), Some("DEPOSIT_NOT_MADE"), "{overdue:?}");
         assert_eq!(world.subjects(), ["집체크 입금 안내", "집체크 구독 신청 취소 안내"], "{overdue:?}");
         assert_eq!(world.net(id).await, 0);
     }
@@ -111,7 +111,7 @@ async fn a_deposit_after_the_end_is_an_operators_to_give_back(pool: PgPool) {
     world.sandbox.deposit("ORDER_1").unwrap();
     assert!(deliver(&world, &world.sandbox.webhooks().pop().unwrap()).await);
     assert_eq!(open_discrepancies(&world).await, ["capture_known_as_failed"]);
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -121,9 +121,9 @@ async fn the_callback_brings_the_deposit_forward(pool: PgPool) {
     let (_, id) = ordered(&world).await;
     world.sandbox.deposit("ORDER_1").unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete, "nobody has asked Toss yet");
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete, "nobody has asked Toss yet");
     assert!(deliver(&world, &world.sandbox.webhooks().pop().unwrap()).await);
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -133,8 +133,11 @@ async fn a_cancel_closes_the_account_before_anybody_pays(pool: PgPool) {
     let (_, id) = ordered(&world).await;
     world.cancel(id).await;
     world.run_due_jobs().await;
-    let story = world.story(id).await;
-    assert_eq!((story.status(), story.statuses()), (SubscriptionStatus::Canceled, vec!["failed".to_owned()]));
+    let history = world.history(id).await;
+    assert_eq!(
+        (history.status(), history.statuses()),
+        (SubscriptionStatus::Canceled, vec!["failed".to_owned()])
+    );
     assert!(world.unsettled_invoices(id).await.is_empty());
     assert!(world.sandbox.deposit("ORDER_1").is_err(), "the account takes nothing any more");
     assert_eq!(world.net(id).await, 0);
@@ -147,12 +150,12 @@ async fn a_deposit_that_meets_a_cancel_needs_a_bank_account(pool: PgPool) {
     world.sandbox.deposit("ORDER_1").unwrap();
     world.cancel(id).await;
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed"]);
     let failed = "select toss_message from refunds where status = 'failed'";
     let why: String = sqlx::query_scalar(failed).fetch_one(&world.pool).await.unwrap();
     assert!(why.contains("Toss's dashboard"), "{why}");
 
-    let payment = world.story(id).await.payments[0].clone();
+    let payment = world.history(id).await.payments[0].clone();
     let mut conn = world.pool.acquire().await.unwrap();
     let wish = refund::RefundRequest {
         payment_id: payment.id,

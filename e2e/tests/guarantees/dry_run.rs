@@ -32,7 +32,7 @@ type Charge = (Uuid, i32, i32);
 
 /// Writes subscriptions in every state that the run of tomorrow tells apart, all with the card of one customer.
 async fn generate(world: &World, model: Uuid) -> String {
-    let model = world.story(model).await.subscription;
+    let model = world.history(model).await.subscription;
     let key = world.env.sealer.open(model.sealed_billing_key.as_deref().unwrap(), model.id).unwrap();
     let ids: Vec<Uuid> = (0..CASES * OF_EACH).map(|_| new_key()).collect();
     let sealed: Vec<String> = ids.iter().map(|id| world.env.sealer.seal(&key, *id).unwrap()).collect();
@@ -292,7 +292,7 @@ async fn the_calendar_expects_charges_on_the_days_of_the_schedules(pool: PgPool)
 async fn the_calendar_shows_what_was_charged_declined_and_refunded(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let payment_id = world.story(id).await.payments[0].id;
+    let payment_id = world.history(id).await.payments[0].id;
     let refund = common::domain::action::Action::RefundPayment { payment_id, amount: None };
     let mut conn = world.pool.acquire().await.unwrap();
     world.acting("kim").perform(&mut conn, &refund, &crate::world::reason("고객 요청")).await.unwrap();

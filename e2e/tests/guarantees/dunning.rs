@@ -13,9 +13,9 @@ async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
 
     world.live_until("2026-12-22").await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.next_charge_on()),
+        (history.status(), history.next_charge_on()),
         (SubscriptionStatus::PastDue, "2026-12-25".parse().unwrap())
     );
     let failure = world.letters().pop().unwrap();
@@ -28,9 +28,9 @@ async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three
     assert_eq!(world.charges_asked(id).await, 2);
     assert!(world.letters().pop().unwrap().text.contains("2026년 12월 28일"));
     world.live_until("2026-12-28").await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Suspended);
-    assert_eq!(story.statuses(), ["completed", "failed", "failed", "failed"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Suspended);
+    assert_eq!(history.statuses(), ["completed", "failed", "failed", "failed"]);
     let suspension = world.letters().pop().unwrap();
     assert_eq!(suspension.subject, "집체크 구독 일시정지");
     assert!(suspension.text.contains("결제가 3회 실패하여"), "{}", suspension.text);
@@ -49,9 +49,9 @@ async fn recovery_on_the_second_try_keeps_the_anchor(pool: PgPool) {
     world.live_until("2026-12-22").await;
     world.card_now(id, "pays").await;
     world.live_until("2026-12-25").await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.next_charge_on(), "2027-01-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.next_charge_on(), "2027-01-22".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -61,9 +61,9 @@ async fn a_stopped_card_is_asked_once_and_suspended_on_the_third_date(pool: PgPo
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "INVALID_STOPPED_CARD").await;
     world.live_until("2026-12-27").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);
     world.live(1).await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     assert_eq!(world.charges_asked(id).await, 1);
     let suspension = world.letters().pop().unwrap();
     assert!(suspension.text.contains("등록된 카드로 결제할 수 없어"), "{}", suspension.text);
@@ -79,13 +79,13 @@ async fn while_toss_is_away_nobody_is_declined_and_nobody_is_written_to(pool: Pg
     let fault = Fault::next(sandbox::Operation::Charge, maintenance).times(1_000_000);
     let number = world.sandbox.fault(fault).unwrap();
     world.live_until("2027-01-02").await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.statuses(), ["completed", "pending"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.statuses(), ["completed", "pending"]);
     assert!(!world.subjects().contains(&"집체크 구독 결제 실패".to_owned()));
 
     assert!(world.sandbox.remove_fault(number));
     world.live(1).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }

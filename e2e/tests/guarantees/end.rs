@@ -51,10 +51,10 @@ async fn ended_at_once_it_cannot_be_used_nor_charged_and_the_unused_days_go_back
     // 14 of the 30 days from 22 November to 21 December come after the 7th.
     assert_eq!(ended.refund.unwrap().amount.get(), 9_900 * 14 / 30);
     world.run_due_jobs().await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Canceled);
-    assert!(!has_access(&story.subscription, world.now()));
-    assert_eq!(story.statuses(), ["partially_refunded"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Canceled);
+    assert!(!has_access(&history.subscription, world.now()));
+    assert_eq!(history.statuses(), ["partially_refunded"]);
     let letters = world.letters();
     let told = letters.iter().find(|letter| letter.subject == ENDED).unwrap();
     for part in ["4,620원", "30일 중 남은 14일", "2026년 12월 7일"] {
@@ -91,7 +91,7 @@ async fn without_a_refund_nothing_goes_back(pool: PgPool) {
     let ended = end_as(&world, wish(id, RefundPolicy::None)).await.unwrap();
     assert_eq!(ended.refund, None);
     world.run_due_jobs().await;
-    assert!(!has_access(&world.story(id).await.subscription, world.now()));
+    assert!(!has_access(&world.history(id).await.subscription, world.now()));
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -115,10 +115,10 @@ async fn a_charge_in_flight_when_it_is_ended_goes_back_in_full_once_when_it_land
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     assert_eq!(end(&world, id).await.unwrap().refund, None);
     world.live(2).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "refunded"]);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -132,9 +132,9 @@ async fn a_refund_of_the_rest_whose_answer_is_lost_is_made_once(pool: PgPool) {
         world.sandbox.fault(Fault::next(Operation::Cancel, effect)).unwrap();
         let share = i64::from(end(&world, id).await.unwrap().refund.unwrap().amount.get());
         world.run_due_jobs().await;
-        assert_eq!(world.story(id).await.statuses(), ["completed"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["completed"], "fault {n}");
         minutes(&mut world, 10).await;
-        assert_eq!(world.story(id).await.statuses(), ["partially_refunded"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["partially_refunded"], "fault {n}");
         assert_eq!(world.net(id).await, 94_800 - share, "fault {n}");
     }
 }
@@ -147,7 +147,7 @@ async fn what_went_back_before_has_no_share_and_a_refund_under_way_comes_first(p
     ask_for_refund(&world, id, 3_900).await;
     let early = end(&world, id).await;
     assert!(matches!(early, Err(EndError::Refund(RefundError::InProgress))), "{early:?}");
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     world.run_due_jobs().await;
     assert_eq!(end(&world, id).await.unwrap().refund.unwrap().amount.get(), 6_000 * 14 / 30);
     world.run_due_jobs().await;

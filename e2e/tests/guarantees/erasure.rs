@@ -14,7 +14,7 @@ use crate::{
 };
 
 async fn erase(world: &World, id: Uuid) -> Result<Erased, EraseError> {
-    let user = world.story(id).await.subscription.user_id;
+    let user = world.history(id).await.subscription.user_id;
     let mut tx = world.pool.begin().await.unwrap();
     let erased = erase_customer(&mut tx, user, "operator:kim", world.now()).await?;
     tx.commit().await.unwrap();
@@ -73,7 +73,7 @@ async fn former_customer(world: &mut World) -> Uuid {
 async fn nothing_personal_is_left_in_any_table_and_every_money_row_is(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = former_customer(&mut world).await;
-    let card = world.story(id).await.subscription.card_number.unwrap();
+    let card = world.history(id).await.subscription.card_number.unwrap();
     let personal = ["user@example.com", "홍길동", "서비스 불만족", card.as_str()];
     for text in personal {
         assert!(!rows_with(&world, text).await.is_empty(), "{text} was never there");
@@ -93,7 +93,7 @@ async fn nothing_personal_is_left_in_any_table_and_every_money_row_is(pool: PgPo
     .fetch_one(&world.pool)
     .await
     .unwrap();
-    assert_eq!((sealed, world.story(id).await.subscription.sealed_billing_key), (0, None));
+    assert_eq!((sealed, world.history(id).await.subscription.sealed_billing_key), (0, None));
     let gone = world.env.toss.delete_billing_key(&toss::BillingKey::new(key)).await;
     assert!(matches!(gone, toss::DeleteOutcome::Gone { .. }), "{gone:?}");
     assert_eq!((money(&world).await, world.net(id).await), (before, net));
@@ -151,7 +151,7 @@ async fn a_charge_whose_outcome_is_unknown_is_waited_for(pool: PgPool) {
 async fn an_erasure_that_waits_for_a_subscription_lets_its_holder_write_to_the_customer(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = former_customer(&mut world).await;
-    let user = world.story(id).await.subscription.user_id;
+    let user = world.history(id).await.subscription.user_id;
     let mut holder = world.pool.begin().await.unwrap();
     sqlx::query("select from subscriptions where id = $1 for update")
         .bind(id)

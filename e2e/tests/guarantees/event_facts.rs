@@ -23,7 +23,7 @@ use crate::{
 async fn refund(world: &World, id: Uuid, amount: i64) {
     let mut tx = world.pool.begin().await.unwrap();
     let wish = RefundWish {
-        payment_id: world.story(id).await.payments[0].id,
+        payment_id: world.history(id).await.payments[0].id,
         amount: Some(Won::new(amount).unwrap()),
         reason: "고객 요청",
         key: None,
@@ -48,8 +48,8 @@ async fn a_first_payment_is_told_signed_in_order_and_without_anything_personal(p
     let (world, receiver) = listened_to(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Yearly).await;
     assert_eq!(receiver.kinds(), ["payment.succeeded", "subscription.activated"]);
-    let story = world.story(id).await;
-    let (subscription, payment) = (&story.subscription, &story.payments[0]);
+    let history = world.history(id).await;
+    let (subscription, payment) = (&history.subscription, &history.payments[0]);
     for event in receiver.arrived() {
         assert!(event.is_signed_with(SECRET) && event.id.starts_with("evt_"), "{event:?}");
         let card = subscription.card_number.as_deref().unwrap();

@@ -44,7 +44,7 @@ async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(p
 
     assert_eq!(asked(&world, Operation::Charge), 10);
     for id in &ids {
-        assert_eq!(world.story(*id).await.status(), SubscriptionStatus::Active);
+        assert_eq!(world.history(*id).await.status(), SubscriptionStatus::Active);
     }
     assert!(!world.subjects().contains(&"집체크 구독 결제 실패".to_owned()));
 
@@ -63,7 +63,7 @@ async fn requests_that_toss_cannot_take_never_keep_it_from_anybody_else(pool: Pg
     world.live_until("2026-12-21").await;
     let (healthy, broken) = ids.split_last().unwrap();
     for id in broken {
-        let customer = world.story(*id).await.subscription.customer_key;
+        let customer = world.history(*id).await.subscription.customer_key;
         let refused =
             Effect::Error { code: "NOT_MATCHES_CUSTOMER_KEY".to_owned(), status: None, message: None };
         let fault = Fault::next(Operation::Charge, refused).times(1_000_000).for_customer(&customer);
@@ -73,7 +73,7 @@ async fn requests_that_toss_cannot_take_never_keep_it_from_anybody_else(pool: Pg
     world.settle().await;
     assert_eq!(world.net(*healthy).await, 2 * 9_900);
     for id in broken {
-        assert_eq!(world.story(*id).await.status(), SubscriptionStatus::Active);
+        assert_eq!(world.history(*id).await.status(), SubscriptionStatus::Active);
     }
 }
 
@@ -146,7 +146,7 @@ async fn a_good_morning_does_not_hide_a_total_failure_at_noon(pool: PgPool) {
                   where customer_key = any ($1)";
     let mut declined = Vec::new();
     for id in ids.iter().skip(100) {
-        declined.push(world.story(*id).await.subscription.customer_key);
+        declined.push(world.history(*id).await.subscription.customer_key);
     }
     sqlx::query(later).bind(&declined).execute(&world.pool).await.unwrap();
     world.live_until("2026-12-23").await;
@@ -276,7 +276,7 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_pa
     assert_eq!(sqlx::query(park).execute(&world.pool).await.unwrap().rows_affected(), 1);
     world.advance(TimeDelta::hours(25));
     world.settle().await;
-    assert!(world.story(id).await.payments[1].review_since.is_some());
+    assert!(world.history(id).await.payments[1].review_since.is_some());
     let mut conn = world.pool.acquire().await.unwrap();
     let job = "select id from jobs where state = 'parked'";
     let job: i64 = sqlx::query_scalar(job).fetch_one(&world.pool).await.unwrap();
@@ -376,6 +376,6 @@ async fn payment_keys_of_a_wrong_window_stop_nobody_else(pool: PgPool) {
     world.settle().await;
     assert_eq!(world.net(healthy).await, 2 * 9_900);
     for id in refused {
-        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+        assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     }
 }

@@ -182,7 +182,7 @@ async fn who_comes_suspended_with_a_date_to_come_goes_on_with_a_new_card_and_is_
     let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
     import(&world, &row(0, &key, "suspended", "2026-12-22"), "2026-11-30").await;
     assert_eq!(new_card(&world, id(0), GOOD).await.status, RegistrationStatus::Applied);
-    assert_eq!(world.story(id(0)).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id(0)).await.status(), SubscriptionStatus::Active);
     world.live_until("2026-12-21").await;
     assert!(charged_on(&world, 0).is_empty());
     world.live(2).await;

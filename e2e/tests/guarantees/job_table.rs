@@ -1,4 +1,4 @@
-//! `select * from jobs` tells the story of a failed charge without joining anything.
+//! `select * from jobs` tells the history of a failed charge without joining anything.
 
 use common::{domain::calendar::Cycle, id::subscription_ref};
 use sandbox::{Effect, Fault, Operation};
@@ -28,10 +28,10 @@ async fn the_failed_tries_of_a_charge_say_what_for_whom_why_and_when_next(pool: 
     .await
     .unwrap();
 
-    let story: Vec<_> =
+    let history: Vec<_> =
         rows.iter().map(|(state, attempt, _, _, next)| (state.as_str(), *attempt, next.as_deref())).collect();
     assert_eq!(
-        story,
+        history,
         [
             ("failed", 1, Some("2026-12-25 02:00")),
             ("failed", 2, Some("2026-12-28 02:00")),

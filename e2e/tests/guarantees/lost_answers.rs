@@ -39,9 +39,9 @@ async fn a_charge_whose_answer_is_lost_is_looked_up_and_never_made_twice(pool: P
         sqlx::query("truncate users cascade").execute(&pool).await.unwrap();
         sqlx::query("truncate jobs").execute(&pool).await.unwrap();
         let id = renewal_with(&mut world, effect).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"], "fault {n}");
         minutes(&mut world, 5).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed", "completed"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["completed", "completed"], "fault {n}");
         assert_eq!(world.charges_asked(id).await, 1, "fault {n}");
         assert_eq!(world.net(id).await, 2 * 9_900, "fault {n}");
     }
@@ -52,12 +52,12 @@ async fn a_charge_that_never_arrived_is_sent_again_under_its_own_name_after_ten_
     let mut world = World::on(pool, "2026-11-22").await;
     let id = renewal_with(&mut world, Effect::Error500NotApproved).await;
     minutes(&mut world, 8).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     assert_eq!(world.charges_asked(id).await, 1);
     minutes(&mut world, 6).await;
-    let story = world.story(id).await;
-    assert_eq!(story.statuses(), ["completed", "completed"]);
-    assert_eq!(story.payments.len(), 2);
+    let history = world.history(id).await;
+    assert_eq!(history.statuses(), ["completed", "completed"]);
+    assert_eq!(history.payments.len(), 2);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -70,9 +70,9 @@ async fn a_confirmation_whose_answer_is_lost_ends_paid_once(pool: PgPool) {
         world.sandbox.fault(Fault::next(Operation::Confirm, effect)).unwrap();
         let id = world.order(&order, GOOD, "pro", Cycle::Monthly).await;
         world.run_due_jobs().await;
-        assert_eq!(world.story(id).await.statuses(), ["unknown"]);
+        assert_eq!(world.history(id).await.statuses(), ["unknown"]);
         minutes(&mut world, 5).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed"]);
+        assert_eq!(world.history(id).await.statuses(), ["completed"]);
         assert_eq!(world.net(id).await, 19_900);
     }
 }
@@ -86,7 +86,7 @@ async fn an_error_that_is_on_no_list_ends_within_the_hour_when_toss_knows_no_suc
         let error = Effect::Error { code: code.to_owned(), status: Some(400), message: None };
         let id = renewal_with(&mut world, error).await;
         minutes(&mut world, 100).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed", "completed"], "{code}");
+        assert_eq!(world.history(id).await.statuses(), ["completed", "completed"], "{code}");
         assert_eq!(world.net(id).await, 2 * 9_900, "{code}");
     }
 }
@@ -99,7 +99,7 @@ async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_n
     let id = world.subscriber(Cycle::Monthly).await;
     let payment_key: String =
         sqlx::query_scalar("select payment_key from payments").fetch_one(&world.pool).await.unwrap();
-    let subscription = world.story(id).await.subscription;
+    let subscription = world.history(id).await.subscription;
     let mut tx = world.pool.begin().await.unwrap();
     let asked = Confirmation {
         user_id: subscription.user_id,
@@ -115,10 +115,13 @@ async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_n
     let again = record_confirmation(&mut tx, &asked, world.now()).await.unwrap().subscription_id;
     tx.commit().await.unwrap();
     minutes(&mut world, 30).await;
-    let story = world.story(again).await;
-    assert_eq!((story.status(), story.statuses()), (SubscriptionStatus::Canceled, vec!["failed".to_owned()]));
-    assert_eq!(story.payments[0].toss_code.as_deref(), Some("ALREADY_PROCESSED_PAYMENT"));
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    let history = world.history(again).await;
+    assert_eq!(
+        (history.status(), history.statuses()),
+        (SubscriptionStatus::Canceled, vec!["failed".to_owned()])
+    );
+    assert_eq!(history.payments[0].toss_code.as_deref(), Some("ALREADY_PROCESSED_PAYMENT"));
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -126,9 +129,9 @@ async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_n
 async fn an_answer_for_another_order_is_not_believed(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = renewal_with(&mut world, Effect::AnswerWrongAmount).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     minutes(&mut world, 5).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -139,15 +142,15 @@ async fn as_long_as_toss_cannot_tell_a_charge_stays_unknown_and_a_person_is_call
     world.sandbox.fault(lost).unwrap();
     let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
     world.live(3).await;
-    let story = world.story(id).await;
-    assert_eq!(story.statuses(), ["completed", "unknown"]);
-    assert!(story.payments[1].review_since.is_some());
+    let history = world.history(id).await;
+    assert_eq!(history.statuses(), ["completed", "unknown"]);
+    assert!(history.payments[1].review_since.is_some());
     assert_eq!(world.charges_asked(id).await, 1);
     assert_eq!(world.net(id).await, 2 * 9_900);
 
     world.sandbox.clear_faults();
     world.live(2).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -158,16 +161,16 @@ async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same
     world.sandbox.fault(Fault::next(Operation::Confirm, Effect::Error500NotApproved)).unwrap();
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["unknown"]);
     let other = world.sandbox.pay(Purchase::new("ORDER_1", 9_900).card(NO_BALANCE)).unwrap();
     let (order_id, payment_key) = ("ORDER_1".to_owned(), other.payment_key);
     let confirm = ConfirmRequest { payment_key, order_id, amount: 9_900 };
     let declined = world.env.toss.confirm(&confirm, &IdempotencyKey::new("elsewhere").unwrap()).await;
     assert!(matches!(declined, ChargeOutcome::Declined(_)), "{declined:?}");
     minutes(&mut world, 5).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
     assert_eq!(world.net(id).await, 9_900);
@@ -185,10 +188,10 @@ async fn the_end_of_an_earlier_sending_is_not_believed_while_the_later_one_may_r
         minutes(&mut world, 1).await;
     }
     minutes(&mut world, 5).await;
-    let attempt = &world.story(id).await.payments[1];
+    let attempt = &world.history(id).await.payments[1];
     assert!(attempt.status == PaymentStatus::Unknown && attempt.sent_at.is_some(), "{attempt:?}");
     assert_eq!(world.charges_asked(id).await, 2);
     minutes(&mut world, 60).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }

@@ -49,22 +49,22 @@ async fn waits_for_an_operator(world: &World, id: Uuid) -> Option<Uuid> {
 async fn what_toss_does_not_know_after_a_day_is_an_operators_to_charge_once(pool: PgPool) {
     let (mut world, id) = due(pool).await;
     toss_is_away(&mut world, Operation::Charge, 26).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     hours_pass(&mut world, 30).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned(), "failed".to_owned()])
     );
-    assert!(story.payments[1].decline_kind.is_none(), "it counts toward nothing");
+    assert!(history.payments[1].decline_kind.is_none(), "it counts toward nothing");
     let invoice = waits_for_an_operator(&world, id).await.expect("it is held");
     world.live(2).await;
     assert_eq!(world.charges_asked(id).await, 1);
     let mut conn = world.pool.acquire().await.unwrap();
     ops::invoices::charge(&mut conn, invoice, &reason("charge it"), &world.acting("kim")).await.unwrap();
     world.live(2).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "completed"]);
-    assert_eq!(world.story(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
+    assert_eq!(world.history(id).await.statuses(), ["completed", "failed", "completed"]);
+    assert_eq!(world.history(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -76,7 +76,7 @@ async fn a_running_period_that_an_operator_forgives_runs_and_the_next_is_charged
     let invoice = waits_for_an_operator(&world, id).await.expect("it is held");
     let mut conn = world.pool.acquire().await.unwrap();
     ops::invoices::forgive(&mut conn, invoice, &reason("our outage"), &world.acting("kim")).await.unwrap();
-    assert_eq!(world.story(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2027-01-22".parse().unwrap());
     world.live_until("2027-01-23").await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
@@ -86,10 +86,13 @@ async fn a_confirmation_that_toss_does_not_know_after_a_day_never_begins(pool: P
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
     toss_is_away(&mut world, Operation::Confirm, 26).await;
-    assert_eq!(world.story(id).await.statuses(), ["unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["unknown"]);
     hours_pass(&mut world, 30).await;
-    let story = world.story(id).await;
-    assert_eq!((story.status(), story.statuses()), (SubscriptionStatus::Canceled, vec!["failed".to_owned()]));
+    let history = world.history(id).await;
+    assert_eq!(
+        (history.status(), history.statuses()),
+        (SubscriptionStatus::Canceled, vec!["failed".to_owned()])
+    );
     assert_eq!(world.net(id).await, 0);
 }
 

@@ -15,18 +15,18 @@ use crate::world::{GOOD, NO_BALANCE, World};
 async fn with_nothing_open_the_new_card_replaces_the_old_at_once_which_is_deleted(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let old = world.story(id).await.subscription;
+    let old = world.history(id).await.subscription;
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Applied);
     assert_eq!((card.auth_key, card.sealed_billing_key), (None, None));
-    let new = world.story(id).await.subscription;
+    let new = world.history(id).await.subscription;
     assert_ne!(new.sealed_billing_key, old.sealed_billing_key);
     assert_eq!(new.card_number.as_deref(), Some("43301234****123*"));
     assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
     assert_eq!(world.charges_asked(id).await, 0);
     world.sandbox.set_card(GOOD, "REJECT_CARD_PAYMENT".to_owned().into());
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -36,10 +36,10 @@ async fn a_past_due_period_is_paid_with_the_new_card_at_once_and_keeps_its_ancho
     let id = past_due(&mut world).await;
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.statuses(), ["completed", "failed", "completed"]);
-    assert_eq!(story.next_charge_on(), "2027-01-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.statuses(), ["completed", "failed", "completed"]);
+    assert_eq!(history.next_charge_on(), "2027-01-22".parse().unwrap());
     assert_eq!(waiting_for_deletion(&world).await, 0);
     world.live(8).await;
     assert_eq!(world.charges_asked(id).await, 2);
@@ -50,18 +50,18 @@ async fn a_past_due_period_is_paid_with_the_new_card_at_once_and_keeps_its_ancho
 async fn a_new_card_that_is_declined_leaves_the_old_card_and_the_ladder_as_they_were(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
-    let before = world.story(id).await.subscription;
+    let before = world.history(id).await.subscription;
     let card = new_card(&world, id, NO_BALANCE).await;
     assert_eq!(card.status, RegistrationStatus::Refused);
     assert_eq!(card.toss_code.as_deref(), Some("REJECT_CARD_PAYMENT"));
-    let after = world.story(id).await.subscription;
+    let after = world.history(id).await.subscription;
     assert_eq!(after.sealed_billing_key, before.sealed_billing_key);
     assert_eq!((after.status, after.next_billing_date), (before.status, before.next_billing_date));
     // The second step of three, on its date: the decline in between was none.
     world.live_until("2026-12-26").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);
     world.live_until("2026-12-28").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -69,11 +69,11 @@ async fn a_new_card_that_is_declined_leaves_the_old_card_and_the_ladder_as_they_
 async fn a_card_that_toss_refuses_changes_nothing(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let before = world.story(id).await.subscription;
+    let before = world.history(id).await.subscription;
     let card = new_card(&world, id, STOPPED).await;
     assert_eq!(card.status, RegistrationStatus::Refused);
     assert_eq!(card.toss_code.as_deref(), Some("INVALID_STOPPED_CARD"));
-    assert_eq!(world.story(id).await.subscription, before);
+    assert_eq!(world.history(id).await.subscription, before);
     assert_eq!(retired(&world).await, 0);
 }
 
@@ -82,17 +82,17 @@ async fn a_suspended_subscription_revives_with_the_period_that_runs_now(pool: Pg
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     world.live_until("2027-01-30").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     let declined = new_card(&world, id, NO_BALANCE).await;
     assert_eq!(declined.status, RegistrationStatus::Refused);
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.subscription.period_no, 2);
-    assert_eq!(story.subscription.current_period_start, "2027-01-22".parse().unwrap());
-    assert_eq!(story.next_charge_on(), "2027-02-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.subscription.period_no, 2);
+    assert_eq!(history.subscription.current_period_start, "2027-01-22".parse().unwrap());
+    assert_eq!(history.next_charge_on(), "2027-02-22".parse().unwrap());
     world.live(5).await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
@@ -124,16 +124,16 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_ends_with_a_request_t
 async fn a_lost_answer_to_the_proving_charge_is_looked_up_and_the_money_taken_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
-    let old = world.story(id).await.subscription.sealed_billing_key;
+    let old = world.history(id).await.subscription.sealed_billing_key;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Verifying);
-    assert_eq!(world.story(id).await.subscription.sealed_billing_key, old);
+    assert_eq!(world.history(id).await.subscription.sealed_billing_key, old);
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.statuses(), ["completed", "failed", "completed"]);
-    assert_ne!(story.subscription.sealed_billing_key, old);
+    let history = world.history(id).await;
+    assert_eq!(history.statuses(), ["completed", "failed", "completed"]);
+    assert_ne!(history.subscription.sealed_billing_key, old);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -171,9 +171,9 @@ async fn a_cancel_while_the_new_card_is_being_proven_gives_the_money_back_and_de
     world.cancel(id).await;
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Canceled);
-    assert_eq!(story.statuses(), ["completed", "failed", "refunded"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Canceled);
+    assert_eq!(history.statuses(), ["completed", "failed", "refunded"]);
     assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
     assert_eq!(world.net(id).await, 9_900);
 }
@@ -202,12 +202,12 @@ async fn a_new_card_pays_in_the_place_of_an_attempt_that_toss_could_not_take(poo
         Effect::Error { code: "NOT_MATCHES_CUSTOMER_KEY".to_owned(), status: Some(400), message: None };
     let broken = world.sandbox.fault(Fault::next(Operation::Charge, refused).times(1_000)).unwrap();
     world.live_until("2026-12-25").await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "pending"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "failed", "pending"]);
     assert!(world.sandbox.remove_fault(broken));
     assert_eq!(new_card(&world, id, OTHER).await.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.statuses(), ["completed", "failed", "failed", "completed"]);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.statuses(), ["completed", "failed", "failed", "completed"]);
     world.live(5).await;
     assert_eq!(world.net(id).await, 2 * 9_900);
 }

@@ -26,9 +26,9 @@ async fn two_workers_with_one_registration_issue_one_key_and_charge_once(pool: P
     tokio::join!(world.run_due_jobs(), world.run_due_jobs());
     minutes(&mut world, 20).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.statuses(), ["completed", "failed", "completed"]);
-    assert_eq!(story.status(), SubscriptionStatus::Active);
+    let history = world.history(id).await;
+    assert_eq!(history.statuses(), ["completed", "failed", "completed"]);
+    assert_eq!(history.status(), SubscriptionStatus::Active);
     assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
@@ -57,7 +57,7 @@ async fn a_cancel_before_the_proving_charge_was_sent_withdraws_it_and_deletes_th
     world.cancel(id).await;
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);
-    assert_eq!(world.story(id).await.statuses(), ["completed", "failed", "failed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "failed", "failed"]);
     assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
     assert_eq!(world.net(id).await, 9_900);
 }
@@ -70,12 +70,12 @@ async fn a_charge_in_flight_with_the_old_card_is_settled_before_the_new_one_move
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Issued);
     minutes(&mut world, 10).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -98,7 +98,7 @@ async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPo
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let neighbour = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
-    let customer = world.story(id).await.subscription.customer_key;
+    let customer = world.history(id).await.subscription.customer_key;
     let shared = world.env.sealer.seal(&billing_key(&world, id).await, neighbour).unwrap();
     sqlx::query("update subscriptions set billing_key = $2, customer_key = $3 where id = $1")
         .bind(neighbour)
@@ -110,7 +110,7 @@ async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPo
     new_card(&world, id, OTHER).await;
     assert_eq!((retired(&world).await, waiting_for_deletion(&world).await), (1, 0));
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(neighbour).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(neighbour).await.statuses(), ["completed", "completed"]);
     // Both renewals and the first payment of the one; the other paid its first under its own name.
     assert_eq!(world.net(id).await, 3 * 9_900);
 }

@@ -56,7 +56,7 @@ async fn count(world: &World, table: &str) -> i64 {
 async fn a_preview_says_what_follows_and_writes_nothing(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let payment_id = world.story(id).await.payments[0].id;
+    let payment_id = world.history(id).await.payments[0].id;
     let tables =
         ["refunds", "jobs", "emails", "subscription_events", "operator_actions", "webhook_events_out"];
     let mut before = Vec::new();
@@ -83,7 +83,7 @@ async fn a_preview_says_what_follows_and_writes_nothing(pool: PgPool) {
 async fn a_second_submit_of_one_form_is_one_refund_and_one_audit_row(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let payment_id = world.story(id).await.payments[0].id;
+    let payment_id = world.history(id).await.payments[0].id;
     let action = Action::RefundPayment { payment_id, amount: Some(Won::new(4_000).unwrap()) };
     let version = preview(&world, &action).await.version;
     let (first, second) = tokio::join!(
@@ -103,7 +103,7 @@ async fn a_second_submit_of_one_form_is_one_refund_and_one_audit_row(pool: PgPoo
 async fn nothing_is_done_to_what_has_changed_since_it_was_shown(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let payment_id = world.story(id).await.payments[0].id;
+    let payment_id = world.history(id).await.payments[0].id;
     let refund = Action::RefundPayment { payment_id, amount: None };
     let (version, pause) = (preview(&world, &refund).await.version, Action::PauseCharging(id));
     let shown_pause = preview(&world, &pause).await.version;
@@ -154,7 +154,7 @@ async fn an_action_that_changes_nothing_leaves_no_audit_row(pool: PgPool) {
     let id = world.subscriber(Cycle::Monthly).await;
     assert!(submit(&world, &Action::PauseCharging(id), None, None).await.unwrap().changed);
     assert!(!submit(&world, &Action::PauseCharging(id), None, None).await.unwrap().changed);
-    let paid = Action::ForgiveInvoice(world.story(id).await.payments[0].invoice_id);
+    let paid = Action::ForgiveInvoice(world.history(id).await.payments[0].invoice_id);
     let over = submit(&world, &paid, None, None).await;
     assert!(matches!(over, Err(ActionError::Refused(Refusal::InvoiceNotOnHold(_)))));
     let missing = submit(&world, &Action::PauseCharging(Uuid::nil()), None, None).await;
@@ -202,16 +202,16 @@ async fn an_unknown_payment_is_looked_up_at_once_when_an_operator_asks(pool: PgP
     world.settle().await;
     world.advance(TimeDelta::hours(5));
     world.run_due_jobs().await;
-    let payment = world.story(id).await.payments[1].clone();
+    let payment = world.history(id).await.payments[1].clone();
     assert_eq!(payment.status.to_string(), "unknown");
 
     world.sandbox.clear_faults();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.payments[1].status.to_string(), "unknown", "its job waits");
+    assert_eq!(world.history(id).await.payments[1].status.to_string(), "unknown", "its job waits");
     let asked = submit(&world, &Action::LookUpPayment(payment.id), None, None).await.unwrap();
     assert!(matches!(&asked.effects[..], [Effect::GatewayIsAsked { job: Some(_), .. }]), "{asked:?}");
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.payments[1].status.to_string(), "completed");
+    assert_eq!(world.history(id).await.payments[1].status.to_string(), "completed");
     assert_eq!(world.charges_asked(id).await, 1);
     assert_eq!(world.net(id).await, 2 * 9_900);
     let again = submit(&world, &Action::LookUpPayment(payment.id), None, None).await;
@@ -229,7 +229,7 @@ async fn a_waiting_job_is_snoozed_run_now_and_discarded(pool: PgPool) {
     let until = world.now() + TimeDelta::minutes(5);
     submit(&world, &Action::SnoozeJob { job_id: job, until }, None, None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
     let past = Action::SnoozeJob { job_id: job, until: world.now() };
     assert!(matches!(
         submit(&world, &past, None, None).await,
@@ -237,7 +237,7 @@ async fn a_waiting_job_is_snoozed_run_now_and_discarded(pool: PgPool) {
     ));
     submit(&world, &Action::RetryJob(job), None, None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     let over = submit(&world, &Action::DiscardJob(job), None, None).await;
     assert!(matches!(over, Err(ActionError::Refused(Refusal::JobState(_)))), "{over:?}");
     let rows = audit_log(&world).await;

@@ -18,9 +18,9 @@ async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPoo
     world.settle().await;
     world.live(10).await;
 
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.next_charge_on(), "2027-02-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.next_charge_on(), "2027-02-22".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
     let held = world.unsettled_invoices(id).await;
     assert_eq!(held.len(), 1);
@@ -43,10 +43,10 @@ async fn when_toss_was_away_beyond_a_period_only_the_running_one_is_charged(pool
         assert!(world.sandbox.remove_fault(away));
         world.live(2).await;
 
-        let story = world.story(id).await;
-        assert_eq!(story.status(), SubscriptionStatus::Active, "{code}");
-        assert_eq!(story.statuses(), ["completed", "failed", "failed", "completed"], "{code}");
-        assert_eq!(story.next_charge_on(), "2027-03-22".parse().unwrap(), "{code}");
+        let history = world.history(id).await;
+        assert_eq!(history.status(), SubscriptionStatus::Active, "{code}");
+        assert_eq!(history.statuses(), ["completed", "failed", "failed", "completed"], "{code}");
+        assert_eq!(history.next_charge_on(), "2027-03-22".parse().unwrap(), "{code}");
         let held = world.unsettled_invoices(id).await;
         assert_eq!(held.iter().filter(|invoice| invoice.held_since.is_some()).count(), 2, "{code}");
         assert_eq!(world.net(id).await, 2 * 9_900, "{code}");
@@ -65,9 +65,9 @@ async fn a_ladder_that_an_outage_outlived_charges_the_running_period_only(pool: 
     world.settle().await;
     world.live(5).await;
 
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.next_charge_on(), "2027-02-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.next_charge_on(), "2027-02-22".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -94,7 +94,7 @@ async fn an_older_period_that_is_paid_while_a_later_one_is_in_dunning_moves_no_d
     world.set_clock("2027-01-29T10:00:00+09:00");
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
     world.settle().await;
-    let before = world.story(id).await;
+    let before = world.history(id).await;
     assert_eq!(before.status(), SubscriptionStatus::PastDue);
     let held = world.unsettled_invoices(id).await.into_iter().find(|it| it.held_since.is_some()).unwrap();
     world.card_now(id, "pays").await;
@@ -103,16 +103,16 @@ async fn an_older_period_that_is_paid_while_a_later_one_is_in_dunning_moves_no_d
         .await
         .unwrap();
     world.settle().await;
-    let after = world.story(id).await;
+    let after = world.history(id).await;
     assert_eq!(
         (after.status(), after.next_charge_on()),
         (SubscriptionStatus::PastDue, before.next_charge_on())
     );
     assert_eq!(world.net(id).await, 2 * 9_900);
     world.live(4).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.next_charge_on()),
+        (history.status(), history.next_charge_on()),
         (SubscriptionStatus::Active, "2027-02-22".parse().unwrap())
     );
     assert_eq!(world.net(id).await, 3 * 9_900);

@@ -20,7 +20,7 @@ async fn in_review(world: &mut World, charge: Effect) -> (Uuid, Uuid) {
     no_look_up_is_answered(world);
     let id = renewal_with(world, charge).await;
     world.live(2).await;
-    let payment = world.story(id).await.payments[1].clone();
+    let payment = world.history(id).await.payments[1].clone();
     assert!(payment.review_since.is_some(), "{payment:?}");
     (id, payment.id)
 }
@@ -57,9 +57,9 @@ async fn a_claimed_payment_key_counts_only_when_the_gateway_confirms_it(pool: Pg
     let mut world = World::on(pool, "2026-11-22").await;
     let (id, payment_id) = in_review(&mut world, Effect::ApproveThenCut).await;
     world.sandbox.clear_faults();
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     let (first, order_id) =
-        (story.payments[0].payment_key.clone().unwrap(), story.payments[1].order_id.clone());
+        (history.payments[0].payment_key.clone().unwrap(), history.payments[1].order_id.clone());
     let wrong = [first, "tviva_nothing_like_it".to_owned()];
     for payment_key in wrong {
         act(&world, "kim", Action::ClaimPaid { payment_id, payment_key }).await.unwrap();
@@ -67,14 +67,14 @@ async fn a_claimed_payment_key_counts_only_when_the_gateway_confirms_it(pool: Pg
         assert_eq!(again.to_string(), Refusal::ClaimIsOpen.to_string());
         run_claims(&mut world).await;
         assert_eq!(claims(&world, payment_id).await.last().unwrap().state, "refused");
-        assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+        assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     }
     let payment_key = captured_key(&world, &order_id);
     act(&world, "kim", Action::ClaimPaid { payment_id, payment_key }).await.unwrap();
     run_claims(&mut world).await;
     let claim = claims(&world, payment_id).await.pop().unwrap();
     assert_eq!((claim.state.as_str(), claim.gateway_answer.as_deref()), ("confirmed", Some("paid")));
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!((world.charges_asked(id).await, world.net(id).await), (1, 2 * 9_900));
 }
 
@@ -87,7 +87,7 @@ async fn a_claim_of_not_paid_is_confirmed_when_the_gateway_knows_no_order(pool: 
     run_claims(&mut world).await;
     let claim = claims(&world, payment_id).await.pop().unwrap();
     assert_eq!((claim.state.as_str(), claim.gateway_answer.as_deref()), ("confirmed", Some("not_paid")));
-    assert_eq!(world.story(id).await.statuses(), ["completed", "failed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "failed"]);
     let held = world.unsettled_invoices(id).await;
     assert!(held[0].held_since.is_some(), "an operator decides on the period");
     world.live(2).await;
@@ -102,7 +102,7 @@ async fn a_claim_of_not_paid_is_refused_when_the_gateway_has_the_money(pool: PgP
     act(&world, "kim", Action::ClaimNotPaid(payment_id)).await.unwrap();
     run_claims(&mut world).await;
     assert_eq!(claims(&world, payment_id).await[0].state, "refused");
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!((world.charges_asked(id).await, world.net(id).await), (1, 2 * 9_900));
 }
 
@@ -116,7 +116,7 @@ async fn where_the_gateway_cannot_tell_two_operators_have_to_agree(pool: PgPool)
     assert_eq!(early.to_string(), Refusal::NothingToAgree.to_string(), "the gateway is asked first");
     run_claims(&mut world).await;
     assert_eq!(claims(&world, payment_id).await[0].state, "needs_agreement");
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
 
     let same = act(&world, " KIM", Action::AgreeNotPaid(payment_id)).await.unwrap_err();
     assert_eq!(same.to_string(), Refusal::SameOperator.to_string());
@@ -125,7 +125,7 @@ async fn where_the_gateway_cannot_tell_two_operators_have_to_agree(pool: PgPool)
     let claim = claims(&world, payment_id).await.pop().unwrap();
     assert_eq!((claim.state.as_str(), claim.gateway_answer.as_deref()), ("confirmed", Some("cannot_tell")));
     assert_eq!(claim.agreed_by.as_deref(), Some("operator:lee"));
-    assert_eq!(world.story(id).await.statuses(), ["completed", "failed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "failed"]);
     let held = world.unsettled_invoices(id).await;
     assert!(held[0].held_since.is_some());
 
@@ -148,10 +148,10 @@ async fn only_a_payment_in_review_can_be_claimed(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     no_look_up_is_answered(&world);
     let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
-    let story = world.story(id).await;
-    let young = act(&world, "kim", Action::ClaimNotPaid(story.payments[1].id)).await.unwrap_err();
+    let history = world.history(id).await;
+    let young = act(&world, "kim", Action::ClaimNotPaid(history.payments[1].id)).await.unwrap_err();
     assert_eq!(young.to_string(), Refusal::NotInReview.to_string());
-    let settled = act(&world, "kim", Action::ClaimNotPaid(story.payments[0].id)).await.unwrap_err();
+    let settled = act(&world, "kim", Action::ClaimNotPaid(history.payments[0].id)).await.unwrap_err();
     assert_eq!(settled.to_string(), Refusal::PaymentSettled.to_string());
     assert_eq!((world.charges_asked(id).await, world.net(id).await), (1, 2 * 9_900));
 }
@@ -186,7 +186,7 @@ async fn the_database_refuses_a_claim_that_proves_nothing(pool: PgPool) {
         let named = refused.as_database_error().and_then(|error| error.constraint());
         assert_eq!(named, Some(constraint), "{statement}");
     }
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 

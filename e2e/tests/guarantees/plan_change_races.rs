@@ -17,7 +17,7 @@ async fn what_is_being_collected_keeps_its_price_and_the_change_comes_with_the_p
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::PastDue);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);
     let asked = change(&world, id, "pro", Cycle::Monthly).await.unwrap();
     assert_eq!(asked.effective_on, "2027-01-22".parse().unwrap());
     world.card_now(id, "pays").await;
@@ -36,11 +36,11 @@ async fn a_change_during_a_charge_that_nobody_knows_the_end_of_leaves_that_charg
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T02:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "unknown"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
     let asked = change(&world, id, "pro", Cycle::Monthly).await.unwrap();
     assert_eq!(asked.effective_on, "2027-01-22".parse().unwrap());
     world.live(2).await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     consent(&world, id).await.unwrap();
     world.live_until("2027-01-23").await;
     assert_eq!(world.charges_asked(id).await, 2);
@@ -109,7 +109,7 @@ async fn after_an_outage_across_the_change_each_period_has_its_own_price(pool: P
     let held = world.unsettled_invoices(id).await;
     assert_eq!(held.iter().map(|it| (it.period.no, it.amount.get())).collect::<Vec<_>>(), [(1, 19_900)]);
     assert!(held[0].held_since.is_some());
-    assert_eq!(world.story(id).await.next_charge_on(), "2027-02-22".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2027-02-22".parse().unwrap());
     assert_eq!(world.net(id).await, 19_900 + 9_900);
 }
 
@@ -131,7 +131,7 @@ async fn a_charge_that_an_outage_outlived_is_followed_by_the_new_terms_or_the_en
     world.settle().await;
     world.live(3).await;
     assert_eq!(world.net(agreed).await, 9_900 + 19_900);
-    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(silent).await.status(), SubscriptionStatus::Canceled);
     assert_eq!((world.net(silent).await, count(&world, ENDED)), (9_900, 1));
 }
 
@@ -169,11 +169,11 @@ async fn a_suspended_subscription_comes_back_at_the_new_price_only_with_consent(
     consent(&world, agreed).await.unwrap();
     world.live_until("2027-01-25").await;
     for id in [agreed, silent] {
-        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Suspended);
+        assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
         new_card(&world, id, OTHER).await;
     }
     world.live(3).await;
-    assert_eq!(world.story(agreed).await.next_charge_on(), "2027-02-22".parse().unwrap());
-    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(agreed).await.next_charge_on(), "2027-02-22".parse().unwrap());
+    assert_eq!(world.history(silent).await.status(), SubscriptionStatus::Canceled);
     assert_eq!((world.net(agreed).await, world.net(silent).await), (9_900 + 19_900, 9_900));
 }

@@ -37,9 +37,9 @@ async fn a_dearer_plan_with_consent_is_charged_from_the_next_renewal_on_and_anno
     assert!(notice.text.contains("19,900원") && !notice.text.contains(" 9,900원"));
 
     world.live(1).await;
-    let story = world.story(id).await;
-    assert_eq!((story.subscription.plan.as_str(), story.subscription.amount.get()), ("pro", 19_900));
-    assert_eq!(story.next_charge_on(), "2027-01-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!((history.subscription.plan.as_str(), history.subscription.amount.get()), ("pro", 19_900));
+    assert_eq!(history.next_charge_on(), "2027-01-22".parse().unwrap());
     assert_eq!(count(&world, REQUEST), 0);
     world.live_until("2027-01-22").await;
     assert_eq!(world.net(id).await, 9_900 + 2 * 19_900);
@@ -73,8 +73,8 @@ async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_without_b
         }
     }
     world.live_until("2027-03-01").await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Canceled);
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Canceled);
     assert_eq!((count(&world, REQUEST), count(&world, ENDED), count(&world, NOTICE)), (2, 1, 0));
     assert_eq!(ends(&world, id).await, ["lapsed"]);
     assert_eq!(world.charges_asked(id).await, 0);
@@ -108,7 +108,7 @@ async fn a_cheaper_plan_needs_no_consent(pool: PgPool) {
     let date = "2026-12-22".parse().unwrap();
     assert_eq!(consent_to(&world, id, 9_900, date).await, Err(ConsentRefused::NotNeeded));
     world.live_until("2026-12-22").await;
-    assert_eq!(world.story(id).await.subscription.amount.get(), 9_900);
+    assert_eq!(world.history(id).await.subscription.amount.get(), 9_900);
     assert_eq!((count(&world, REQUEST), count(&world, NOTICE)), (0, 1));
     assert_eq!(world.net(id).await, 19_900 + 9_900);
 }
@@ -125,7 +125,7 @@ async fn a_consent_to_another_amount_or_date_is_none(pool: PgPool) {
     }
     assert_eq!(consent_to(&world, id, 19_900, other).await, Err(ConsentRefused::OtherDate));
     world.live_until("2027-01-03").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -147,7 +147,7 @@ async fn another_wish_takes_the_place_of_the_first_and_its_consent_with_it(pool:
     world.live_until("2026-12-23").await;
     assert_eq!(ends(&world, changed).await, ["superseded", "lapsed"]);
     assert_eq!((world.net(changed).await, world.net(undone).await), (9_900, 2 * 9_900));
-    assert_eq!(world.story(undone).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(undone).await.status(), SubscriptionStatus::Active);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -158,7 +158,7 @@ async fn to_a_year_and_back_to_months_the_31st_is_never_lost(pool: PgPool) {
     world.live_until("2027-02-01").await;
     consent(&world, id).await.unwrap();
     world.live_until("2027-02-28").await;
-    assert_eq!(world.story(id).await.next_charge_on(), "2028-02-29".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2028-02-29".parse().unwrap());
     assert_eq!(world.net(id).await, 9_900 + 94_800);
     let asked = change(&world, id, "personal", Cycle::Monthly).await.unwrap();
     assert_eq!(asked.effective_on, "2028-02-29".parse().unwrap());
@@ -166,8 +166,8 @@ async fn to_a_year_and_back_to_months_the_31st_is_never_lost(pool: PgPool) {
     world.settle().await;
     assert_eq!(world.net(id).await, 9_900 + 94_800);
     world.live(1).await;
-    assert_eq!(world.story(id).await.next_charge_on(), "2028-03-31".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2028-03-31".parse().unwrap());
     world.live_until("2028-04-30").await;
-    assert_eq!(world.story(id).await.next_charge_on(), "2028-05-31".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2028-05-31".parse().unwrap());
     assert_eq!(world.net(id).await, 9_900 + 94_800 + 3 * 9_900);
 }

@@ -70,7 +70,7 @@ pub(crate) fn refund_mails(world: &World) -> usize {
 
 /// A refund in Toss's dashboard; answers the event that tells of it.
 pub(crate) async fn refund_in_dashboard(world: &World, id: Uuid, amount: Option<i64>) -> Webhook {
-    let key = world.story(id).await.payments[0].payment_key.clone().unwrap();
+    let key = world.history(id).await.payments[0].payment_key.clone().unwrap();
     world.sandbox.cancel_in_dashboard(&key, amount, "고객 요청").unwrap();
     world.sandbox.webhooks().pop().unwrap()
 }
@@ -78,7 +78,7 @@ pub(crate) async fn refund_in_dashboard(world: &World, id: Uuid, amount: Option<
 /// A refund of our own is asked for; its job has not run yet.
 pub(crate) async fn ask_for_refund(world: &World, id: Uuid, amount: i64) {
     let refund = Refund::new(
-        world.story(id).await.payments[0].id,
+        world.history(id).await.payments[0].id,
         Won::new(amount).unwrap(),
         "고객 요청",
         "operator:kim",
@@ -92,7 +92,7 @@ pub(crate) async fn ask_for_refund(world: &World, id: Uuid, amount: i64) {
 }
 
 pub(crate) async fn billing_key(world: &World, id: Uuid) -> SecretString {
-    let sealed = world.story(id).await.subscription.sealed_billing_key.unwrap();
+    let sealed = world.history(id).await.subscription.sealed_billing_key.unwrap();
     world.env.sealer.open(&sealed, id).unwrap()
 }
 

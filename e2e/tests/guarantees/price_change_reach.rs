@@ -90,7 +90,7 @@ async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_it
     world.live_until("2026-12-23").await;
     new_card(&world, past_due, OTHER).await;
     world.live_until("2026-12-29").await;
-    assert_eq!(world.story(silent).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(silent).await.status(), SubscriptionStatus::Suspended);
     new_price(&world, 12_900, "2027-02-01").await;
     assert_eq!(reached(&world, past_due).await, Some(("2027-02-22".to_owned(), 12_900)));
     assert_eq!((reached(&world, agreed).await, reached(&world, silent).await), (None, None));
@@ -105,7 +105,7 @@ async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_it
     assert_eq!(world.net(silent).await, 2 * 9_900, "the running period, at the price that was agreed to");
     world.live_until("2027-03-23").await;
     assert_eq!(
-        (count(&world, REQUEST), world.story(silent).await.status()),
+        (count(&world, REQUEST), world.history(silent).await.status()),
         (4, SubscriptionStatus::Canceled)
     );
     assert_eq!(world.net(past_due).await, 3 * 9_900 + 2 * 12_900);

@@ -54,7 +54,7 @@ async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_charged_n
         assert_eq!(count(&world, REQUEST), asked, "{day}");
     }
     world.live_until("2027-02-22").await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!((count(&world, REQUEST), count(&world, ENDED)), (2, 1));
     assert_eq!(
         (ends(&world, id).await, answers(&world, price).await),

@@ -97,7 +97,7 @@ async fn days_on_which_all_went_well_have_no_breaks(pool: PgPool) {
         // Cancelled while the charge is in flight: when it lands, the money goes back.
         world.cancel(id).await;
         world.live(3).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed", "refunded"]);
+        assert_eq!(world.history(id).await.statuses(), ["completed", "refunded"]);
 
         let mut conn = world.pool.acquire().await.unwrap();
         assert_eq!(discrepancies::open(&mut conn, 10).await.unwrap(), []);

@@ -18,7 +18,7 @@ async fn refund(
     amount: Option<i64>,
     key: Option<&str>,
 ) -> Result<Requested, RefundError> {
-    let payment_id = world.story(id).await.payments[0].id;
+    let payment_id = world.history(id).await.payments[0].id;
     let amount = amount.map(|won| Won::new(won).unwrap());
     let wish = RefundRequest { payment_id, amount, reason: "고객 요청", key, actor: ACTOR };
     let mut tx = world.pool.begin().await.unwrap();
@@ -44,7 +44,7 @@ async fn all_that_is_left_goes_back_and_the_customer_is_told(pool: PgPool) {
     let id = world.subscriber(Cycle::Monthly).await;
     refund(&world, id, None, None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
     let letter = world.letters().into_iter().find(|letter| letter.subject == "집체크 환불 완료").unwrap();
     assert!(letter.text.contains("전액이") && letter.text.contains("9,900원"), "{}", letter.text);
@@ -63,12 +63,12 @@ async fn parts_go_back_until_nothing_is_left_and_never_more(pool: PgPool) {
     let id = world.subscriber(Cycle::Monthly).await;
     refund(&world, id, Some(4_000), None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["partially_refunded"]);
     let too_much = refund(&world, id, Some(5_901), None).await;
     assert!(matches!(too_much, Err(RefundError::TooMuch(left)) if left.get() == 5_900), "{too_much:?}");
     refund(&world, id, None, None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     let letters: Vec<_> =
         world.letters().into_iter().filter(|letter| letter.subject.contains("환불")).collect();
     let said = |what: &str, amount: &str| {
@@ -105,11 +105,11 @@ async fn a_refund_whose_answer_is_lost_is_made_once(pool: PgPool) {
         world.sandbox.fault(Fault::next(Operation::Cancel, effect)).unwrap();
         refund(&world, id, Some(4_000), None).await.unwrap();
         world.run_due_jobs().await;
-        assert_eq!(world.story(id).await.statuses(), ["completed"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["completed"], "fault {n}");
         let meanwhile = refund(&world, id, None, None).await;
         assert!(matches!(meanwhile, Err(RefundError::InProgress)), "fault {n}: {meanwhile:?}");
         minutes(&mut world, 10).await;
-        assert_eq!(world.story(id).await.statuses(), ["partially_refunded"], "fault {n}");
+        assert_eq!(world.history(id).await.statuses(), ["partially_refunded"], "fault {n}");
         assert_eq!(world.net(id).await, 5_900, "fault {n}");
         assert_eq!(refund_mails(&world), n + 1);
     }
@@ -128,15 +128,15 @@ async fn a_refund_that_is_unknown_for_two_weeks_is_looked_for_and_then_has_an_en
     }
     world.advance(TimeDelta::days(15));
     world.settle().await;
-    assert_eq!(world.story(made).await.statuses(), ["refunded"]);
-    assert_eq!(world.story(lost).await.statuses(), ["completed"]);
+    assert_eq!(world.history(made).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(lost).await.statuses(), ["completed"]);
     let jobs = jobs_so_far(&world).await;
     world.advance(TimeDelta::hours(1));
     world.settle().await;
     assert_eq!(jobs_so_far(&world).await, jobs, "the sweep has nothing to do");
     refund(&world, lost, None, None).await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(lost).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(lost).await.statuses(), ["refunded"]);
     assert_eq!((world.net(made).await, world.net(lost).await), (0, 0));
 }
 
@@ -153,7 +153,7 @@ async fn a_refund_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
     sqlx::query("delete from jobs where kind = 'refund-payment'").execute(&world.pool).await.unwrap();
     world.advance(TimeDelta::minutes(3));
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
 }
 
@@ -161,7 +161,7 @@ async fn a_refund_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
 async fn money_that_went_back_behind_our_back_is_not_given_back_a_second_time(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let payment_key = world.story(id).await.payments[0].payment_key.clone().unwrap();
+    let payment_key = world.history(id).await.payments[0].payment_key.clone().unwrap();
     world.sandbox.cancel_in_dashboard(&payment_key, Some(5_000), "전화 요청").unwrap();
     let asked = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
     world.run_due_jobs().await;
@@ -180,7 +180,7 @@ async fn a_refund_that_is_refused_for_a_reason_on_no_list_is_made_under_another_
     world.sandbox.fault(Fault::next(Operation::Cancel, error)).unwrap();
     refund(&world, id, Some(4_000), None).await.unwrap();
     minutes(&mut world, 30).await;
-    assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["partially_refunded"]);
     assert_eq!(world.net(id).await, 5_900);
     assert_eq!(refund_mails(&world), 1);
 }
@@ -189,7 +189,7 @@ async fn a_refund_that_is_refused_for_a_reason_on_no_list_is_made_under_another_
 async fn a_refund_of_what_the_dashboard_has_given_back_ends_and_that_is_booked(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let key = world.story(id).await.payments[0].payment_key.clone().unwrap();
+    let key = world.history(id).await.payments[0].payment_key.clone().unwrap();
     world.sandbox.set_switches(|switches| switches.hold_webhooks = true);
     world.sandbox.cancel_in_dashboard(&key, None, "고객 요청").unwrap();
     let already =
@@ -201,6 +201,6 @@ async fn a_refund_of_what_the_dashboard_has_given_back_ends_and_that_is_booked(p
         sqlx::query_scalar("select status from refunds").fetch_one(&world.pool).await.unwrap();
     assert_eq!(ended, "failed");
     world.live(2).await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!((world.net(id).await, refund_mails(&world)), (0, 1));
 }

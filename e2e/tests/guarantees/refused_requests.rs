@@ -22,7 +22,7 @@ async fn an_optional_field_that_toss_refuses_is_left_out(pool: PgPool) {
         let id = renewal_with(&mut world, error(code)).await;
         world.advance(TimeDelta::seconds(2));
         world.run_due_jobs().await;
-        assert_eq!(world.story(id).await.statuses(), ["completed", "completed"], "{code}");
+        assert_eq!(world.history(id).await.statuses(), ["completed", "completed"], "{code}");
         let told = "select why from subscription_events where what = 'payment.field_refused'";
         let why: String = sqlx::query_scalar(told).fetch_one(&pool).await.unwrap();
         assert!(why.contains(field) && why.contains(code), "{why}");
@@ -41,9 +41,9 @@ async fn a_confirmation_that_is_never_taken_ends_with_its_buyers_time(pool: PgPo
             world.run_due_jobs().await;
             world.advance(TimeDelta::minutes(1));
         }
-        let story = world.story(id).await;
+        let history = world.history(id).await;
         assert_eq!(
-            (story.status(), story.statuses()),
+            (history.status(), history.statuses()),
             (SubscriptionStatus::Canceled, vec!["failed".to_owned()])
         );
         assert!(world.unsettled_invoices(id).await.is_empty(), "{code}");
@@ -62,9 +62,9 @@ async fn an_unlisted_code_is_no_decline_although_toss_shows_it_aborted(pool: PgP
         for _ in 0..100 {
             world.advance(TimeDelta::minutes(1));
             world.run_due_jobs().await;
-            assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active, "{code}");
+            assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active, "{code}");
         }
-        assert_eq!(world.story(id).await.statuses(), ["completed", "completed"], "{code}");
+        assert_eq!(world.history(id).await.statuses(), ["completed", "completed"], "{code}");
         assert!(!world.subjects().contains(&"집체크 구독 결제 실패".to_owned()), "{code}");
         assert_eq!(world.net(id).await, 2 * 9_900);
     }

@@ -13,15 +13,15 @@ async fn a_monthly_subscription_renews_for_24_months_on_its_day_and_for_its_pric
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     for month in 1..=24_i64 {
-        let due = world.story(id).await.next_charge_on();
+        let due = world.history(id).await.next_charge_on();
         world.live_until(&due.pred_opt().unwrap().to_string()).await;
         assert_eq!(world.net(id).await, month * 9_900, "nothing before {due}");
         world.live(1).await;
         assert_eq!(world.net(id).await, (month + 1) * 9_900, "charged on {due}");
     }
-    let story = world.story(id).await;
-    assert_eq!(story.next_charge_on(), "2028-12-22".parse().unwrap());
-    assert_eq!(story.payments.len(), 25);
+    let history = world.history(id).await;
+    assert_eq!(history.next_charge_on(), "2028-12-22".parse().unwrap());
+    assert_eq!(history.payments.len(), 25);
     let paid = world.subjects().into_iter().filter(|subject| subject == "집체크 구독 결제 완료").count();
     let notices = world.subjects().into_iter().filter(|subject| subject == "집체크 구독 갱신 안내").count();
     assert_eq!((paid, notices), (25, 24));
@@ -41,7 +41,7 @@ async fn a_yearly_subscription_renews_after_a_year_and_not_before(pool: PgPool) 
     assert_eq!(world.net(id).await, 2 * 94_800);
     world.live(1).await;
     assert_eq!(world.net(id).await, 3 * 94_800);
-    assert_eq!(world.story(id).await.next_charge_on(), "2030-02-28".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2030-02-28".parse().unwrap());
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -80,7 +80,7 @@ async fn three_days_before_the_renewal_the_customer_is_told_once(pool: PgPool) {
     }
     world.live(2).await;
     assert_eq!(world.letters().len(), 2);
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }
 

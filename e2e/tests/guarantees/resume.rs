@@ -32,14 +32,14 @@ async fn a_cancel_taken_back_goes_on_as_if_it_had_not_been_and_is_charged_once_o
     let resumed = resume(&world, id).await.unwrap();
     assert_eq!(resumed.status, SubscriptionStatus::Active);
     assert_eq!((resumed.canceled_at, resumed.cancel_reason), (None, None));
-    assert_eq!(world.story(id).await.next_charge_on(), "2026-12-22".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2026-12-22".parse().unwrap());
     world.run_due_jobs().await;
     assert_eq!(world.charges_asked(id).await, 0);
 
     world.live(3).await;
-    let story = world.story(id).await;
-    assert_eq!(story.statuses(), ["completed", "completed"]);
-    assert_eq!(story.next_charge_on(), "2027-01-22".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.statuses(), ["completed", "completed"]);
+    assert_eq!(history.next_charge_on(), "2027-01-22".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -65,7 +65,7 @@ async fn after_the_paid_period_nothing_can_be_resumed(pool: PgPool) {
     world.live_until("2026-12-21").await;
     world.set_clock("2026-12-22T00:00:01+09:00");
     assert_eq!(resume(&world, id).await, Err(ResumeRefused::PeriodEnded));
-    assert!(!has_access(&world.story(id).await.subscription, world.now()));
+    assert!(!has_access(&world.history(id).await.subscription, world.now()));
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -22,7 +22,7 @@ const PRICE: i32 = 9_900;
 
 /// The customer of this subscription confirms another order.
 async fn buy_again(world: &World, id: Uuid, order_id: &str) -> Result<Uuid, ConfirmError> {
-    let held = world.story(id).await.subscription;
+    let held = world.history(id).await.subscription;
     let open = world
         .sandbox
         .pay(Purchase::new(order_id, PRICE.into()).card(GOOD).customer(&held.customer_key))
@@ -84,12 +84,12 @@ async fn a_suspended_subscription_is_replaced_in_the_same_commit(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let old = past_due(&mut world).await;
     world.live(10).await;
-    assert_eq!(world.story(old).await.status(), SubscriptionStatus::Suspended);
+    assert_eq!(world.history(old).await.status(), SubscriptionStatus::Suspended);
     world.card_now(old, "pays").await;
     let new = buy_again(&world, old, "ORDER_2").await.unwrap();
-    assert_eq!(world.story(old).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(old).await.status(), SubscriptionStatus::Canceled);
     world.run_due_jobs().await;
-    assert_eq!(world.story(new).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(new).await.status(), SubscriptionStatus::Active);
     assert!(world.unsettled_invoices(old).await.is_empty());
 }
 
@@ -102,7 +102,7 @@ async fn a_canceled_subscription_with_paid_time_left_is_pointed_to_resume(pool: 
     world.live_until("2026-12-23").await;
     let new = buy_again(&world, id, "ORDER_3").await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(new).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(new).await.status(), SubscriptionStatus::Active);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -113,7 +113,7 @@ async fn a_plan_marked_so_may_be_held_beside_others(pool: PgPool) {
     plans::set_held_beside_others(&mut conn, "personal", true).await.unwrap();
     let beside = buy_again(&world, id, "ORDER_2").await.unwrap();
     world.run_due_jobs().await;
-    assert_eq!(world.story(beside).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(beside).await.status(), SubscriptionStatus::Active);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -132,7 +132,7 @@ async fn the_schema_refuses_a_second_living_subscription(pool: PgPool) {
 async fn every_later_letter_goes_to_the_newest_address(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    let user_id = world.story(id).await.subscription.user_id;
+    let user_id = world.history(id).await.subscription.user_id;
     let request =
         ChangeCustomerRequest { user_id, email: Some("new@example.com"), name: None, actor: "customer:test" };
     let mut tx = world.pool.begin().await.unwrap();
@@ -175,7 +175,7 @@ async fn a_cancel_is_not_taken_back_beside_another_subscription(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.cancel(id).await;
-    let user = world.story(id).await.subscription.user_id;
+    let user = world.history(id).await.subscription.user_id;
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
     sqlx::query("update subscriptions set user_id = $1 where id = $2")
         .bind(user)

@@ -28,18 +28,18 @@ async fn a_registered_card_pays_the_first_period_and_every_one_after_it(pool: Pg
     let card = subscribed(&world, "customer", GOOD).await;
     assert_eq!(card.status, RegistrationStatus::Applied);
     let id = card.subscription_id;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
-    assert_eq!(story.subscription.anchor_on, "2026-11-22".parse().unwrap());
-    assert_eq!(story.next_charge_on(), "2026-12-22".parse().unwrap());
-    assert_eq!(story.payments[0].order_id, format!("AUTO_{}_0_1", id.simple()));
-    assert!(story.subscription.sealed_billing_key.unwrap().starts_with("k1:"));
+    assert_eq!(history.subscription.anchor_on, "2026-11-22".parse().unwrap());
+    assert_eq!(history.next_charge_on(), "2026-12-22".parse().unwrap());
+    assert_eq!(history.payments[0].order_id, format!("AUTO_{}_0_1", id.simple()));
+    assert!(history.subscription.sealed_billing_key.unwrap().starts_with("k1:"));
     assert_eq!(world.subjects(), [PAID]);
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -75,7 +75,7 @@ async fn a_one_time_key_that_was_used_elsewhere_charges_nothing_and_can_be_repai
     assert!(card.toss_message.unwrap().contains("다시 등록해 주세요"));
     assert_eq!(world.subjects(), [FAILED]);
     new_card(&world, card.subscription_id, OTHER).await;
-    assert_eq!(world.story(card.subscription_id).await.status(), SubscriptionStatus::Active);
+    assert_eq!(world.history(card.subscription_id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(card.subscription_id).await, 9_900);
 }
 
@@ -85,7 +85,7 @@ async fn a_declined_first_charge_is_repaired_with_another_card_and_counted_from_
     let card = subscribed(&world, "customer", NO_BALANCE).await;
     let id = card.subscription_id;
     assert_eq!(card.toss_code.as_deref(), Some("REJECT_CARD_PAYMENT"));
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
     assert_eq!(waiting_for_deletion(&world).await, 0);
     let letter = world.letters().pop().unwrap();
     assert_eq!(letter.subject, FAILED);
@@ -98,13 +98,13 @@ async fn a_declined_first_charge_is_repaired_with_another_card_and_counted_from_
     assert_eq!(new_card(&world, id, NO_BALANCE).await.status, RegistrationStatus::Refused);
     assert_eq!(new_card(&world, id, STOPPED).await.status, RegistrationStatus::Refused);
     assert_eq!(new_card(&world, id, OTHER).await.status, RegistrationStatus::Applied);
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::Active);
-    assert_eq!(story.statuses(), ["failed", "failed", "completed"]);
-    assert_eq!(story.subscription.anchor_on, "2026-11-23".parse().unwrap());
-    assert_eq!(story.next_charge_on(), "2026-12-23".parse().unwrap());
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::Active);
+    assert_eq!(history.statuses(), ["failed", "failed", "completed"]);
+    assert_eq!(history.subscription.anchor_on, "2026-11-23".parse().unwrap());
+    assert_eq!(history.next_charge_on(), "2026-12-23".parse().unwrap());
     world.live_until("2026-12-24").await;
-    assert_eq!(world.story(id).await.next_charge_on(), "2027-01-23".parse().unwrap());
+    assert_eq!(world.history(id).await.next_charge_on(), "2027-01-23".parse().unwrap());
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -114,10 +114,10 @@ async fn what_is_not_paid_in_23_hours_ends_without_having_begun(pool: PgPool) {
     let id = subscribed(&world, "customer", NO_BALANCE).await.subscription_id;
     world.set_clock("2026-11-23T08:59:59+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
     world.set_clock("2026-11-23T09:00:01+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!(world.unsettled_invoices(id).await, []);
     assert_eq!(world.letters().pop().unwrap().subject, ENDED);
     let late = crate::card_window::auth_key(&world, id, OTHER).await;
@@ -140,7 +140,7 @@ async fn the_end_comes_when_its_job_and_the_cards_key_are_lost(pool: PgPool) {
         .unwrap();
     world.set_clock("2026-11-23T09:05:00+09:00");
     world.settle().await;
-    assert_eq!(world.story(card.subscription_id).await.status(), SubscriptionStatus::Canceled);
+    assert_eq!(world.history(card.subscription_id).await.status(), SubscriptionStatus::Canceled);
     assert!(world.sandbox.remove_fault(number));
     world.live(1).await;
     // A registration that Toss answers with 5xx for an hour is given up: no key was issued.
@@ -157,9 +157,9 @@ async fn a_first_charge_in_flight_when_the_customer_cancels_goes_back_and_its_ke
     world.cancel(card.subscription_id).await;
     minutes(&mut world, 5).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Dropped);
-    let story = world.story(card.subscription_id).await;
+    let history = world.history(card.subscription_id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Canceled, vec!["refunded".to_owned()])
     );
     assert_eq!(waiting_for_deletion(&world).await, 0);
@@ -174,10 +174,10 @@ async fn asked_for_before_midnight_and_captured_after_it_counts_from_the_new_day
     assert_eq!(seoul_date(world.now()), "2027-01-30".parse().unwrap());
     world.advance(TimeDelta::seconds(20));
     world.run_due_jobs().await;
-    let story = world.story(card.subscription_id).await;
-    assert_eq!(story.subscription.current_period_start, "2027-01-31".parse().unwrap());
-    assert_eq!(story.next_charge_on(), "2027-02-28".parse().unwrap());
+    let history = world.history(card.subscription_id).await;
+    assert_eq!(history.subscription.current_period_start, "2027-01-31".parse().unwrap());
+    assert_eq!(history.next_charge_on(), "2027-02-28".parse().unwrap());
     world.live_until("2027-04-01").await;
-    assert_eq!(world.story(card.subscription_id).await.next_charge_on(), "2027-04-30".parse().unwrap());
+    assert_eq!(world.history(card.subscription_id).await.next_charge_on(), "2027-04-30".parse().unwrap());
     assert_eq!(world.net(card.subscription_id).await, 3 * 9_900);
 }

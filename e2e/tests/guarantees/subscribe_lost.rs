@@ -24,7 +24,7 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_repaired_with_another
         let card = subscribed(&world, &format!("customer {n}"), GOOD).await;
         let id = card.subscription_id;
         assert_eq!(card.status, RegistrationStatus::Unknown, "fault {n}");
-        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete, "fault {n}");
+        assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete, "fault {n}");
         minutes(&mut world, 3).await;
         let card = read(&world, card.id).await;
         assert_eq!(card.status, end, "fault {n}: {card:?}");
@@ -35,7 +35,7 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_repaired_with_another
             assert!(letter.text.contains("카드를 다시 등록해 주세요"), "{}", letter.text);
             new_card(&world, id, OTHER).await;
         }
-        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active, "fault {n}");
+        assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active, "fault {n}");
         assert_eq!(world.net(id).await, 9_900, "fault {n}");
     }
 }
@@ -49,11 +49,11 @@ async fn a_lost_answer_to_the_first_charge_is_looked_up_and_the_money_taken_once
         world.sandbox.fault(Fault::next(Operation::Charge, effect)).unwrap();
         let card = subscribed(&world, &format!("customer {n}"), GOOD).await;
         assert_eq!(card.status, RegistrationStatus::Verifying, "fault {n}");
-        assert_eq!(world.story(card.subscription_id).await.statuses(), ["unknown"], "fault {n}");
+        assert_eq!(world.history(card.subscription_id).await.statuses(), ["unknown"], "fault {n}");
         minutes(&mut world, 15).await;
         assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied, "fault {n}");
-        let story = world.story(card.subscription_id).await;
-        assert_eq!((story.status(), story.payments.len()), (SubscriptionStatus::Active, 1), "fault {n}");
+        let history = world.history(card.subscription_id).await;
+        assert_eq!((history.status(), history.payments.len()), (SubscriptionStatus::Active, 1), "fault {n}");
         assert_eq!(world.net(card.subscription_id).await, 9_900, "fault {n}");
     }
 }
@@ -68,19 +68,19 @@ async fn an_unknown_first_charge_outlives_the_deadline_and_begins_when_it_is_fou
     let id = card.subscription_id;
     world.set_clock("2026-11-23T09:30:00+09:00");
     world.settle().await;
-    assert_eq!(world.story(id).await.status(), SubscriptionStatus::Incomplete);
+    assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
     world.set_clock("2026-11-23T11:45:00+09:00");
     world.settle().await;
-    assert!(world.story(id).await.payments[0].review_since.is_some());
+    assert!(world.history(id).await.payments[0].review_since.is_some());
     assert!(world.sandbox.remove_fault(number));
     world.live(2).await;
-    let story = world.story(id).await;
+    let history = world.history(id).await;
     assert_eq!(
-        (story.status(), story.statuses()),
+        (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
     // Captured on the 22nd, whenever that was heard.
-    assert_eq!(story.subscription.anchor_on, "2026-11-22".parse().unwrap());
+    assert_eq!(history.subscription.anchor_on, "2026-11-22".parse().unwrap());
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -96,7 +96,7 @@ async fn two_workers_with_one_new_subscription_take_its_money_once(pool: PgPool)
     tokio::join!(world.run_due_jobs(), world.run_due_jobs());
     minutes(&mut world, 20).await;
     assert_eq!(read(&world, card.id).await.status, RegistrationStatus::Applied);
-    assert_eq!(world.story(card.subscription_id).await.statuses(), ["completed"]);
+    assert_eq!(world.history(card.subscription_id).await.statuses(), ["completed"]);
     assert_eq!(waiting_for_deletion(&world).await, 0);
     assert_eq!(world.net(card.subscription_id).await, 9_900);
 }

@@ -32,7 +32,7 @@ async fn an_event_that_comes_twice_or_late_changes_nothing(pool: PgPool) {
     world.run_due_jobs().await;
     assert_eq!(end_of(&world, "whtrans_late").await.0, "handled");
     assert_eq!(books(&world).await, before);
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -48,7 +48,7 @@ async fn refunds_of_the_dashboard_that_are_told_out_of_order_are_booked_once_eac
     let by = || "toss dashboard".to_owned();
     let completed = || "completed".to_owned();
     assert_eq!(booked(&world).await, [(3_000, by(), completed()), (6_900, by(), completed())]);
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(refund_mails(&world), 2);
     assert_eq!(world.net(id).await, 0);
 }
@@ -86,7 +86,7 @@ async fn an_event_about_an_attempt_without_an_answer_has_it_settled_at_once_and_
         world.sandbox.fault(Fault::next(Operation::Confirm, Effect::ApproveThenCut)).unwrap();
         let id = world.order(&order, GOOD, "personal", Cycle::Monthly).await;
         world.run_due_jobs().await;
-        assert_eq!(world.story(id).await.statuses(), ["unknown"]);
+        assert_eq!(world.history(id).await.statuses(), ["unknown"]);
         if job_is_lost {
             sqlx::query("delete from jobs where kind = 'confirm-payment'")
                 .execute(&world.pool)
@@ -95,8 +95,8 @@ async fn an_event_about_an_attempt_without_an_answer_has_it_settled_at_once_and_
         }
         let event = world.sandbox.webhooks().pop().unwrap();
         deliver(&world, &event).await;
-        assert_eq!(world.story(id).await.statuses(), ["completed"], "without waiting for the next look-up");
-        assert_eq!(world.story(id).await.status(), SubscriptionStatus::Active);
+        assert_eq!(world.history(id).await.statuses(), ["completed"], "without waiting for the next look-up");
+        assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
         world.advance(TimeDelta::minutes(1));
         world.run_due_jobs().await;
         assert_eq!(end_of(&world, &event.transmission_id).await.0, "handled");
@@ -114,7 +114,7 @@ async fn money_that_was_taken_and_given_back_before_we_knew_is_booked_both_ways(
     deliver(&world, &event).await;
     world.advance(TimeDelta::minutes(1));
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(refund_mails(&world), 1);
     assert_eq!(world.net(id).await, 0);
 }
@@ -136,7 +136,7 @@ async fn a_refund_of_the_dashboard_is_booked_once_whoever_sees_it_first(pool: Pg
         deliver(&world, &event).await;
         world.live(1).await;
         assert_eq!(booked(&world).await, [(4_000, "toss dashboard".to_owned(), "completed".to_owned())]);
-        assert_eq!(world.story(id).await.statuses(), ["partially_refunded"]);
+        assert_eq!(world.history(id).await.statuses(), ["partially_refunded"]);
         assert_eq!(refund_mails(&world), 1);
         let discrepancies: Vec<(String, bool)> =
             sqlx::query_as("select kind, resolved_at is not null from discrepancies")
@@ -183,7 +183,7 @@ async fn a_reported_deletion_is_noted_and_the_next_charge_decides(pool: PgPool) 
     world.live(2).await;
 
     assert_eq!(world.subjects().len(), mails, "no e-mail before a charge has failed");
-    assert!(world.story(id).await.subscription.sealed_billing_key.is_some(), "it may not be true");
+    assert!(world.history(id).await.subscription.sealed_billing_key.is_some(), "it may not be true");
     let whats: Vec<String> = sqlx::query_scalar("select what from subscription_events where actor = 'toss'")
         .fetch_all(&world.pool)
         .await
@@ -196,9 +196,9 @@ async fn a_reported_deletion_is_noted_and_the_next_charge_decides(pool: PgPool) 
     assert_eq!(leaks, 0);
 
     world.live_until("2026-12-23").await;
-    let story = world.story(id).await;
-    assert_eq!(story.status(), SubscriptionStatus::PastDue);
-    assert_eq!(story.payments[1].toss_code.as_deref(), Some("ALREADY_REMOVED_BILLING_KEY"));
+    let history = world.history(id).await;
+    assert_eq!(history.status(), SubscriptionStatus::PastDue);
+    assert_eq!(history.payments[1].toss_code.as_deref(), Some("ALREADY_REMOVED_BILLING_KEY"));
     assert_eq!(world.net(id).await, 9_900);
 }
 
@@ -209,7 +209,7 @@ async fn a_forged_deletion_does_not_stop_the_card_from_being_charged(pool: PgPoo
     let key = billing_key(&world, id).await;
     assert_eq!(forge(&world, "forged", &deletion(&key)).await.0, "handled");
     world.live_until("2026-12-23").await;
-    assert_eq!(world.story(id).await.statuses(), ["completed", "completed"]);
+    assert_eq!(world.history(id).await.statuses(), ["completed", "completed"]);
     assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
@@ -222,7 +222,7 @@ async fn an_event_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
     sqlx::query("delete from jobs").execute(&world.pool).await.unwrap();
     world.advance(TimeDelta::minutes(3));
     world.settle().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
 }
 
@@ -238,7 +238,7 @@ async fn an_event_that_no_job_has_settled_in_three_days_is_put_before_a_person(p
     world.settle().await;
     assert_eq!(end_of(&world, &event.transmission_id).await.0, "failed");
     // The comparison of the books has found what it hinted at.
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
 }
 
@@ -253,7 +253,7 @@ async fn while_toss_cannot_be_asked_an_event_waits_and_is_handled_later(pool: Pg
     world.advance(TimeDelta::minutes(2));
     world.run_due_jobs().await;
     assert_eq!(end_of(&world, &event.transmission_id).await.0, "handled");
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -318,6 +318,6 @@ async fn a_refund_that_is_told_in_a_flood_is_booked_within_a_minute(pool: PgPool
     deliver(&world, &event).await;
     world.advance(TimeDelta::minutes(1));
     world.run_due_jobs().await;
-    assert_eq!(world.story(id).await.statuses(), ["refunded"]);
+    assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::world::World;
 
 async fn user(world: &World, id: Uuid) -> ChangePlan<'static> {
-    let user_id = world.story(id).await.subscription.user_id;
+    let user_id = world.history(id).await.subscription.user_id;
     ChangePlan { subscription_id: id, user_id, actor: "customer:test" }
 }
 

@@ -55,13 +55,13 @@ pub(crate) struct World {
     mails: TempDir,
 }
 
-/// What a subscription's story ended in, read afresh.
-pub(crate) struct Story {
+/// What a subscription's history ended in, read afresh.
+pub(crate) struct History {
     pub(crate) subscription: Subscription,
     pub(crate) payments: Vec<Payment>,
 }
 
-impl Story {
+impl History {
     pub(crate) fn status(&self) -> SubscriptionStatus {
         self.subscription.status
     }
@@ -193,13 +193,13 @@ impl World {
     pub(crate) async fn subscriber_called(&self, order_id: &str, cycle: Cycle) -> Uuid {
         let id = self.order(order_id, GOOD, "personal", cycle).await;
         self.run_due_jobs().await;
-        assert_eq!(self.story(id).await.status(), SubscriptionStatus::Active);
+        assert_eq!(self.history(id).await.status(), SubscriptionStatus::Active);
         id
     }
 
     /// From now on the bank treats this subscription's card so.
     pub(crate) async fn card_now(&self, id: Uuid, outcome: &str) {
-        let customer = self.story(id).await.subscription.customer_key;
+        let customer = self.history(id).await.subscription.customer_key;
         self.sandbox.set_customer(&customer, outcome.to_owned().into());
     }
 
@@ -231,12 +231,12 @@ impl World {
         tx.commit().await.unwrap();
     }
 
-    pub(crate) async fn story(&self, id: Uuid) -> Story {
+    pub(crate) async fn history(&self, id: Uuid) -> History {
         let mut conn = self.pool.acquire().await.unwrap();
         let subscription = subscriptions::find(&mut conn, id).await.unwrap().unwrap();
         let mut payments = payments::page_of_subscription(&mut conn, id, None, 100).await.unwrap();
         payments.reverse();
-        Story { subscription, payments }
+        History { subscription, payments }
     }
 
     pub(crate) async fn unsettled_invoices(&self, id: Uuid) -> Vec<Invoice> {
@@ -246,13 +246,13 @@ impl World {
 
     /// What the sandbox has captured less what it has given back, for this subscription's customer.
     pub(crate) async fn net(&self, id: Uuid) -> i64 {
-        let customer = self.story(id).await.subscription.customer_key;
+        let customer = self.history(id).await.subscription.customer_key;
         self.sandbox.ledger(&LedgerQuery::customer(&customer)).net
     }
 
     /// How often the bank has been asked to charge this subscription's card, first payment left out.
     pub(crate) async fn charges_asked(&self, id: Uuid) -> u64 {
-        let customer = self.story(id).await.subscription.customer_key;
+        let customer = self.history(id).await.subscription.customer_key;
         self.sandbox.ledger(&LedgerQuery::customer(&customer)).asked(sandbox::Operation::Charge)
     }
 

@@ -14,39 +14,39 @@ use serde_json::{Value, json};
 
 use crate::harness::{Reply, Toss, eventually};
 
-type Heard = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
+type Received = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
 /// A merchant's endpoint that answers with the status it was given.
 struct Receiver {
-    heard: Heard,
+    received: Received,
 }
 
 impl Receiver {
     async fn start(toss: &Toss, status: u16) -> Self {
-        let heard = Heard::default();
+        let received = Received::default();
         let status = StatusCode::from_u16(status).unwrap();
-        let take = move |State(heard): State<Heard>, headers: HeaderMap, body: Bytes| async move {
-            heard.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
+        let take = move |State(received): State<Received>, headers: HeaderMap, body: Bytes| async move {
+            received.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
             status
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
-        let app = Router::new().route("/hook", post(take)).with_state(Arc::clone(&heard));
+        let app = Router::new().route("/hook", post(take)).with_state(Arc::clone(&received));
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         toss.sandbox.set_webhook_url(Some(url));
-        Self { heard }
+        Self { received }
     }
 
     fn count(&self) -> usize {
-        self.heard.lock().unwrap().len()
+        self.received.lock().unwrap().len()
     }
 
     fn body(&self, index: usize) -> Value {
-        self.heard.lock().unwrap()[index].1.clone()
+        self.received.lock().unwrap()[index].1.clone()
     }
 
     fn header(&self, index: usize, name: &str) -> String {
-        self.heard.lock().unwrap()[index].0[name].to_str().unwrap().to_owned()
+        self.received.lock().unwrap()[index].0[name].to_str().unwrap().to_owned()
     }
 }
 

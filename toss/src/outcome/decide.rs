@@ -121,7 +121,7 @@ pub(super) fn unanswered(not_done: NotDone) -> Why {
 pub(super) fn success(call: Call, reply: Reply) -> Result<Answer, NotDone> {
     let answer = match reply {
         Reply::Answered(answer) => answer,
-        Reply::NotSent(not_sent) => return Err(NotDone::NotSent(not_heard(not_sent))),
+        Reply::NotSent(not_sent) => return Err(NotDone::NotSent(reason_of(not_sent))),
         Reply::Lost { loss, message, http_status, trace_id } => {
             let kind = match loss {
                 Loss::Timeout => WhyKind::Timeout,
@@ -166,7 +166,7 @@ fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
     }
 }
 
-fn not_heard(not_sent: NotSent) -> Reason {
+fn reason_of(not_sent: NotSent) -> Reason {
     let (kind, message) = match not_sent {
         NotSent::Unreachable(message) => (ReasonKind::Unavailable, message),
         NotSent::Malformed(message) => (ReasonKind::OurMistake, message),

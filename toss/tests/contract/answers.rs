@@ -16,7 +16,7 @@ use crate::stub::{
 async fn charge(scripted: Scripted) -> ChargeOutcome {
     let stub = Stub::start(vec![scripted]).await;
     let outcome = stub.client().charge(&billing_key(), &charge_request(), &key()).await;
-    assert_eq!(stub.heard().len(), 1, "a charge is sent exactly once");
+    assert_eq!(stub.received().len(), 1, "a charge is sent exactly once");
     outcome
 }
 
@@ -143,10 +143,10 @@ async fn pages_of_transactions_end_with_an_empty_one() {
     }
     assert_eq!(keys, [("t1".to_owned(), 9_900), ("t2".to_owned(), -100), ("t3".to_owned(), 1)]);
     assert!(pages.next_page().await.unwrap().is_none());
-    let heard = stub.heard();
-    assert_eq!(heard.len(), 3);
-    assert!(!heard[0].line.contains("startingAfter"));
-    assert!(heard[1].line.contains("startingAfter=t2") && heard[2].line.contains("startingAfter=t3"));
+    let received = stub.received();
+    assert_eq!(received.len(), 3);
+    assert!(!received[0].line.contains("startingAfter"));
+    assert!(received[1].line.contains("startingAfter=t2") && received[2].line.contains("startingAfter=t3"));
 }
 
 #[tokio::test]

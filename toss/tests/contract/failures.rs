@@ -9,7 +9,7 @@ use crate::stub::{
 async fn charge(scripted: Scripted) -> WhyKind {
     let stub = Stub::start(vec![scripted]).await;
     let outcome = stub.impatient_client().charge(&billing_key(), &charge_request(), &key()).await;
-    assert_eq!(stub.heard().len(), 1, "a lost charge is not sent again by itself");
+    assert_eq!(stub.received().len(), 1, "a lost charge is not sent again by itself");
     let ChargeOutcome::Unknown(why) = outcome else { panic!("{outcome:?}") };
     why.kind
 }

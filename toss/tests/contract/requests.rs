@@ -16,15 +16,15 @@ const WIDGET_BASIC: &str = "Basic dGVzdF9nc2tfd2lkZ2V0X3NlY3JldDo=";
 async fn a_charge_is_one_post_with_key_header_and_encoded_path() {
     let stub = Stub::start(vec![answer(200, &payment())]).await;
     stub.client().charge(&billing_key(), &charge_request(), &key()).await;
-    let [heard] = &stub.heard()[..] else { panic!("not one request") };
-    assert_eq!(heard.line, "POST /v1/billing/Z_t5vOvQxrj4499PeiJcjen28-V2%2Fyqg%2BTwN44Rdzk0%3D");
-    assert_eq!(heard.headers["authorization"], BILLING_BASIC);
-    assert_eq!(heard.headers["idempotency-key"], "attempt-1");
-    assert_eq!(heard.headers["content-type"], "application/json");
-    assert!(heard.headers["user-agent"].starts_with("toss/"));
+    let [received] = &stub.received()[..] else { panic!("not one request") };
+    assert_eq!(received.line, "POST /v1/billing/Z_t5vOvQxrj4499PeiJcjen28-V2%2Fyqg%2BTwN44Rdzk0%3D");
+    assert_eq!(received.headers["authorization"], BILLING_BASIC);
+    assert_eq!(received.headers["idempotency-key"], "attempt-1");
+    assert_eq!(received.headers["content-type"], "application/json");
+    assert!(received.headers["user-agent"].starts_with("toss/"));
     let expected = json!({"customerKey": "customer-1", "amount": 9_900, "orderId": "order-1",
         "orderName": "개인 - 월간", "customerEmail": "hong@example.com"});
-    assert_eq!(heard.body, expected);
+    assert_eq!(received.body, expected);
 }
 
 #[tokio::test]
@@ -32,11 +32,11 @@ async fn a_confirmation_uses_the_widget_secret() {
     let stub = Stub::start(vec![answer(200, &payment())]).await;
     let asked = ConfirmRequest { payment_key: "pk_1".into(), order_id: "order-1".into(), amount: 9_900 };
     stub.client().confirm(&asked, &key()).await;
-    let [heard] = &stub.heard()[..] else { panic!("not one request") };
-    assert_eq!(heard.line, "POST /v1/payments/confirm");
-    assert_eq!(heard.headers["authorization"], WIDGET_BASIC);
-    assert_eq!(heard.headers["idempotency-key"], "attempt-1");
-    assert_eq!(heard.body, json!({"paymentKey": "pk_1", "orderId": "order-1", "amount": 9_900}));
+    let [received] = &stub.received()[..] else { panic!("not one request") };
+    assert_eq!(received.line, "POST /v1/payments/confirm");
+    assert_eq!(received.headers["authorization"], WIDGET_BASIC);
+    assert_eq!(received.headers["idempotency-key"], "attempt-1");
+    assert_eq!(received.body, json!({"paymentKey": "pk_1", "orderId": "order-1", "amount": 9_900}));
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn issuing_deleting_and_cancelling_say_what_toss_documents() {
     let asked =
         CancelRequest { reason: "고객 요청".into(), amount: Some(100), refundable_amount: Some(9_900) };
     toss.cancel(Account::Widget, "p/k", &asked, &key()).await;
-    let [issue, delete, cancel] = &stub.heard()[..] else { panic!("not three requests") };
+    let [issue, delete, cancel] = &stub.received()[..] else { panic!("not three requests") };
     assert_eq!(issue.line, "POST /v1/billing/authorizations/issue");
     assert_eq!(issue.body, json!({"authKey": "auth", "customerKey": "customer-1"}));
     assert_eq!(issue.headers["idempotency-key"], "attempt-1");
@@ -77,7 +77,7 @@ async fn reads_name_what_they_want_in_korean_civil_time() {
         limit: Some(500),
     };
     toss.transactions(Account::Billing, &query).await.unwrap_err();
-    let [by_order, by_key, transactions] = &stub.heard()[..] else { panic!("not three requests") };
+    let [by_order, by_key, transactions] = &stub.received()[..] else { panic!("not three requests") };
     assert_eq!(by_order.line, "GET /v1/payments/orders/order-1");
     assert_eq!(by_order.headers["authorization"], BILLING_BASIC);
     assert_eq!(by_key.line, "GET /v1/payments/pk%201");
@@ -93,7 +93,7 @@ async fn a_key_that_would_change_the_path_is_never_sent() {
         let seen = stub.client().payment_by_key(Account::Billing, dotted).await;
         assert!(matches!(seen, toss::LookupOutcome::Unavailable(_)), "{dotted}");
     }
-    assert!(stub.heard().is_empty());
+    assert!(stub.received().is_empty());
 }
 
 #[tokio::test]
@@ -103,10 +103,10 @@ async fn the_clock_goes_to_a_sandbox_without_secrets_and_never_to_toss() {
     assert_eq!(stub.client().set_sandbox_clock(now).await, Ok(()));
     let refused = stub.client().set_sandbox_clock(now).await;
     assert_eq!(refused, Err(SandboxClockError::Refused { http_status: 404 }));
-    let heard = stub.heard();
-    assert_eq!(heard[0].line, "PUT /sandbox/clock");
-    assert_eq!(heard[0].body, json!({"now": "2027-01-31T00:00:00.000000Z"}));
-    assert!(!heard[0].headers.contains_key("authorization"));
+    let received = stub.received();
+    assert_eq!(received[0].line, "PUT /sandbox/clock");
+    assert_eq!(received[0].body, json!({"now": "2027-01-31T00:00:00.000000Z"}));
+    assert!(!received[0].headers.contains_key("authorization"));
     let real = Toss::new(config("https://api.tosspayments.com")).unwrap();
     assert_eq!(real.set_sandbox_clock(now).await, Err(SandboxClockError::RealToss));
     let nobody = crate::stub::unreachable_client().await;

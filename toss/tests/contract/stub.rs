@@ -1,4 +1,4 @@
-//! A stand-in for Toss on a bare socket: one scripted reply per connection, everything it heard kept.
+//! A stand-in for Toss on a bare socket: one scripted reply per connection, everything it received kept.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub(crate) enum Scripted {
     Hang,
 }
 
-pub(crate) struct Heard {
+pub(crate) struct Received {
     /// Method and target as sent, e.g. `GET /v1/payments/x`.
     pub(crate) line: String,
     pub(crate) headers: HashMap<String, String>,
@@ -31,7 +31,7 @@ pub(crate) struct Heard {
 
 pub(crate) struct Stub {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<Received>>>,
 }
 
 pub(crate) fn answer(status: u16, body: &Value) -> Scripted {
@@ -58,15 +58,15 @@ impl Stub {
     pub(crate) async fn start(script: Vec<Scripted>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&received);
         tokio::spawn(async move {
             let mut script = script.into_iter();
             while let Ok((socket, _)) = listener.accept().await {
                 tokio::spawn(serve(socket, script.next(), Arc::clone(&log)));
             }
         });
-        Self { address, heard }
+        Self { address, received }
     }
 
     pub(crate) fn client(&self) -> Toss {
@@ -79,8 +79,8 @@ impl Stub {
         Toss::with_short_answer_timeout_for_tests(config, Duration::from_millis(200)).unwrap()
     }
 
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        std::mem::take(&mut *self.heard.lock().unwrap())
+    pub(crate) fn received(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.received.lock().unwrap())
     }
 }
 
@@ -115,10 +115,10 @@ pub(crate) fn charge_request() -> ChargeRequest {
     }
 }
 
-async fn serve(socket: TcpStream, scripted: Option<Scripted>, log: Arc<Mutex<Vec<Heard>>>) {
+async fn serve(socket: TcpStream, scripted: Option<Scripted>, log: Arc<Mutex<Vec<Received>>>) {
     let mut socket = BufReader::new(socket);
-    let heard = hear(&mut socket).await;
-    log.lock().unwrap().push(heard);
+    let received = read_request(&mut socket).await;
+    log.lock().unwrap().push(received);
     match scripted {
         Some(Scripted::Raw(bytes)) => socket.get_mut().write_all(bytes.as_bytes()).await.unwrap(),
         Some(Scripted::Hang) => std::future::pending().await,
@@ -126,7 +126,7 @@ async fn serve(socket: TcpStream, scripted: Option<Scripted>, log: Arc<Mutex<Vec
     }
 }
 
-async fn hear(socket: &mut BufReader<TcpStream>) -> Heard {
+async fn read_request(socket: &mut BufReader<TcpStream>) -> Received {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -145,5 +145,5 @@ async fn hear(socket: &mut BufReader<TcpStream>) -> Heard {
     let mut body = vec![0; length];
     socket.read_exact(&mut body).await.unwrap();
     let line = lines[0].trim_end_matches(" HTTP/1.1").to_owned();
-    Heard { line, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+    Received { line, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
 }

@@ -6,7 +6,7 @@
 //! which is looked up before anything else moves money. The old key stays in force until the commit that replaces it,
 //! and that commit hands the old one over for deletion.
 //!
-//! A decline of the new card leaves the old card and the ladder as they were: it is on record, but no step.
+//! A decline of the new card leaves the old card and the dunning schedule as they were: it is on record, but no step.
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -195,7 +195,7 @@ pub(crate) async fn verified(
     }
 }
 
-/// The bank said no to the new card: the old one and the ladder stay as they were. What has not begun waits for another
+/// The bank said no to the new card: the old one and the dunning schedule stay as they were. What has not begun waits for another
 /// card until its deadline.
 pub(crate) async fn declined(
     env: &Env,

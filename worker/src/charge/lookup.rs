@@ -37,17 +37,17 @@ pub(super) async fn look_up(
     caller: Caller,
 ) -> Result<Ran, JobError> {
     tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
-    let mut heard = gateway::look_up_outcome(env, subscription, attempt).await;
-    if let Outcome::Waiting(waiting) = &heard
+    let mut found = gateway::look_up_outcome(env, subscription, attempt).await;
+    if let Outcome::Waiting(waiting) = &found
         && waits_in_vain(subscription, attempt, waiting, env.clock.now())
     {
         env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
         gateway::close_account(env, attempt, &waiting.payment_key).await;
         env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
-        heard = gateway::look_up_outcome(env, subscription, attempt).await;
+        found = gateway::look_up_outcome(env, subscription, attempt).await;
     }
-    if heard != Outcome::NoSuchOrder {
-        return outcome::record(env, lease, attempt, caller, heard).await;
+    if found != Outcome::NoSuchOrder {
+        return outcome::record(env, lease, attempt, caller, found).await;
     }
     act_on_not_found(env, lease, attempt, caller).await
 }

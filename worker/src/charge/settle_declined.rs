@@ -1,4 +1,4 @@
-//! A step of the ladder without money: the next try, the suspension, or the end of what never began.
+//! An attempt of the dunning schedule without money: the next try, the suspension, or the end of what never began.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Asia::Seoul;
@@ -28,7 +28,7 @@ use crate::{
     notifications,
 };
 
-/// A step of the ladder that has just gone without money, however it went.
+/// An attempt of the dunning schedule that has just gone without money, however it went.
 struct Step<'a> {
     kind: PaymentKind,
     policy: Policy,

@@ -92,7 +92,7 @@ fn a_billing_key_that_is_already_gone_is_gone() {
 }
 
 #[test]
-fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
+fn a_repeat_that_was_not_taken_leaves_the_attempt_unknown() {
     for reply in [
         Reply::NotSent(NotSent::Unreachable(String::new())),
         refused(429, "X"),
@@ -117,8 +117,8 @@ fn a_repeat_that_was_not_heard_leaves_the_attempt_unknown() {
         WhyKind::InFlight
     );
     assert!(refusal(charged(refused(403, "REJECT_CARD_PAYMENT")).of_resend()).code == "REJECT_CARD_PAYMENT");
-    let unheard = canceled(refused(429, "X"), None).of_resend();
-    assert!(matches!(unheard, CancelOutcome::Unknown(_)));
+    let not_taken = canceled(refused(429, "X"), None).of_resend();
+    assert!(matches!(not_taken, CancelOutcome::Unknown(_)));
 }
 
 #[test]
