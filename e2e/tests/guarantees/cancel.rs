@@ -16,8 +16,8 @@ async fn a_cancel_keeps_access_until_the_period_ends_and_stops_every_charge(pool
     world.live_until("2026-12-01").await;
     world.cancel(id).await;
     world.run_due_jobs().await;
-    let letter = world.letters().pop().unwrap();
-    assert_eq!(letter.subject, "집체크 구독 취소 완료");
+    let email = world.emails().pop().unwrap();
+    assert_eq!(email.subject, "집체크 구독 취소 완료");
     world.live_until("2026-12-21").await;
     assert!(has_access(&world.history(id).await.subscription, world.now()));
     world.live(1).await;

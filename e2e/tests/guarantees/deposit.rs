@@ -63,15 +63,15 @@ async fn a_deposit_is_waited_for_and_begins_the_subscription(pool: PgPool) {
         (history.status(), history.statuses()),
         (SubscriptionStatus::Incomplete, vec!["unknown".to_owned()])
     );
-    let letter = world.letters().pop().unwrap();
-    assert_eq!(letter.subject, "집체크 입금 안내");
+    let email = world.emails().pop().unwrap();
+    assert_eq!(email.subject, "집체크 입금 안내");
     for part in ["우리은행", "계좌번호", "예금주", "9,900원", "2026년 11월 23일"] {
-        assert!(letter.text.contains(part), "{part}: {}", letter.text);
+        assert!(email.text.contains(part), "{part}: {}", email.text);
     }
     assert_eq!(confirm(&world, &asked).await.unwrap(), id, "the same order again is the same payment");
 
     hours_pass(&mut world, 20).await;
-    assert_eq!(world.letters().len(), 1);
+    assert_eq!(world.emails().len(), 1);
     world.sandbox.deposit("ORDER_1").unwrap();
     hours_pass(&mut world, 1).await;
     let history = world.history(id).await;

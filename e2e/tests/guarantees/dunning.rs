@@ -18,7 +18,7 @@ async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three
         (history.status(), history.next_charge_on()),
         (SubscriptionStatus::PastDue, "2026-12-25".parse().unwrap())
     );
-    let failure = world.letters().pop().unwrap();
+    let failure = world.emails().pop().unwrap();
     assert_eq!(failure.subject, "집체크 구독 결제 실패");
     assert!(failure.text.contains("2026년 12월 25일"), "{}", failure.text);
 
@@ -26,12 +26,12 @@ async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three
     assert_eq!(world.charges_asked(id).await, 1);
     world.live(1).await;
     assert_eq!(world.charges_asked(id).await, 2);
-    assert!(world.letters().pop().unwrap().text.contains("2026년 12월 28일"));
+    assert!(world.emails().pop().unwrap().text.contains("2026년 12월 28일"));
     world.live_until("2026-12-28").await;
     let history = world.history(id).await;
     assert_eq!(history.status(), SubscriptionStatus::Suspended);
     assert_eq!(history.statuses(), ["completed", "failed", "failed", "failed"]);
-    let suspension = world.letters().pop().unwrap();
+    let suspension = world.emails().pop().unwrap();
     assert_eq!(suspension.subject, "집체크 구독 일시정지");
     assert!(suspension.text.contains("결제가 3회 실패하여"), "{}", suspension.text);
 
@@ -65,7 +65,7 @@ async fn a_stopped_card_is_asked_once_and_suspended_on_the_third_date(pool: PgPo
     world.live(1).await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     assert_eq!(world.charges_asked(id).await, 1);
-    let suspension = world.letters().pop().unwrap();
+    let suspension = world.emails().pop().unwrap();
     assert!(suspension.text.contains("등록된 카드로 결제할 수 없어"), "{}", suspension.text);
     assert_eq!(world.net(id).await, 9_900);
 }

@@ -55,8 +55,8 @@ async fn ended_at_once_it_cannot_be_used_nor_charged_and_the_unused_days_go_back
     assert_eq!(history.status(), SubscriptionStatus::Canceled);
     assert!(!has_access(&history.subscription, world.now()));
     assert_eq!(history.statuses(), ["partially_refunded"]);
-    let letters = world.letters();
-    let told = letters.iter().find(|letter| letter.subject == ENDED).unwrap();
+    let emails = world.emails();
+    let told = emails.iter().find(|email| email.subject == ENDED).unwrap();
     for part in ["4,620원", "30일 중 남은 14일", "2026년 12월 7일"] {
         assert!(told.text.contains(part), "{part}: {}", told.text);
     }

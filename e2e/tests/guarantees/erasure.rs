@@ -103,10 +103,10 @@ async fn nothing_personal_is_left_in_any_table_and_every_money_row_is(pool: PgPo
     assert!(!again.changed && again.emails == 0 && again.billing_keys == 0, "{again:?}");
 
     // What is found out later about the money is booked, and mailed to nobody.
-    let letters = world.letters().len();
+    let emails = world.emails().len();
     let webhook = refund_in_dashboard(&world, id, Some(500)).await;
     crate::postman::deliver(&world, &webhook).await;
-    assert_eq!((world.letters().len(), world.net(id).await), (letters, net - 500));
+    assert_eq!((world.emails().len(), world.net(id).await), (emails, net - 500));
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,11 +1,11 @@
-//! What is written once stays one: names of payments, wishes, cards, letters and events, tried with plain SQL.
+//! What is written once stays one: names of payments, wishes, cards, emails and events, tried with plain SQL.
 
 use common::domain::calendar::Cycle;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{fences::refused, world::World};
 
-/// A subscription that is paid for, with a refund asked for and a letter written.
+/// A subscription that is paid for, with a refund asked for and a email written.
 async fn lived(pool: PgPool) -> World {
     let mut world = World::on(pool, "2026-11-22").await;
     world.subscriber(Cycle::Monthly).await;

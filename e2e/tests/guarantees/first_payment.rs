@@ -19,9 +19,9 @@ async fn the_first_payment_activates_the_subscription_and_keeps_the_billing_key_
     assert_eq!(history.statuses(), ["completed"]);
     assert!(history.subscription.sealed_billing_key.unwrap().starts_with("k1:"));
     assert_eq!(world.subjects(), ["집체크 구독 결제 완료"]);
-    let letter = &world.letters()[0].text;
+    let email = &world.emails()[0].text;
     for part in ["94,800원", "2027년 11월 22일", "http"] {
-        assert!(letter.contains(part), "{part}: {letter}");
+        assert!(email.contains(part), "{part}: {email}");
     }
     assert_eq!(world.net(id).await, 94_800);
 }
@@ -61,9 +61,9 @@ async fn without_a_card_the_next_date_asks_no_bank_and_ends_in_the_suspension(po
     assert_eq!(asked, 2, "at once, and three days ahead");
     world.live_until("2026-12-22").await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);
-    let letter = world.letters().pop().unwrap();
-    assert_eq!(letter.subject, "집체크 구독 결제 실패");
-    assert!(letter.text.contains("카드가 등록되어 있지 않습니다"), "{}", letter.text);
+    let email = world.emails().pop().unwrap();
+    assert_eq!(email.subject, "집체크 구독 결제 실패");
+    assert!(email.text.contains("카드가 등록되어 있지 않습니다"), "{}", email.text);
     world.live_until("2026-12-29").await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Suspended);
     assert_eq!((world.charges_asked(id).await, world.history(id).await.statuses().len()), (0, 1));

@@ -188,11 +188,11 @@ async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_
     let production = Instance { id: "production".to_owned(), merchant: "another".to_owned() };
     let mut conn = world.pool.acquire().await.unwrap();
     gate::bind(&mut conn, &production).await.unwrap();
-    let told = world.letters().len();
+    let told = world.emails().len();
 
     world.live_until("2026-12-24").await;
     assert_eq!(asked(&world, Operation::Charge), 0);
-    assert_eq!(world.letters().len(), told);
+    assert_eq!(world.emails().len(), told);
 
     gate::unbind(&mut conn).await.unwrap();
     world.live(1).await;

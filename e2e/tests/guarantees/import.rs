@@ -163,7 +163,7 @@ async fn nothing_is_charged_for_a_date_that_was_charged_elsewhere_and_the_31st_s
         write!(rows, "{}", row(no, &key, status, next)).unwrap();
     }
     assert_eq!(import(&world, &rows, "2026-11-29").await.imported, 5);
-    assert_eq!(world.letters().len(), 0);
+    assert_eq!(world.emails().len(), 0);
     world.live_until("2027-02-28").await;
 
     let dates = |no| charged_on(&world, no).iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -198,7 +198,7 @@ async fn an_imported_customer_is_told_three_days_before_the_first_charge_here(po
     assert!(world.subjects().is_empty());
     world.live(1).await;
     assert_eq!(world.subjects(), ["집체크 구독 갱신 안내"]);
-    assert!(world.letters()[0].text.contains("2026년 12월 22일"));
+    assert!(world.emails()[0].text.contains("2026년 12월 22일"));
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -12,7 +12,7 @@ async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPoo
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-20").await;
-    let told = world.letters().len();
+    let told = world.emails().len();
 
     world.set_clock("2027-01-29T10:00:00+09:00");
     world.settle().await;

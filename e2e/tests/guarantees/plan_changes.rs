@@ -32,7 +32,7 @@ async fn a_dearer_plan_with_consent_is_charged_from_the_next_renewal_on_and_anno
     consent(&world, id).await.unwrap();
     world.live_until("2026-12-21").await;
     assert_eq!(world.net(id).await, 9_900);
-    let notice = world.letters().pop().unwrap();
+    let notice = world.emails().pop().unwrap();
     assert_eq!(notice.subject, NOTICE);
     assert!(notice.text.contains("19,900원") && !notice.text.contains(" 9,900원"));
 
@@ -66,10 +66,10 @@ async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_without_b
     assert_eq!(count(&world, REQUEST), 1);
     world.live_until("2027-02-15").await;
     assert_eq!(count(&world, REQUEST), 2, "seven days before");
-    for letter in world.letters().into_iter().filter(|letter| letter.subject == REQUEST) {
+    for email in world.emails().into_iter().filter(|email| email.subject == REQUEST) {
         for words in ["9,900원", "19,900원", "2027년 2월 21일까지 동의하지", "2027년 2월 22일 0시에 종료"]
         {
-            assert!(letter.text.contains(words), "{words}: {}", letter.text);
+            assert!(email.text.contains(words), "{words}: {}", email.text);
         }
     }
     world.live_until("2027-03-01").await;

@@ -29,14 +29,14 @@ async fn a_higher_price_is_charged_with_consent_from_the_first_renewal_on_its_da
     consent(&world, id).await.unwrap();
     assert_eq!(answers(&world, price).await, ["consented"]);
     world.live_until("2027-01-21").await;
-    let letters = world.letters();
-    let asked = letters.iter().find(|letter| letter.subject == REQUEST).unwrap();
+    let emails = world.emails();
+    let asked = emails.iter().find(|email| email.subject == REQUEST).unwrap();
     for words in
         ["9,900원에서 12,900원으로 인상", "2027년 1월 21일까지 동의하지", "2027년 1월 22일 0시에 종료"]
     {
         assert!(asked.text.contains(words), "{words}: {}", asked.text);
     }
-    let notice = letters.iter().rfind(|letter| letter.subject == NOTICE).unwrap();
+    let notice = emails.iter().rfind(|email| email.subject == NOTICE).unwrap();
     assert!(notice.text.contains("12,900원") && !notice.text.contains(" 9,900원"), "{}", notice.text);
     world.live_until("2027-02-22").await;
     assert_eq!((count(&world, REQUEST), ends(&world, id).await), (1, vec!["applied".to_owned()]));
@@ -163,12 +163,8 @@ async fn a_wish_for_a_later_renewal_outlives_the_new_price_and_is_asked_about_fr
     world.settle().await;
     assert_eq!(world.net(id).await, 2 * 9_900 + 12_900);
     world.live(2).await;
-    let letter = world.letters().pop().unwrap();
-    assert!(
-        letter.subject == REQUEST && letter.text.contains("12,900원에서 19,900원으로"),
-        "{}",
-        letter.text
-    );
+    let email = world.emails().pop().unwrap();
+    assert!(email.subject == REQUEST && email.text.contains("12,900원에서 19,900원으로"), "{}", email.text);
     consent(&world, id).await.unwrap();
     world.live_until("2027-02-22").await;
     assert_eq!(ends(&world, id).await, ["applied", "superseded", "applied"]);
@@ -183,8 +179,8 @@ async fn letters_about_a_card_name_what_will_be_charged_next(pool: PgPool) {
     world.sandbox.fault(Fault::next(Operation::Issue, Effect::Error500Approved)).unwrap();
     new_card(&world, id, OTHER).await;
     minutes(&mut world, 3).await;
-    let letter = world.letters().into_iter().find(|it| it.subject == "집체크 결제 카드 등록 안내").unwrap();
-    assert!(letter.text.contains("7,900원") && !letter.text.contains("9,900원"), "{}", letter.text);
+    let email = world.emails().into_iter().find(|it| it.subject == "집체크 결제 카드 등록 안내").unwrap();
+    assert!(email.text.contains("7,900원") && !email.text.contains("9,900원"), "{}", email.text);
     world.live_until("2026-12-22").await;
     assert_eq!(world.net(id).await, 9_900 + 7_900);
 }

@@ -36,7 +36,7 @@ async fn open_breaks(world: &World) -> Vec<String> {
     kinds
 }
 
-/// Our books, to the letter.
+/// Our books, to the email.
 async fn books(world: &World) -> Vec<String> {
     let sql = "select p::text from payments p union all select r::text from refunds r
                union all select i::text from invoices i union all select s::text from subscriptions s

@@ -46,8 +46,8 @@ async fn all_that_is_left_goes_back_and_the_customer_is_told(pool: PgPool) {
     world.run_due_jobs().await;
     assert_eq!(world.history(id).await.statuses(), ["refunded"]);
     assert_eq!(world.net(id).await, 0);
-    let letter = world.letters().into_iter().find(|letter| letter.subject == "집체크 환불 완료").unwrap();
-    assert!(letter.text.contains("전액이") && letter.text.contains("9,900원"), "{}", letter.text);
+    let email = world.emails().into_iter().find(|email| email.subject == "집체크 환불 완료").unwrap();
+    assert!(email.text.contains("전액이") && email.text.contains("9,900원"), "{}", email.text);
     let actor: String =
         sqlx::query_scalar("select actor from subscription_events where what = 'payment.refunded'")
             .fetch_one(&world.pool)
@@ -69,12 +69,11 @@ async fn parts_go_back_until_nothing_is_left_and_never_more(pool: PgPool) {
     refund(&world, id, None, None).await.unwrap();
     world.run_due_jobs().await;
     assert_eq!(world.history(id).await.statuses(), ["refunded"]);
-    let letters: Vec<_> =
-        world.letters().into_iter().filter(|letter| letter.subject.contains("환불")).collect();
+    let emails: Vec<_> = world.emails().into_iter().filter(|email| email.subject.contains("환불")).collect();
     let said = |what: &str, amount: &str| {
-        letters.iter().filter(|letter| letter.text.contains(what) && letter.text.contains(amount)).count()
+        emails.iter().filter(|email| email.text.contains(what) && email.text.contains(amount)).count()
     };
-    assert_eq!((letters.len(), said("일부가", "4,000원"), said("남은 금액이", "5,900원")), (2, 1, 1));
+    assert_eq!((emails.len(), said("일부가", "4,000원"), said("남은 금액이", "5,900원")), (2, 1, 1));
     assert_eq!(said("전액", ""), 0);
     assert_eq!(world.net(id).await, 0);
 }

@@ -73,13 +73,13 @@ async fn three_days_before_the_renewal_the_customer_is_told_once(pool: PgPool) {
     world.live_until("2026-12-18").await;
     assert!(!world.subjects().contains(&"집체크 구독 갱신 안내".to_owned()));
     world.live(1).await;
-    let notice = world.letters().pop().unwrap();
+    let notice = world.emails().pop().unwrap();
     assert_eq!(notice.subject, "집체크 구독 갱신 안내");
     for part in ["2026년 12월 22일", "9,900원"] {
         assert!(notice.text.contains(part), "{part}: {}", notice.text);
     }
     world.live(2).await;
-    assert_eq!(world.letters().len(), 2);
+    assert_eq!(world.emails().len(), 2);
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active);
     assert_eq!(world.net(id).await, 9_900);
 }

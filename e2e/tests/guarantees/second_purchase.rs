@@ -1,4 +1,4 @@
-//! A customer who buys twice pays once; and the newest address that a customer gave is the one that letters go to.
+//! A customer who buys twice pays once; and the newest address that a customer gave is the one that emails go to.
 
 use common::commands::{
     change_customer::{ChangeCustomerRequest, change_customer},
@@ -129,7 +129,7 @@ async fn the_schema_refuses_a_second_living_subscription(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn every_later_letter_goes_to_the_newest_address(pool: PgPool) {
+async fn every_later_email_goes_to_the_newest_address(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let user_id = world.history(id).await.subscription.user_id;

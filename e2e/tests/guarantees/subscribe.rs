@@ -87,10 +87,10 @@ async fn a_declined_first_charge_is_repaired_with_another_card_and_counted_from_
     assert_eq!(card.toss_code.as_deref(), Some("REJECT_CARD_PAYMENT"));
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
     assert_eq!(waiting_for_deletion(&world).await, 0);
-    let letter = world.letters().pop().unwrap();
-    assert_eq!(letter.subject, FAILED);
+    let email = world.emails().pop().unwrap();
+    assert_eq!(email.subject, FAILED);
     for part in ["9,900원", "2026년 11월 23일 9시 0분", "잔액이 부족"] {
-        assert!(letter.text.contains(part), "{part}: {}", letter.text);
+        assert!(email.text.contains(part), "{part}: {}", email.text);
     }
     world.set_clock("2026-11-23T02:00:01+09:00");
     world.settle().await;
@@ -119,7 +119,7 @@ async fn what_is_not_paid_in_23_hours_ends_without_having_begun(pool: PgPool) {
     world.settle().await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Canceled);
     assert_eq!(world.unsettled_invoices(id).await, []);
-    assert_eq!(world.letters().pop().unwrap().subject, ENDED);
+    assert_eq!(world.emails().pop().unwrap().subject, ENDED);
     let late = crate::card_window::auth_key(&world, id, OTHER).await;
     let refused = crate::card_window::register(&world, id, &late).await;
     assert!(matches!(refused, Err(RegisterError::Canceled)), "{refused:?}");

@@ -30,9 +30,9 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_repaired_with_another
         assert_eq!(card.status, end, "fault {n}: {card:?}");
         if end == RegistrationStatus::Refused {
             assert_eq!(card.toss_code.as_deref(), Some("REGISTRATION_LOST"));
-            let letter = world.letters().pop().unwrap();
-            assert_eq!(letter.subject, FAILED);
-            assert!(letter.text.contains("카드를 다시 등록해 주세요"), "{}", letter.text);
+            let email = world.emails().pop().unwrap();
+            assert_eq!(email.subject, FAILED);
+            assert!(email.text.contains("카드를 다시 등록해 주세요"), "{}", email.text);
             new_card(&world, id, OTHER).await;
         }
         assert_eq!(world.history(id).await.status(), SubscriptionStatus::Active, "fault {n}");

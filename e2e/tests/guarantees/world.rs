@@ -36,7 +36,7 @@ use worker::{
     sweep,
 };
 
-use crate::mailbox::{Letter, read_letters};
+use crate::mailbox::{ReceivedEmail, read_emails};
 
 pub(crate) const GOOD: &str = "4300-0000-0000-0001";
 pub(crate) const NO_BALANCE: &str = "4300-0000-0000-0002";
@@ -256,12 +256,12 @@ impl World {
         self.sandbox.ledger(&LedgerQuery::customer(&customer)).asked(sandbox::Operation::Charge)
     }
 
-    pub(crate) fn letters(&self) -> Vec<Letter> {
-        read_letters(self.mails.path())
+    pub(crate) fn emails(&self) -> Vec<ReceivedEmail> {
+        read_emails(self.mails.path())
     }
 
     pub(crate) fn subjects(&self) -> Vec<String> {
-        self.letters().into_iter().map(|letter| letter.subject).collect()
+        self.emails().into_iter().map(|email| email.subject).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The last word of each test: the bank's book, our books and the letters, side by side.
+//! The last word of each test: the bank's book, our books and the emails, side by side.
 
 use mail_parser::MessageParser;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub(crate) struct Books {
     pub(crate) payments: Vec<String>,
     pub(crate) invoices: Vec<String>,
     /// Subjects of the e-mails that went out.
-    pub(crate) letters: Vec<String>,
+    pub(crate) emails: Vec<String>,
 }
 
 impl Books {
@@ -31,19 +31,19 @@ impl Books {
             net: 9_900 * i64::from(count),
             payments: vec!["completed".to_owned(); periods],
             invoices: vec!["paid".to_owned(); periods],
-            letters: vec![PAID.to_owned(); periods],
+            emails: vec![PAID.to_owned(); periods],
         }
     }
 
     /// The first payment was taken once and given back once.
     pub(crate) fn refunded() -> Self {
-        let letters = vec![PAID.to_owned(), REFUNDED.to_owned()];
-        Self { refunds: 1, net: 0, payments: vec!["refunded".to_owned()], letters, ..Self::paid(1) }
+        let emails = vec![PAID.to_owned(), REFUNDED.to_owned()];
+        Self { refunds: 1, net: 0, payments: vec!["refunded".to_owned()], emails, ..Self::paid(1) }
     }
 }
 
 impl System {
-    /// For a test with one subscription: the letters are everybody's.
+    /// For a test with one subscription: the emails are everybody's.
     pub(crate) async fn books(&self, id: Uuid) -> Books {
         let ledger = self.ledger(id).await;
         let payments =
@@ -58,15 +58,15 @@ impl System {
             net: ledger.net,
             payments: payments.fetch_all(&self.pool).await.unwrap(),
             invoices: invoices.fetch_all(&self.pool).await.unwrap(),
-            letters: self.letters(),
+            emails: self.emails(),
         }
     }
 
-    fn letters(&self) -> Vec<String> {
+    fn emails(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.mail_folder()).unwrap().map(|entry| entry.unwrap().path());
-        let letters = files.filter(|path| path.extension().is_some_and(|it| it == "eml"));
+        let emails = files.filter(|path| path.extension().is_some_and(|it| it == "eml"));
         // One that is just being written has not arrived.
-        let mut subjects: Vec<String> = letters
+        let mut subjects: Vec<String> = emails
             .filter_map(|path| {
                 let bytes = std::fs::read(path).unwrap();
                 Some(MessageParser::default().parse(&bytes)?.subject()?.to_owned())

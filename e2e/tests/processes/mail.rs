@@ -49,7 +49,7 @@ async fn sent(system: &System) {
 }
 
 async fn assert_paid_once(system: &System, id: uuid::Uuid) {
-    assert_eq!(system.books(id).await, Books { letters: vec![], ..Books::paid(1) });
+    assert_eq!(system.books(id).await, Books { emails: vec![], ..Books::paid(1) });
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -66,7 +66,7 @@ async fn a_worker_asked_to_stop_finishes_the_charge_in_hand_and_exits_0(pool: Pg
     let books = system.books(id).await;
     assert_eq!((books.payments, books.net), (Books::paid(2).payments, 2 * 9_900));
     assert!(system.is(id, SubscriptionStatus::Active).await);
-    // The letter was queued with the outcome: the next worker sends it.
+    // The email was queued with the outcome: the next worker sends it.
     let _next = system.worker().start();
     until("the e-mail", async || (system.books(id).await == Books::paid(2)).then_some(())).await;
     assert_eq!(system.asked(Operation::Charge), 1);
