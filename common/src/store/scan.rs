@@ -119,10 +119,16 @@ pub async fn due_batch(
            and not exists (select from plan_changes change
                             where change.subscription_id = subscriptions.id and change.status = 'pending'
                               and change.effective_on <= ($1 at time zone 'Asia/Seoul')::date)
-           and not exists (select from invoices
-                            where invoices.subscription_id = subscriptions.id
-                              and invoices.period_no
-                                  = greatest(subscriptions.period_no + 1, subscriptions.terms_since_period))
+           -- Billed in full: the next period has its invoice, and so has the one that runs. An older period on hold or
+           -- forgiven keeps no later one from being billed.
+           and not (exists (select from invoices
+                             where invoices.subscription_id = subscriptions.id
+                               and invoices.period_no
+                                   = greatest(subscriptions.period_no + 1, subscriptions.terms_since_period))
+                    and exists (select from invoices
+                                 where invoices.subscription_id = subscriptions.id
+                                   and invoices.period_start <= ($1 at time zone 'Asia/Seoul')::date
+                                   and invoices.period_end > ($1 at time zone 'Asia/Seoul')::date))
          order by id
          limit $3
         "#,

@@ -82,6 +82,30 @@ async fn a_running_period_that_an_operator_forgives_runs_and_the_next_is_charged
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_period_on_hold_does_not_keep_the_next_from_being_charged(pool: PgPool) {
+    let (mut world, id) = due(pool).await;
+    toss_is_away(&mut world, Operation::Charge, 26).await;
+    hours_pass(&mut world, 30).await;
+    assert!(waits_for_an_operator(&world, id).await.is_some());
+    world.live_until("2027-01-23").await;
+    assert_eq!(world.history(id).await.next_charge_on(), "2027-02-22".parse().unwrap());
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_period_forgiven_after_its_end_does_not_end_the_charges(pool: PgPool) {
+    let (mut world, id) = due(pool).await;
+    toss_is_away(&mut world, Operation::Charge, 26).await;
+    hours_pass(&mut world, 30).await;
+    let invoice = waits_for_an_operator(&world, id).await.expect("it is held");
+    world.set_clock("2027-01-22T01:00:00+09:00");
+    let mut conn = world.pool.acquire().await.unwrap();
+    ops::invoices::forgive(&mut conn, invoice, &reason("our outage"), &world.acting("kim")).await.unwrap();
+    world.live_until("2027-01-24").await;
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_confirmation_that_toss_does_not_know_after_a_day_never_begins(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
