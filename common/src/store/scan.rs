@@ -114,21 +114,18 @@ pub async fn due_batch(
         r#"
         select id, billing_cycle as "cycle: Cycle", anchor_on, terms_since_period as "from_no: Count",
                terms_since_month as "from_month: Count", period_no as "period_no: Count", amount as "amount: Won"
-          from subscriptions
+          from subscriptions due
          where status = 'active' and next_billing_date <= $1 and id > $2 and charging_paused_at is null
            and not exists (select from plan_changes change
-                            where change.subscription_id = subscriptions.id and change.status = 'pending'
+                            where change.subscription_id = due.id and change.status = 'pending'
                               and change.effective_on <= ($1 at time zone 'Asia/Seoul')::date)
            -- Billed in full: the next period has its invoice, and so has the one that runs. An older period on hold or
            -- forgiven keeps no later one from being billed.
-           and not (exists (select from invoices
-                             where invoices.subscription_id = subscriptions.id
-                               and invoices.period_no
-                                   = greatest(subscriptions.period_no + 1, subscriptions.terms_since_period))
-                    and exists (select from invoices
-                                 where invoices.subscription_id = subscriptions.id
-                                   and invoices.period_start <= ($1 at time zone 'Asia/Seoul')::date
-                                   and invoices.period_end > ($1 at time zone 'Asia/Seoul')::date))
+           and not (exists (select from invoices next where next.subscription_id = due.id
+                               and next.period_no = greatest(due.period_no + 1, due.terms_since_period))
+                    and exists (select from invoices running where running.subscription_id = due.id
+                                   and running.period_start <= ($1 at time zone 'Asia/Seoul')::date
+                                   and running.period_end > ($1 at time zone 'Asia/Seoul')::date))
          order by id
          limit $3
         "#,
