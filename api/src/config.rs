@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_runs_without_any_variable_of_toss_of_sealing_or_of_mail() {
+    fn the_api_runs_without_toss_sealing_or_mail_variables() {
         let config = read(&RIGHT).unwrap();
         assert_eq!(config.addr.to_string(), "127.0.0.1:8080");
         assert_eq!(config.settings.confirm_wait, Duration::from_secs(10));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_source_of_keys_is_taken_and_a_short_secret_is_not() {
+    fn exactly_one_source_of_keys_is_taken_and_no_short_secret() {
         let both = [&RIGHT[..], &[("AUTH_JWKS_URL", "https://login.example/keys")]].concat();
         assert_eq!(read(&both).unwrap_err().0.len(), 1);
         let jwks = [&RIGHT[..2], &[("AUTH_JWKS_URL", "https://login.example/keys")]].concat();

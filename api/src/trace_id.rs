@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_well_formed_traceparent_is_followed_and_any_other_is_replaced() {
+    fn a_valid_traceparent_is_followed_and_any_other_replaced() {
         let id = "0af7651916cd43dd8448eb211c80319c";
         assert_eq!(parse(&format!("00-{id}-b7ad6b7169203331-01")).as_deref(), Some(id));
         for wrong in [

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_no_postgresql_and_a_filter_of_no_logs_are_among_the_mistakes_and_not_repeated() {
+    fn wrong_addresses_and_filters_are_listed_and_not_repeated() {
         for wrong in ["nonsense", "mysql://x/y", "postgres://x:port/y", "user:secret@host/x"] {
             let mut vars = vars(&[("DATABASE_URL", wrong), ("RUST_LOG", "sqlx=shout"), ("CLOCK", "sundial")]);
             let base = Base::read(&mut vars);

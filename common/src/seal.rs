@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_key_opens_for_its_own_subscription_only_and_never_looks_the_same_twice() {
+    fn a_sealed_key_opens_for_its_own_subscription_only() {
         let (sealer, own, other) = (sealer(&[("k1", 1)]), Uuid::from_u128(1), Uuid::from_u128(2));
         let secret = SecretString::from("Z_t5vOvQxrj4499PeiJcjen28=");
         let kept = sealer.seal(&secret, own).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_rotation_the_new_key_seals_and_the_old_one_still_opens() {
+    fn after_a_rotation_the_new_key_seals_and_the_old_still_opens() {
         let secret = SecretString::from("key");
         let old = sealer(&[("k1", 1)]).seal(&secret, Uuid::nil()).unwrap();
         let rotated = sealer(&[("k2", 2), ("k1", 1)]);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_billing_key_is_found_by_its_fingerprint_after_a_rotation_and_by_nobody_without_the_key() {
+    fn a_billing_key_is_found_by_its_fingerprint_after_a_rotation() {
         let secret = SecretString::from("Z_t5vOvQxrj4499PeiJcjen28=");
         let old = sealer(&[("k1", 1)]).seal(&secret, Uuid::nil()).unwrap();
         let is_found = |ids: &[(&str, u8)], key: &SecretString| {

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_may_still_charge_is_struck_out_and_all_else_is_kept_to_the_letter() {
+    fn a_key_that_may_still_charge_is_struck_out_of_a_webhook() {
         let body = br#"{ "eventType":"PAYMENT_STATUS_CHANGED", "data":{"card":{"billingKey":"Z_t5=","number":"43**"}}}"#;
         let kept = String::from_utf8(keepable(body)).unwrap();
         assert_eq!(kept, String::from_utf8_lossy(body).replace("Z_t5=", "****"));

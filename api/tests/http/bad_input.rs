@@ -51,7 +51,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_missing_field_is_named_and_fields_nobody_asked_for_are_ignored(pool: PgPool) {
+async fn a_missing_field_is_named_and_unknown_fields_are_ignored(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     let whole = order("ORDER_1729657033847");
     for field in whole.as_object().unwrap().keys() {
@@ -75,7 +75,7 @@ async fn the_servers_price_decides(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_body_that_is_not_one_json_object_is_malformed_too_large_or_of_the_wrong_type(pool: PgPool) {
+async fn a_body_that_is_not_one_json_object_is_refused(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     let path = "/api/payments/confirm";
     let whole = order("ORDER_1729657033847").to_string();

@@ -20,7 +20,7 @@ const ORDER: &str = "ORDER_1729657033847";
 const STATUS: &str = "/api/payments/confirm/ORDER_1729657033847";
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_confirmation_is_on_record_with_its_job_before_it_is_answered(pool: PgPool) {
+async fn a_confirmation_is_recorded_with_its_job_before_the_answer(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     let answer = api.confirm(&customer, &order(ORDER)).await;
     assert_eq!(answer.status, 202);
@@ -54,7 +54,7 @@ async fn a_job_carries_the_trace_of_the_request_that_made_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_paid_order_is_answered_as_the_guide_says_and_says_what_is_left_to_do(pool: PgPool) {
+async fn a_paid_order_is_answered_as_the_guide_says(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     api.confirm(&customer, &order(ORDER)).await;
     worker::pay(&api.pool, ORDER, false).await;
@@ -104,7 +104,7 @@ async fn a_card_that_came_with_the_payment_leaves_nothing_to_do(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_order_twenty_times_at_once_is_one_payment_and_the_same_answer(pool: PgPool) {
+async fn the_same_order_twenty_times_at_once_is_one_payment(pool: PgPool) {
     let api = Arc::new(Api::new(pool));
     let twenty: Vec<_> = (0..20)
         .map(|_| {
@@ -120,9 +120,7 @@ async fn the_same_order_twenty_times_at_once_is_one_payment_and_the_same_answer(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_order_with_other_content_or_of_somebody_else_is_a_conflict_that_tells_nothing(
-    pool: PgPool,
-) {
+async fn the_same_order_with_other_content_is_a_conflict(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     api.confirm(&customer, &order(ORDER)).await;
     worker::pay(&api.pool, ORDER, false).await;
@@ -143,7 +141,7 @@ async fn the_same_order_with_other_content_or_of_somebody_else_is_a_conflict_tha
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_declined_order_is_402_with_tosss_code_and_words_and_stays_declined(pool: PgPool) {
+async fn a_declined_order_is_402_with_tosss_code_and_stays_declined(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     api.confirm(&customer, &order(ORDER)).await;
     worker::decline(&api.pool, ORDER).await;
@@ -166,7 +164,7 @@ async fn an_order_withdrawn_before_the_bank_was_asked_is_no_decline(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_confirmation_waits_for_its_payment_even_when_nobody_announces_it(pool: PgPool) {
+async fn a_confirmation_is_answered_though_nobody_announces_it(pool: PgPool) {
     let api = Arc::new(Api::with(pool, settings(Duration::from_mins(1))));
     let waiting = {
         let api = Arc::clone(&api);

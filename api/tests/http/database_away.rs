@@ -51,7 +51,7 @@ async fn bad_input_is_refused_even_then() {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn connections_that_break_lose_nothing_and_the_next_request_is_served(pool: PgPool) {
+async fn broken_connections_lose_nothing_and_the_next_is_served(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     assert_eq!(api.confirm(&customer, &order("ORDER_123456")).await.status, 202);
     let before = api.rows().await;

@@ -73,9 +73,7 @@ async fn only_an_operator_ends_and_a_wrong_field_is_named(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_end_is_on_record_with_its_refund_before_it_is_answered_and_once_however_often_it_is_clicked(
-    pool: PgPool,
-) {
+async fn an_end_is_recorded_once_with_its_refund_before_the_answer(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     let body = json!({ "reason": "고객 요청" });
     let first = end_as(&api, TOKEN, &id, Some("click-1"), &body).await;

@@ -79,7 +79,7 @@ async fn payments_say_how_they_were_paid_or_why_they_failed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_page_asked_for_wrongly_is_refused_by_name_and_makes_no_user(pool: PgPool) {
+async fn a_wrong_page_is_refused_by_name_and_makes_no_user(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     for (query, field) in
         [("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("cursor=%00", "cursor")]

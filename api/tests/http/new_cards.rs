@@ -43,7 +43,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_card_is_on_record_with_its_job_before_it_is_answered_and_one_per_key(pool: PgPool) {
+async fn a_card_is_recorded_once_per_key_before_the_answer(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     let answer = register(&api, &customer, &id, &card(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -61,7 +61,7 @@ async fn a_card_is_on_record_with_its_job_before_it_is_answered_and_one_per_key(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refused_card_is_answered_with_tosss_code_and_its_key_stays_used(pool: PgPool) {
+async fn a_refused_card_is_answered_with_tosss_code(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     register(&api, &customer, &id, &card(&customer, "bln_1")).await;
     let sql = "update card_registrations set status = 'refused', auth_key = null, settled_at = created_at,

@@ -105,7 +105,7 @@ async fn a_cheaper_change_asks_for_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_consent_within_the_thirty_days_is_kept_with_what_was_shown_and_from_where(pool: PgPool) {
+async fn a_consent_is_kept_with_what_was_shown_and_from_where(pool: PgPool) {
     let (api, customer, id) = active(pool).await;
     let asked = change(&api, &customer, &id, &pro()).await;
     let before = written(&api).await;
@@ -137,7 +137,7 @@ async fn a_consent_within_the_thirty_days_is_kept_with_what_was_shown_and_from_w
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_consent_can_come_with_the_change_and_a_refused_one_leaves_neither(pool: PgPool) {
+async fn a_refused_consent_leaves_neither_consent_nor_change(pool: PgPool) {
     let (api, customer, id) = active(pool).await;
     let asked = change(&api, &customer, &id, &pro()).await;
     let whole = |consent: Value| json!({ "plan": "pro", "billingCycle": "yearly", "consent": consent });
@@ -198,9 +198,7 @@ async fn bad_input_names_the_field_and_writes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_is_so_already_or_does_not_run_is_a_conflict_and_what_is_not_ones_own_is_not_found(
-    pool: PgPool,
-) {
+async fn a_change_to_the_same_terms_is_409_and_a_foreign_one_404(pool: PgPool) {
     let (api, customer, id) = active(pool).await;
     let same = json!({ "plan": "personal", "billingCycle": "yearly" });
     change(&api, &customer, &id, &same).await.assert_problem(409, "plan_unchanged");
@@ -220,7 +218,7 @@ async fn what_is_so_already_or_does_not_run_is_a_conflict_and_what_is_not_ones_o
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_new_price_of_the_plan_is_shown_agreed_to_and_cannot_be_taken_back(pool: PgPool) {
+async fn a_new_price_is_shown_agreed_to_and_not_taken_back(pool: PgPool) {
     let (api, customer, id) = active(pool).await;
     let now = Clock::Test(api.clock.clone()).now();
     let wanted = Announcement {

@@ -40,7 +40,7 @@ async fn problems_are_told_in_korean_unless_english_is_preferred(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_callers_trace_id_comes_back_and_every_other_request_gets_one(pool: PgPool) {
+async fn the_callers_trace_id_comes_back_or_a_new_one_is_made(pool: PgPool) {
     let api = Api::new(pool);
     let id = "0af7651916cd43dd8448eb211c80319c";
     let request = Request::builder().uri("/api/nothing");

@@ -97,7 +97,7 @@ async fn a_payment_that_captured_nothing_is_not_refundable(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_is_on_record_with_its_job_before_it_is_answered_and_one_under_its_key(pool: PgPool) {
+async fn a_refund_is_recorded_once_per_key_before_the_answer(pool: PgPool) {
     let (api, id) = paid(pool, Duration::ZERO).await;
     let body = json!({ "amount": 10_000, "reason": "고객 요청" });
     let first = refund(&api, id, Some("click-1"), &body).await;
@@ -118,7 +118,7 @@ async fn a_refund_is_on_record_with_its_job_before_it_is_answered_and_one_under_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_that_settles_in_time_is_answered_with_the_payment_as_it_is_then(pool: PgPool) {
+async fn a_refund_that_settles_in_time_is_answered_with_its_payment(pool: PgPool) {
     let (api, id) = paid(pool, Duration::from_secs(20)).await;
     let body = json!({ "reason": "고객 요청" });
     let worker = async {

@@ -26,7 +26,7 @@ async fn resume(api: &Api, who: &Customer, id: &str) -> Answer {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_resumed_subscription_is_active_again_with_its_old_next_date(pool: PgPool) {
+async fn a_resumed_subscription_is_active_with_its_old_next_date(pool: PgPool) {
     let (api, customer, id) = canceled(pool).await;
     let answer = resume(&api, &customer, &id).await;
     assert_eq!(answer.status, 200);

@@ -55,7 +55,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_wish_is_on_record_with_its_jobs_and_its_status_can_be_asked_for(pool: PgPool) {
+async fn a_subscription_is_recorded_with_its_jobs_and_has_a_status(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     let answer = subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -73,7 +73,7 @@ async fn a_wish_is_on_record_with_its_jobs_and_its_status_can_be_asked_for(pool:
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_key_ten_times_at_once_is_one_subscription_and_the_same_answer(pool: PgPool) {
+async fn the_same_key_ten_times_at_once_is_one_subscription(pool: PgPool) {
     let api = Arc::new(Api::new(pool));
     let ten: Vec<_> = (0..10)
         .map(|_| {
@@ -96,7 +96,7 @@ async fn the_same_key_ten_times_at_once_is_one_subscription_and_the_same_answer(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_key_with_other_content_or_of_somebody_else_is_a_conflict(pool: PgPool) {
+async fn the_same_key_with_other_content_is_a_conflict(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
     let before = api.rows().await;
@@ -109,7 +109,7 @@ async fn the_same_key_with_other_content_or_of_somebody_else_is_a_conflict(pool:
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refused_card_names_the_subscription_that_another_card_can_still_pay_for(pool: PgPool) {
+async fn a_refused_card_names_the_subscription_that_waits_for_another(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
     let id = the_one(&api, &customer).await;

@@ -38,7 +38,7 @@ async fn jobs(api: &Api) -> Vec<Value> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_event_is_kept_as_it_came_with_its_job_however_often_it_is_sent(pool: PgPool) {
+async fn an_event_is_kept_once_as_it_came_with_its_job(pool: PgPool) {
     let api = Api::new(pool);
     for _ in 0..3 {
         let answer = send(&api, Some("whtrans_1"), EVENT).await;

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_is_known_by_its_transmission_id_or_else_by_time_and_body() {
+    fn a_webhook_is_known_by_its_transmission_id_or_its_content() {
         let name = |id, time, body| transmission(&arrival(id, time, body));
         assert_eq!(name(Some("whtrans_1"), "t", "b"), "whtrans_1");
         let hashed = name(None, "t", "b");

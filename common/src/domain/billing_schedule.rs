@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn however_often_the_cycle_changes_the_days_are_paid_for_without_gap_or_overlap(
+        fn cycle_changes_leave_no_gap_and_no_overlap(
             day in 0u32..1_500, changes in prop::collection::vec((1u32..5, any::<bool>()), 0..8),
         ) {
             let anchor = date("2027-01-01") + chrono::Days::new(day.into());

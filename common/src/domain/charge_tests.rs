@@ -83,7 +83,7 @@ fn decide_for(subscription: &Subscription, invoice: &Invoice, attempts: &[Paymen
 }
 
 #[test]
-fn a_due_invoice_of_a_living_subscription_is_charged_and_no_other() {
+fn only_a_due_invoice_of_a_living_subscription_is_charged() {
     use InvoiceStatus as I;
     for status in STATUSES {
         for invoice_status in [I::Open, I::Paid, I::Void, I::Uncollectible] {
@@ -96,7 +96,7 @@ fn a_due_invoice_of_a_living_subscription_is_charged_and_no_other() {
 }
 
 #[test]
-fn an_attempt_that_may_have_been_sent_is_always_looked_up_first_whatever_happened_to_the_subscription() {
+fn a_payment_that_may_have_been_sent_is_looked_up_first() {
     for status in STATUSES {
         for open in [PaymentStatus::Pending, PaymentStatus::Unknown] {
             let attempts = [attempt(open, Some(due_day()))];
@@ -116,8 +116,7 @@ fn an_unsent_attempt_is_sent_unless_the_customer_cancelled() {
 }
 
 #[test]
-fn an_attempt_that_was_never_sent_is_not_sent_when_its_period_is_over_unless_an_operator_or_a_new_card_wants_it()
- {
+fn an_unsent_payment_is_not_sent_once_its_period_is_over() {
     let subscription = subscription(SubscriptionStatus::Active);
     let open = invoice(InvoiceStatus::Open);
     let after = |invoice: &Invoice, kind| {
@@ -158,7 +157,7 @@ fn kill_switches_stop_new_money_but_never_a_look_up() {
 }
 
 #[test]
-fn a_hard_decline_is_not_asked_again_until_a_new_card_is_registered() {
+fn a_hard_decline_waits_for_a_new_card() {
     let mut subscription = subscription(SubscriptionStatus::PastDue);
     let open = invoice(InvoiceStatus::Open);
     let attempts = [declined(DeclineKind::Hard)];
@@ -184,7 +183,7 @@ fn an_invoice_whose_period_is_over_waits_for_an_operator() {
 }
 
 #[test]
-fn an_operators_release_lets_an_invoice_be_charged_though_its_period_is_over() {
+fn a_released_invoice_is_charged_though_its_period_is_over() {
     let subscription = subscription(SubscriptionStatus::Active);
     let mut released = invoice(InvoiceStatus::Open);
     released.released_at = Some(seoul_midnight(released.period.end));
@@ -200,7 +199,7 @@ fn an_operators_release_lets_an_invoice_be_charged_though_its_period_is_over() {
 }
 
 #[test]
-fn the_ladder_counts_declines_and_skips_but_neither_withdrawn_nor_unknown_attempts() {
+fn dunning_counts_declines_and_skips_only() {
     let withdrawn = attempt(PaymentStatus::Failed, None);
     let unknown = attempt(PaymentStatus::Unknown, Some(due_day()));
     let attempts = [declined(DeclineKind::Soft), withdrawn, unknown];
@@ -215,7 +214,7 @@ fn money_that_lands_after_a_cancel_goes_back() {
 }
 
 #[test]
-fn a_declined_first_payment_never_begins_a_subscription_and_a_canceled_one_owes_nothing() {
+fn a_declined_first_payment_begins_no_subscription() {
     let policy = Policy { retry_days: vec![3, 3] };
     let time = chrono::NaiveTime::from_hms_opt(2, 0, 0).unwrap();
     let after = |kind, status| after_decline(kind, status, false, &policy, 1, due_day(), time).unwrap();

@@ -85,7 +85,7 @@ mod tests {
     };
 
     #[test]
-    fn while_it_is_to_come_a_cancel_and_a_wish_say_more_than_a_consent() {
+    fn a_cancel_or_a_request_says_more_than_a_consent() {
         assert_eq!(answer(SILENT), Answer::Asked);
         assert_eq!(answer(Facts { reply: Reply::NotAsked, ..SILENT }), Answer::NotYetAsked);
         let consented = Facts { reply: Reply::Consented, ..SILENT };

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn declined_on_d_is_retried_on_d_plus_3_and_d_plus_6_and_suspended_at_the_third() {
+    fn a_decline_on_d_is_retried_on_d3_and_d6_then_suspended() {
         let policy = Policy { retry_days: vec![3, 3] };
         let after = |steps, now: &str| policy.after(steps, at(now), two_in_the_morning()).unwrap();
         assert_eq!(after(1, "2026-12-22T02:00:04+09:00"), NextStep::RetryAt(at("2026-12-25T02:00:00+09:00")));
@@ -67,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_failed_late_in_the_day_is_retried_in_the_next_morning_run_of_its_date() {
+    fn a_late_failure_is_retried_in_the_morning_run_of_its_date() {
         let policy = Policy { retry_days: vec![3] };
         let next = policy.after(1, at("2026-12-22T23:59:59+09:00"), two_in_the_morning()).unwrap();
         assert_eq!(next, NextStep::RetryAt(at("2026-12-25T02:00:00+09:00")));
     }
 
     #[test]
-    fn a_charge_that_failed_just_after_midnight_waits_no_more_than_72_hours() {
+    fn a_failure_after_midnight_waits_72_hours_at_most() {
         let policy = Policy { retry_days: vec![3] };
         let next = policy.after(1, at("2026-12-22T00:30:00+09:00"), two_in_the_morning()).unwrap();
         assert_eq!(next, NextStep::RetryAt(at("2026-12-25T00:30:00+09:00")));

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_on_which_it_ends_was_used_and_a_period_that_is_over_has_none_left() {
+    fn the_day_of_the_end_counts_as_used() {
         assert_eq!(unused("2026-11-22"), Unused { days: 29, of: 30 });
         assert_eq!(unused("2026-12-07"), Unused { days: 14, of: 30 });
         assert_eq!(unused("2026-12-21"), Unused { days: 0, of: 30 });

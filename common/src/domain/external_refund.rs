@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_of_ours_that_is_under_way_is_not_taken_for_the_dashboards() {
+    fn a_refund_of_ours_under_way_is_not_the_dashboards() {
         let cancels = [cancel(Some("t1"), 9_900)];
         for status in [RefundStatus::Pending, RefundStatus::Unknown] {
             let ours = [refund(None, 9_900, status)];
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_refund_of_ours_is_not_shown_nothing_is_booked_beside_it() {
+    fn nothing_is_booked_beside_a_refund_of_ours_not_yet_shown() {
         let cancels = [cancel(Some("t1"), 4_000)];
         let ours = [refund(Some("t0"), 4_000, RefundStatus::Completed)];
         assert_eq!(found(&cancels, &ours, won(9_900)), Found::WaitForOurs);
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_that_we_believed_refused_and_the_gateway_made_is_found() {
+    fn a_refund_believed_refused_but_made_is_found() {
         let cancels = [cancel(Some("t1"), 9_900)];
         let ours = [refund(None, 9_900, RefundStatus::Failed)];
         assert_eq!(found(&cancels, &ours, won(9_900)), Found::Book(vec![&cancels[0]]));
     }
 
     #[test]
-    fn a_refund_without_a_name_is_recognised_by_its_amount_each_once() {
+    fn a_refund_without_a_name_is_known_by_its_amount_once() {
         let cancels = [cancel(Some("t1"), 3_000), cancel(Some("t2"), 3_000)];
         let ours = [refund(None, 3_000, RefundStatus::Completed)];
         assert_eq!(found(&cancels, &ours, won(9_900)), Found::Book(vec![&cancels[1]]));

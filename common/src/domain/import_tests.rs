@@ -27,7 +27,7 @@ fn brought(source: Source) -> Placement {
 }
 
 #[test]
-fn begun_on_the_31st_it_goes_on_on_the_31st_though_its_next_date_is_a_shorter_months_last() {
+fn an_import_of_the_31st_stays_on_the_31st() {
     let placement = brought(source(SourceStatus::Active, "2027-02-28", "2026-10-31"));
     assert_eq!(placement.anchor_on, date("2027-01-31"));
     let after = Cycle::Monthly.period_start(placement.anchor_on, placement.paid.no + 2).unwrap();
@@ -57,7 +57,7 @@ fn an_agreed_day_that_does_not_lead_to_the_next_date_is_refused() {
 }
 
 #[test]
-fn a_date_that_the_other_system_may_have_charged_counts_as_charged() {
+fn a_date_the_other_system_may_have_charged_counts_as_charged() {
     let covered = brought(source(SourceStatus::Active, "2026-11-25", "2026-09-25"));
     assert_eq!((covered.paid.end, covered.moved_from), (date("2026-12-25"), Some(date("2026-11-25"))));
     assert_eq!(covered.charged_elsewhere_until, date("2026-11-25"));
@@ -66,13 +66,13 @@ fn a_date_that_the_other_system_may_have_charged_counts_as_charged() {
 }
 
 #[test]
-fn one_that_nobody_has_charged_for_longer_than_a_period_is_refused() {
+fn a_subscription_not_charged_for_a_period_is_refused() {
     let stale = source(SourceStatus::Active, "2026-10-25", "2026-09-25");
     assert_eq!(judge(stale, handover()), Err(Refusal::LongUnpaid(date("2026-11-25"))));
 }
 
 #[test]
-fn a_debt_whose_date_the_other_system_may_have_charged_is_settled_there_first() {
+fn an_uncertain_debt_is_settled_at_the_other_system_first() {
     let owed = source(SourceStatus::PastDue, "2026-11-25", "2026-09-22");
     assert_eq!(judge(owed, handover()).unwrap_err().field(), "status");
     let later = brought(source(SourceStatus::PastDue, "2026-11-28", "2026-09-22"));
@@ -80,7 +80,7 @@ fn a_debt_whose_date_the_other_system_may_have_charged_is_settled_there_first() 
 }
 
 #[test]
-fn suspended_and_canceled_ones_keep_their_date_and_ended_ones_stay_behind() {
+fn suspended_and_canceled_keep_their_date_and_ended_are_left() {
     let suspended = brought(source(SourceStatus::Suspended, "2026-09-25", "2026-05-25"));
     assert_eq!((suspended.status, suspended.paid.end), (SubscriptionStatus::Suspended, date("2026-09-25")));
     assert_eq!(suspended.charged_elsewhere_until, date("2026-09-24"));
@@ -91,7 +91,7 @@ fn suspended_and_canceled_ones_keep_their_date_and_ended_ones_stay_behind() {
 }
 
 #[test]
-fn the_agreed_amount_is_kept_unless_it_is_more_than_the_price_or_the_other_cycles() {
+fn the_agreed_amount_is_kept_unless_it_exceeds_the_price() {
     let won = |amount| Won::new(amount).unwrap();
     let plan = Plan {
         code: "personal".into(),

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_begun_by_its_deadline_ends_and_nothing_else_does() {
+    fn only_what_has_not_begun_by_its_deadline_ends() {
         use SubscriptionStatus as S;
         let (until, before) = (at("2026-11-23T09:00:00+09:00"), at("2026-11-23T08:59:59+09:00"));
         let registered =
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_day_is_that_of_the_capture_and_never_outside_of_our_own_question_and_its_answer() {
+    fn the_first_day_is_the_captures_within_question_and_answer() {
         let (asked, heard) = (at("2026-11-22T23:59:58+09:00"), at("2026-11-23T00:00:03+09:00"));
         let day = |paid_at: &str| first_day(Some(asked), at(paid_at), heard).to_string();
         assert_eq!(day("2026-11-22T23:59:59+09:00"), "2026-11-22");

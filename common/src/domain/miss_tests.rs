@@ -26,7 +26,7 @@ fn action(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: T
 }
 
 #[test]
-fn what_never_arrived_is_sent_again_within_the_day_and_given_up_after_it() {
+fn what_never_arrived_is_sent_again_within_a_day_only() {
     use PaymentKind as K;
     use SubscriptionStatus as S;
     let (soon, late) = (TimeDelta::minutes(11), TimeDelta::hours(25));
@@ -100,7 +100,7 @@ fn an_answer_is_told_from_one_to_an_earlier_sending() {
 }
 
 #[test]
-fn three_answers_are_too_few_to_give_up_by_and_none_counts_while_the_call_may_run() {
+fn three_answers_are_too_few_to_give_up() {
     let late = due_day() + TimeDelta::hours(25);
     let sent = attempt(PaymentStatus::Unknown, Some(due_day()));
     let thrice = (0..3).fold(sent.clone(), |asked, _| asked.with_not_found(late));

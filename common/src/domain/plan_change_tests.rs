@@ -32,7 +32,7 @@ fn given(amount: i64, at: &str) -> Consent {
 }
 
 #[test]
-fn the_change_comes_with_the_first_period_that_has_neither_begun_nor_been_billed() {
+fn a_change_comes_with_the_first_period_not_yet_billed() {
     let active = subscription(SubscriptionStatus::Active);
     let on = |it: &Subscription, billed, today: &str| takes_effect(it, "pro", it.cycle, billed, date(today));
     assert_eq!(on(&active, 0, "2026-12-21").unwrap().start, date("2026-12-22"));
@@ -62,7 +62,7 @@ fn what_is_not_running_or_is_so_already_cannot_be_changed() {
 }
 
 #[test]
-fn a_consent_counts_from_thirty_days_before_until_the_day_before_for_its_amount_only() {
+fn a_consent_counts_for_its_amount_in_its_thirty_days() {
     let up_with = |consent| change(9_900, 19_900, Some(consent)).is_agreed();
     assert!(!change(9_900, 19_900, None).is_agreed());
     assert!(!up_with(given(19_900, "2026-11-21T23:59:59+09:00")));
@@ -75,7 +75,7 @@ fn a_consent_counts_from_thirty_days_before_until_the_day_before_for_its_amount_
 }
 
 #[test]
-fn a_consent_is_taken_only_as_one_to_this_change_and_in_its_time() {
+fn a_consent_is_taken_only_to_this_change_and_in_time() {
     let up = change(9_900, 19_900, None);
     let on = |day: &str| consent(&up, won(19_900), date("2026-12-22"), date(day));
     assert_eq!(on("2026-11-21"), Err(ConsentRefused::TooEarly(date("2026-11-22"))));
@@ -91,7 +91,7 @@ fn a_consent_is_taken_only_as_one_to_this_change_and_in_its_time() {
 }
 
 #[test]
-fn on_one_day_the_customers_wish_comes_before_the_plans_new_price() {
+fn the_customers_change_comes_before_a_price_of_that_day() {
     let wish = change(9_900, 19_900, None);
     let price = PlanChange { price_change_id: Some(Uuid::nil()), ..change(9_900, 11_900, None) };
     assert_eq!(next_change(&[price.clone(), wish.clone()]), Some(&wish));
@@ -101,7 +101,7 @@ fn on_one_day_the_customers_wish_comes_before_the_plans_new_price() {
 }
 
 #[test]
-fn the_next_charge_is_for_what_holds_on_its_date_and_one_tried_again_for_what_it_was() {
+fn a_retry_keeps_its_amount_and_the_next_charge_is_todays() {
     let active = subscription(SubscriptionStatus::Active);
     let on = |it: &Subscription, change: PlanChange, day: &str| terms_on(it, &[change], date(day));
     let (up, down) = (change(9_900, 19_900, None), change(9_900, 7_900, None));

@@ -29,7 +29,7 @@ fn price(old: i64, new: i64, from: &str) -> PriceChange {
 }
 
 #[test]
-fn a_higher_price_leaves_time_to_ask_and_a_lower_one_may_come_at_once() {
+fn a_higher_price_needs_notice_and_a_lower_one_does_not() {
     let today = date("2026-12-01");
     let on = |old, new, lowest, from: &str| announce(won(old), won(new), won(lowest), date(from), today);
     let (soon, first) = (date("2026-12-31"), date("2027-01-01"));

@@ -94,7 +94,7 @@ fn each_way_to_be_wrong_about_a_capture_has_its_kind() {
 }
 
 #[test]
-fn an_order_of_ours_that_was_captured_twice_is_a_capture_that_we_do_not_know() {
+fn an_order_captured_twice_is_an_unknown_capture() {
     let second =
         Theirs { transaction_key: "t2".to_owned(), payment_key: "p2".to_owned(), ..capture("A", 9_900) };
     let ours =
@@ -126,7 +126,7 @@ fn each_way_to_be_wrong_about_a_refund_has_its_kind() {
 }
 
 #[test]
-fn a_refund_without_a_name_is_recognised_by_payment_and_amount_each_once() {
+fn an_unnamed_refund_is_known_by_payment_and_amount_once() {
     let paid = vec![payment("A", 9_900, PaymentStatus::PartiallyRefunded)];
     let theirs = vec![capture("A", 9_900), cancel("A", "r-1", 3_000), cancel("A", "r-2", 3_000)];
     let ours = books(theirs, paid, vec![refund("A", None, 3_000)]);
@@ -139,7 +139,7 @@ fn a_refund_without_a_name_is_recognised_by_payment_and_amount_each_once() {
 }
 
 #[test]
-fn what_happened_around_midnight_is_found_on_the_other_side_and_judged_on_its_own_day() {
+fn what_happened_around_midnight_is_judged_on_its_own_day() {
     let just_after = Theirs { at: Some(noon() + TimeDelta::hours(12)), ..capture("A", 9_900) };
     let ours = books(vec![just_after.clone()], vec![payment("A", 9_900, PaymentStatus::Completed)], vec![]);
     assert_eq!(ours.discrepancies(), [], "our clock says before midnight, theirs after");

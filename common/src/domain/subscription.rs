@@ -230,7 +230,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn past_due_keeps_access_suspended_loses_it_and_canceled_keeps_it_until_the_period_ends() {
+    fn past_due_keeps_access_and_suspended_loses_it() {
         use SubscriptionStatus as S;
         let last_day = seoul_midnight("2026-12-22".parse().unwrap()) - chrono::TimeDelta::seconds(1);
         let after = seoul_midnight("2026-12-22".parse().unwrap());
@@ -244,7 +244,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_canceled_subscription_is_open_to_the_paid_periods_end_unless_it_was_suspended_or_never_began() {
+    fn a_canceled_subscription_is_open_until_its_paid_end() {
         let canceled_at = seoul_midnight("2026-12-01".parse().unwrap());
         let canceled =
             Subscription { canceled_at: Some(canceled_at), ..subscription(SubscriptionStatus::Canceled) };

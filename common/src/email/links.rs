@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_appended_to_the_public_address_with_or_without_a_path_of_its_own() {
+    fn links_follow_the_public_address_with_or_without_a_path() {
         let links = [
             "https://zip.example",
             "https://zip.example/",

@@ -108,7 +108,7 @@ fn every_email_shows_the_way_to_cancel() {
 }
 
 #[test]
-fn the_success_mail_names_the_amount_the_next_date_and_the_receipt() {
+fn the_success_mail_names_amount_next_date_and_receipt() {
     let mail = payment_succeeded(&brand(), &succeeded("홍길동")).unwrap();
     for words in ["94,800원", "2026년 12월 22일", "2027년 12월 22일", RECEIPT] {
         assert!(mail.text.contains(words), "{words}");
@@ -116,7 +116,7 @@ fn the_success_mail_names_the_amount_the_next_date_and_the_receipt() {
 }
 
 #[test]
-fn without_a_card_for_the_next_charge_the_success_mail_asks_for_one() {
+fn the_success_mail_asks_for_a_card_where_there_is_none() {
     let cardless = PaymentSucceeded { next_date: None, ..succeeded("홍길동") };
     let mail = payment_succeeded(&brand(), &cardless).unwrap();
     assert!(mail.text.contains("카드가 아직 등록되지 않았습니다"));
@@ -126,14 +126,14 @@ fn without_a_card_for_the_next_charge_the_success_mail_asks_for_one() {
 }
 
 #[test]
-fn a_receipt_address_that_is_not_of_the_web_is_left_out_and_the_mail_still_made() {
+fn a_receipt_address_that_is_no_web_address_is_left_out() {
     let odd = PaymentSucceeded { receipt_url: Some("javascript:alert(1)"), ..succeeded("홍길동") };
     let mail = payment_succeeded(&brand(), &odd).unwrap();
     assert!(!mail.html.contains("javascript") && !mail.text.contains("영수증"));
 }
 
 #[test]
-fn the_failure_mail_names_the_reason_the_retry_date_and_the_link() {
+fn the_failure_mail_names_reason_retry_date_and_link() {
     for (failure, reason) in
         [(failed("홍길동"), "카드 잔액이 부족합니다."), (failed_for_good("홍길동"), "정지된 카드입니다.")]
     {
@@ -156,7 +156,7 @@ fn a_dead_card_is_never_said_to_be_tried_again() {
 }
 
 #[test]
-fn the_renewal_notice_names_the_last_day_to_cancel_which_is_the_day_before() {
+fn the_renewal_notice_names_the_last_day_to_cancel() {
     let mail = renewal_notice(&brand(), &renewing("홍길동")).unwrap();
     for words in ["2027년 1월 1일에", "94,800원", "2026년 12월 31일까지", SUBSCRIPTION_PAGE] {
         assert!(mail.text.contains(words), "{words}");
@@ -180,7 +180,7 @@ fn a_cancel_with_nothing_left_to_use_offers_no_undo() {
 }
 
 #[test]
-fn a_consent_is_asked_for_by_the_day_before_and_silence_is_said_to_end_it() {
+fn the_consent_mail_names_its_last_day_and_what_silence_does() {
     for m in [dearer("홍길동"), requested("홍길동")] {
         let mail = consent_request(&brand(), &m).unwrap();
         let new = m.new_amount.to_string();

@@ -27,7 +27,7 @@ async fn enter_card(page: &mut Page, number: &str, button: &str) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_customer_whose_card_is_declined_tries_another_and_the_subscription_begins(pool: PgPool) {
+async fn a_declined_customer_tries_another_card_and_subscribes(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     let mut page = shop.customer().await;
     order(&mut page, "결제위젯으로 결제").await;
@@ -54,9 +54,7 @@ async fn a_customer_whose_card_is_declined_tries_another_and_the_subscription_be
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_registered_card_that_is_declined_is_replaced_by_another_and_the_same_subscription_begins(
-    pool: PgPool,
-) {
+async fn a_declined_registered_card_is_replaced_by_another(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     let mut page = shop.customer().await;
     order(&mut page, "자동결제 카드 등록").await;
@@ -79,7 +77,7 @@ async fn a_registered_card_that_is_declined_is_replaced_by_another_and_the_same_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_closes_the_payment_window_has_paid_nothing_and_can_begin_anew(pool: PgPool) {
+async fn closing_the_payment_window_pays_nothing(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     let mut page = shop.customer().await;
     order(&mut page, "결제위젯으로 결제").await;

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::world::World;
 
 #[sqlx::test(migrations = "../migrations")]
-async fn begun_on_the_31st_of_january_it_is_charged_on_the_last_of_each_month(pool: PgPool) {
+async fn begun_on_january_31_it_is_charged_on_each_months_last_day(pool: PgPool) {
     let mut world = World::on(pool, "2027-01-31").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let mut dates = Vec::new();

@@ -83,7 +83,7 @@ async fn a_card_that_meets_only_5xx_keeps_no_other_card_away(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_that_toss_cannot_make_fails_and_the_next_is_possible(pool: PgPool) {
+async fn a_refund_toss_cannot_make_fails_and_the_next_is_possible(pool: PgPool) {
     for bind in [true, false] {
         sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
         let mut world = World::on(pool.clone(), "2026-11-22").await;

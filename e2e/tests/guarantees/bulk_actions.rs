@@ -115,7 +115,7 @@ async fn what_cannot_be_done_is_left_out_with_its_reason(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_item_that_was_settled_meanwhile_is_skipped_and_stops_no_other(pool: PgPool) {
+async fn an_item_settled_meanwhile_is_skipped_and_stops_no_other(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let ids = with_invoices_on_hold(&mut world, 3).await;
     let bulk = start(&world, BulkAction::ChargeInvoices, &BulkFilter::default(), (None, None)).await.unwrap();

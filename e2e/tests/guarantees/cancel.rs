@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use crate::world::World;
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_cancel_keeps_access_until_the_period_ends_and_stops_every_charge(pool: PgPool) {
+async fn a_cancel_keeps_access_to_the_end_and_stops_every_charge(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-01").await;
@@ -43,7 +43,7 @@ async fn a_cancel_during_dunning_ends_the_retries(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_in_flight_when_the_customer_cancels_is_refunded_once_when_it_lands(pool: PgPool) {
+async fn a_charge_in_flight_at_a_cancel_is_refunded_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();

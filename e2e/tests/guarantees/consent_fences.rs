@@ -33,7 +33,7 @@ async fn changing(pool: PgPool) -> (World, Uuid) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_agreed_amount_rises_only_by_a_consent_to_it_and_on_its_day(pool: PgPool) {
+async fn an_agreed_amount_rises_only_by_consent_on_its_day(pool: PgPool) {
     let (world, id) = changing(pool).await;
     refused(&world, RAISE, "subscriptions_raise_consented").await;
     refused(&world, INVOICE, "invoices_terms_decided").await;
@@ -66,7 +66,7 @@ async fn the_agreed_amount_rises_only_by_a_consent_to_it_and_on_its_day(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_was_agreed_for_later_periods_is_not_charged_for_earlier_ones(pool: PgPool) {
+async fn what_was_agreed_for_later_periods_waits_for_them(pool: PgPool) {
     let (world, id) = changing(pool).await;
     for sql in [CONSENT, RAISE, "update plan_changes set status = 'applied', settled_at = now()"] {
         run(&world, sql).await.unwrap();
@@ -83,7 +83,7 @@ async fn what_was_agreed_for_later_periods_is_not_charged_for_earlier_ones(pool:
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_consent_is_to_one_change_within_its_thirty_days_and_is_never_rewritten(pool: PgPool) {
+async fn a_consent_is_to_one_change_and_never_rewritten(pool: PgPool) {
     let (world, id) = changing(pool).await;
     for (at, amount, fence) in [
         ("2026-11-21T23:59:59+09:00", "to_amount", "consents_within_30_days_before"),

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use crate::world::World;
 
 #[sqlx::test(migrations = "../migrations")]
-async fn declined_three_times_on_three_dates_it_is_suspended_after_exactly_three_attempts(pool: PgPool) {
+async fn three_declines_on_three_dates_suspend(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
@@ -71,7 +71,7 @@ async fn a_stopped_card_is_asked_once_and_suspended_on_the_third_date(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn while_toss_is_away_nobody_is_declined_and_nobody_is_written_to(pool: PgPool) {
+async fn while_toss_is_away_nobody_is_declined_or_written_to(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let maintenance =

@@ -43,7 +43,7 @@ async fn end(world: &World, id: Uuid) -> Result<Ended, EndError> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn ended_at_once_it_cannot_be_used_nor_charged_and_the_unused_days_go_back(pool: PgPool) {
+async fn ended_at_once_it_is_closed_and_the_unused_days_go_back(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-07").await;
@@ -67,7 +67,7 @@ async fn ended_at_once_it_cannot_be_used_nor_charged_and_the_unused_days_go_back
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_wish_twice_is_one_end_and_one_refund_and_another_one_changes_nothing(pool: PgPool) {
+async fn the_same_end_twice_is_one_end_and_one_refund(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Yearly).await;
     let clicked = EndSubscription { key: Some("click-1"), ..wish(id, RefundPolicy::ProRata) };
@@ -108,7 +108,7 @@ async fn ended_in_dunning_nothing_is_owed_and_nothing_goes_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_in_flight_when_it_is_ended_goes_back_in_full_once_when_it_lands(pool: PgPool) {
+async fn a_charge_in_flight_at_an_end_goes_back_in_full_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
@@ -140,7 +140,7 @@ async fn a_refund_of_the_rest_whose_answer_is_lost_is_made_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_went_back_before_has_no_share_and_a_refund_under_way_comes_first(pool: PgPool) {
+async fn an_end_shares_what_is_left_after_earlier_refunds(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-07").await;
@@ -155,7 +155,7 @@ async fn what_went_back_before_has_no_share_and_a_refund_under_way_comes_first(p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_was_canceled_can_still_be_ended_and_is_not_resumed_afterwards(pool: PgPool) {
+async fn a_canceled_one_can_be_ended_and_not_resumed_afterwards(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.cancel(id).await;
@@ -181,7 +181,7 @@ async fn what_was_canceled_can_still_be_ended_and_is_not_resumed_afterwards(pool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_card_that_is_being_registered_when_it_is_ended_is_dropped_and_its_key_deleted(pool: PgPool) {
+async fn a_card_being_registered_at_an_end_is_dropped(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let card = register(&world, id, &auth_key(&world, id, OTHER).await).await.unwrap();

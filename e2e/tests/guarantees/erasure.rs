@@ -148,7 +148,7 @@ async fn a_charge_whose_outcome_is_unknown_is_waited_for(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_erasure_that_waits_for_a_subscription_lets_its_holder_write_to_the_customer(pool: PgPool) {
+async fn an_erasure_that_waits_blocks_no_write_about_the_customer(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = former_customer(&mut world).await;
     let user = world.history(id).await.subscription.user_id;

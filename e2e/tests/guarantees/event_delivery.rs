@@ -58,7 +58,7 @@ async fn replay(world: &World, filter: EventFilter) -> usize {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_event_that_is_not_taken_is_sent_again_byte_for_byte_under_the_same_id(pool: PgPool) {
+async fn an_event_not_taken_is_sent_again_byte_for_byte(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     receiver.will([Mood::Answer(500), Mood::Cut, Mood::Hang, Mood::SendElsewhere, Mood::Answer(404)]);
     let id = world.subscriber(Cycle::Monthly).await;
@@ -93,7 +93,7 @@ async fn an_event_that_is_not_taken_is_sent_again_byte_for_byte_under_the_same_i
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_later_event_never_overtakes_and_another_subscription_is_not_held_up(pool: PgPool) {
+async fn a_later_event_never_overtakes_and_holds_up_nobody_else(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     receiver.forget();
@@ -123,7 +123,7 @@ async fn a_later_event_never_overtakes_and_another_subscription_is_not_held_up(p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn after_three_days_an_event_is_given_up_the_next_one_goes_and_charging_never_waited(pool: PgPool) {
+async fn after_three_days_an_event_is_given_up_and_the_next_goes(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-12-20").await;
     receiver.dislikes(Some("payment.succeeded"));
     let id = world.subscriber(Cycle::Monthly).await;
@@ -171,7 +171,7 @@ async fn while_secrets_rotate_each_signs(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_endpoint_that_is_gone_is_left_alone_until_an_operator_turns_it_on(pool: PgPool) {
+async fn a_gone_endpoint_is_left_alone_until_an_operator_acts(pool: PgPool) {
     let (world, receiver) = listened_to(pool, "2026-11-22").await;
     receiver.will([Mood::Answer(410)]);
     let id = world.subscriber(Cycle::Monthly).await;
@@ -198,7 +198,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_until_an_operator_turns_it_on(po
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_job_costs_time_only_and_one_that_ran_unseen_sends_the_same_id_again(pool: PgPool) {
+async fn a_lost_event_job_costs_time_and_sends_the_same_id(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     receiver.will([Mood::Answer(500)]);
     world.subscriber(Cycle::Monthly).await;

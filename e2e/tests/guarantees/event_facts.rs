@@ -44,7 +44,7 @@ async fn count(world: &World, sql: &'static str) -> i64 {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_payment_is_told_signed_in_order_and_without_anything_personal(pool: PgPool) {
+async fn a_first_payment_is_told_in_order_with_nothing_personal(pool: PgPool) {
     let (world, receiver) = listened_to(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Yearly).await;
     assert_eq!(receiver.kinds(), ["payment.succeeded", "subscription.activated"]);
@@ -144,9 +144,7 @@ async fn cancel_resume_and_refunds_are_told_whoever_made_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_end_at_once_is_told_once_and_once_more_if_it_takes_access_from_one_already_canceled(
-    pool: PgPool,
-) {
+async fn an_end_at_once_is_told_once_and_again_where_access_ends(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     let ids =
         [world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await];
@@ -171,7 +169,7 @@ async fn an_end_at_once_is_told_once_and_once_more_if_it_takes_access_from_one_a
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_customer_without_a_card_is_named_when_it_begins_and_when_the_charge_would_have_come(pool: PgPool) {
+async fn a_customer_without_a_card_is_named_at_begin_and_due_date(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
     let id = world.subscriber(Cycle::Monthly).await;

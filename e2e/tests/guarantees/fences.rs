@@ -59,7 +59,7 @@ async fn one_invoice_a_period_and_never_above_what_was_agreed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn one_unfinished_attempt_an_invoice_for_exactly_its_amount_under_an_order_of_its_own(pool: PgPool) {
+async fn an_invoice_has_one_unfinished_payment_of_its_amount(pool: PgPool) {
     let (world, id) = fenced(pool).await;
     run(&world, ATTEMPT).await.unwrap();
     refused(
@@ -108,7 +108,7 @@ async fn one_unfinished_attempt_an_invoice_for_exactly_its_amount_under_an_order
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_invoice_is_paid_at_most_once_and_a_settled_payment_never_goes_back(pool: PgPool) {
+async fn an_invoice_is_paid_once_and_a_settled_payment_is_final(pool: PgPool) {
     let (world, id) = fenced(pool).await;
     refused(
         &world,
@@ -185,7 +185,7 @@ async fn no_more_goes_back_than_was_captured_and_only_once_at_a_time(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_subscription_goes_only_where_the_rules_allow_and_its_diary_is_not_rewritten(pool: PgPool) {
+async fn a_subscription_follows_the_rules_and_its_audit_log_stands(pool: PgPool) {
     let (world, id) = fenced(pool).await;
     refused(
         &world,

@@ -54,7 +54,7 @@ async fn a_payment_of_toss_is_one_of_ours(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_wish_for_money_back_and_a_refund_of_toss_are_on_record_once(pool: PgPool) {
+async fn a_refund_request_and_a_refund_of_toss_are_recorded_once(pool: PgPool) {
     let world = lived(pool).await;
     refused(
         &world,
@@ -81,7 +81,7 @@ async fn a_wish_for_money_back_and_a_refund_of_toss_are_on_record_once(pool: PgP
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_one_time_key_is_one_registration_and_one_is_under_way_at_a_time(pool: PgPool) {
+async fn a_one_time_key_is_one_registration_and_one_at_a_time(pool: PgPool) {
     let world = lived(pool).await;
     let register = "insert into card_registrations
                         (id, subscription_id, user_id, auth_key, auth_key_hash, customer_key, idempotency_key, created_at)
@@ -99,7 +99,7 @@ async fn a_one_time_key_is_one_registration_and_one_is_under_way_at_a_time(pool:
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_fact_is_told_once_to_the_customer_and_once_to_the_application(pool: PgPool) {
+async fn a_fact_is_told_once_to_customer_and_application(pool: PgPool) {
     let world = lived(pool).await;
     refused(
         &world,
@@ -151,7 +151,7 @@ async fn a_webhook_and_a_row_of_another_system_are_taken_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_period_that_is_billed_does_not_move_and_is_held_or_released(pool: PgPool) {
+async fn a_billed_period_does_not_move_and_is_held_or_released(pool: PgPool) {
     let world = lived(pool).await;
     refused(
         &world,

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::world::{GOOD, NO_BALANCE, World};
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_first_payment_activates_the_subscription_and_keeps_the_billing_key_sealed(pool: PgPool) {
+async fn the_first_payment_activates_and_seals_the_billing_key(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Yearly).await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::Incomplete);
@@ -40,7 +40,7 @@ async fn a_declined_first_payment_leaves_no_subscription_and_no_money(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn without_a_billing_key_the_customer_is_paid_and_active_and_asked_for_a_card(pool: PgPool) {
+async fn without_a_billing_key_it_is_active_and_a_card_is_asked_for(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
     let id = world.subscriber(Cycle::Monthly).await;
@@ -52,7 +52,7 @@ async fn without_a_billing_key_the_customer_is_paid_and_active_and_asked_for_a_c
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn without_a_card_the_next_date_asks_no_bank_and_ends_in_the_suspension(pool: PgPool) {
+async fn without_a_card_no_bank_is_asked_and_it_ends_suspended(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
     let id = world.subscriber(Cycle::Monthly).await;

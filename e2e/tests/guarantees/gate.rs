@@ -33,7 +33,7 @@ fn asked(world: &World, operation: Operation) -> u64 {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(pool: PgPool) {
+async fn after_ten_failures_toss_is_left_alone_and_no_try_is_lost(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let ids = subscribers(&world, 20).await;
     world.live_until("2026-12-21").await;
@@ -57,7 +57,7 @@ async fn after_ten_failures_in_a_row_toss_is_left_alone_and_nobody_loses_a_try(p
 
 /// What is wrong with one subscription's request says nothing about the gateway.
 #[sqlx::test(migrations = "../migrations")]
-async fn requests_that_toss_cannot_take_never_keep_it_from_anybody_else(pool: PgPool) {
+async fn a_request_toss_cannot_take_keeps_it_from_nobody_else(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let ids = subscribers(&world, 14).await;
     world.live_until("2026-12-21").await;
@@ -79,7 +79,7 @@ async fn requests_that_toss_cannot_take_never_keep_it_from_anybody_else(pool: Pg
 
 /// While nobody may ask, no answer comes that would say so.
 #[sqlx::test(migrations = "../migrations")]
-async fn what_is_unknown_for_a_day_is_put_before_a_person_although_toss_is_left_alone(pool: PgPool) {
+async fn an_unknown_of_a_day_is_reviewed_while_toss_is_away(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let ids = subscribers(&world, 12).await;
     world.live_until("2026-12-21").await;
@@ -109,7 +109,7 @@ async fn what_is_unknown_for_a_day_is_put_before_a_person_although_toss_is_left_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn when_nearly_everybody_is_declined_charging_stops_until_an_operator_has_looked(pool: PgPool) {
+async fn mass_declines_stop_charging_until_an_operator_looks(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let ids = subscribers(&world, 40).await;
     for id in &ids {
@@ -182,7 +182,7 @@ async fn a_key_that_does_not_find_our_charges_charges_nobody(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_copied_database_neither_charges_nor_mails_until_an_operator_releases_it(pool: PgPool) {
+async fn a_copied_database_waits_for_an_operator_to_release_it(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let production = Instance { id: "production".to_owned(), merchant: "another".to_owned() };
@@ -244,7 +244,7 @@ async fn the_lanes_together_keep_the_rate(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_clock_that_jumps_back_puts_nobody_off_for_longer_than_a_minute(pool: PgPool) {
+async fn a_clock_that_jumps_back_delays_nobody_beyond_a_minute(pool: PgPool) {
     let ahead = "update gateway_pace set next_turn = clock_timestamp() + interval '2 hours'";
     sqlx::query(ahead).execute(&pool).await.unwrap();
     for lane in [Lane::Charge, Lane::Confirmation] {
@@ -269,7 +269,7 @@ async fn while_toss_is_left_alone_the_daily_run_makes_no_charge_jobs(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_is_unknown_for_a_day_is_put_before_a_person_although_its_job_is_parked(pool: PgPool) {
+async fn an_unknown_of_a_day_is_reviewed_though_its_job_is_parked(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
     let park = "update jobs set state = 'parked' where kind = 'charge-subscription' and state = 'available'";

@@ -148,7 +148,7 @@ async fn billed_by_day(pool: &PgPool) -> BTreeMap<NaiveDate, i64> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nothing_is_charged_for_a_date_that_was_charged_elsewhere_and_the_31st_stays_the_31st(pool: PgPool) {
+async fn a_date_charged_elsewhere_is_not_charged_again(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-29").await;
     let (bank, mut rows) = (bank(&world), String::new());
     let sources = [
@@ -175,9 +175,7 @@ async fn nothing_is_charged_for_a_date_that_was_charged_elsewhere_and_the_31st_s
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_comes_suspended_with_a_date_to_come_goes_on_with_a_new_card_and_is_charged_on_that_date(
-    pool: PgPool,
-) {
+async fn an_imported_suspended_one_goes_on_with_a_new_card(pool: PgPool) {
     let mut world = World::on(pool, "2026-12-01").await;
     let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
     import(&world, &row(0, &key, "suspended", "2026-12-22"), "2026-11-30").await;
@@ -190,7 +188,7 @@ async fn who_comes_suspended_with_a_date_to_come_goes_on_with_a_new_card_and_is_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_imported_customer_is_told_three_days_before_the_first_charge_here(pool: PgPool) {
+async fn an_imported_customer_has_three_days_notice(pool: PgPool) {
     let mut world = World::on(pool, "2026-12-01").await;
     let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
     import(&world, &row(0, &key, "active", "2026-12-22"), "2026-11-30").await;
@@ -202,7 +200,7 @@ async fn an_imported_customer_is_told_three_days_before_the_first_charge_here(po
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_takes_the_cancel_back_is_charged_when_what_was_paid_elsewhere_is_over(pool: PgPool) {
+async fn an_imported_cancel_taken_back_is_charged_after_its_end(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-25").await;
     let key = bank(&world).register_card(&id(0).to_string()).await.unwrap();
     import(&world, &row(0, &key, "canceled", "2026-11-28"), "2026-11-30").await;
@@ -212,7 +210,7 @@ async fn who_takes_the_cancel_back_is_charged_when_what_was_paid_elsewhere_is_ov
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_is_brought_over_at_the_old_price_follows_a_new_one_that_was_announced_before(pool: PgPool) {
+async fn an_import_at_the_old_price_follows_the_announced_one(pool: PgPool) {
     let mut world = World::on(pool, "2026-12-01").await;
     new_price(&world, 12_900, "2027-01-10").await;
     world.live_until("2026-12-10").await;

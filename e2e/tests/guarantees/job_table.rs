@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_failed_tries_of_a_charge_say_what_for_whom_why_and_when_next(pool: PgPool) {
+async fn failed_tries_say_what_for_whom_why_and_when_next(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;

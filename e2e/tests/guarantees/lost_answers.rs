@@ -30,7 +30,7 @@ async fn minutes(world: &mut World, minutes: u32) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_whose_answer_is_lost_is_looked_up_and_never_made_twice(pool: PgPool) {
+async fn a_charge_with_a_lost_answer_is_looked_up_not_repeated(pool: PgPool) {
     let hang = Effect::HangThenApprove { ms: 2_500, answer: AnswerTiming::Never };
     for (n, effect) in
         [Effect::ApproveThenCut, Effect::Error500Approved, Effect::Garbage, hang].into_iter().enumerate()
@@ -48,7 +48,7 @@ async fn a_charge_whose_answer_is_lost_is_looked_up_and_never_made_twice(pool: P
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_that_never_arrived_is_sent_again_under_its_own_name_after_ten_minutes(pool: PgPool) {
+async fn a_charge_that_never_arrived_is_sent_again_under_its_name(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = renewal_with(&mut world, Effect::Error500NotApproved).await;
     minutes(&mut world, 8).await;
@@ -79,7 +79,7 @@ async fn a_confirmation_whose_answer_is_lost_ends_paid_once(pool: PgPool) {
 
 /// Codes that say neither yes nor no, which Toss repeats under the same key for 15 days.
 #[sqlx::test(migrations = "../migrations")]
-async fn an_error_that_is_on_no_list_ends_within_the_hour_when_toss_knows_no_such_order(pool: PgPool) {
+async fn an_unlisted_error_ends_within_the_hour_without_an_order(pool: PgPool) {
     for code in ["CARD_PROCESSING_ERROR", "DUPLICATED_ORDER_ID", "UNAUTHORIZED_KEY", "A_CODE_OF_TOMORROW"] {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
         sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
@@ -92,7 +92,7 @@ async fn an_error_that_is_on_no_list_ends_within_the_hour_when_toss_knows_no_suc
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_paid_payment_key_that_comes_with_another_order_is_refused_and_takes_nothing(pool: PgPool) {
+async fn a_paid_key_that_comes_with_another_order_takes_nothing(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     // Only a plan that may be held twice lets a second order get as far as Toss.
     sqlx::query("update plans set may_be_held_beside_others = true").execute(&world.pool).await.unwrap();
@@ -136,7 +136,7 @@ async fn an_answer_for_another_order_is_not_believed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn as_long_as_toss_cannot_tell_a_charge_stays_unknown_and_a_person_is_called_after_a_day(pool: PgPool) {
+async fn an_unknown_charge_stays_so_and_calls_a_person_after_a_day(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let lost = Fault::next(Operation::Lookup, Effect::Error500NotApproved).times(1_000_000);
     world.sandbox.fault(lost).unwrap();
@@ -156,7 +156,7 @@ async fn as_long_as_toss_cannot_tell_a_charge_stays_unknown_and_a_person_is_call
 
 /// Two windows were opened for one order, and Toss shows the one that was confirmed elsewhere and declined.
 #[sqlx::test(migrations = "../migrations")]
-async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same_order(pool: PgPool) {
+async fn a_confirmation_is_settled_by_its_own_payment_only(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.fault(Fault::next(Operation::Confirm, Effect::Error500NotApproved)).unwrap();
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
@@ -178,7 +178,7 @@ async fn a_confirmation_is_settled_by_its_own_payment_not_by_another_of_the_same
 
 /// After "not sent" the same order goes out under another key: Toss may still show how the first sending ended.
 #[sqlx::test(migrations = "../migrations")]
-async fn the_end_of_an_earlier_sending_is_not_believed_while_the_later_one_may_run(pool: PgPool) {
+async fn an_earlier_sendings_end_is_not_taken_for_the_later_ones(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.set_switches(|switches| switches.failed_charge_lookup = FailedChargeLookup::Aborted);
     let broken = Effect::Error { code: "CARD_PROCESSING_ERROR".to_owned(), status: Some(400), message: None };

@@ -46,7 +46,7 @@ async fn waits_for_an_operator(world: &World, id: Uuid) -> Option<Uuid> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_toss_does_not_know_after_a_day_is_an_operators_to_charge_once(pool: PgPool) {
+async fn an_unknown_order_after_a_day_is_an_operators_to_charge(pool: PgPool) {
     let (mut world, id) = due(pool).await;
     toss_is_away(&mut world, Operation::Charge, 26).await;
     assert_eq!(world.history(id).await.statuses(), ["completed", "unknown"]);
@@ -69,7 +69,7 @@ async fn what_toss_does_not_know_after_a_day_is_an_operators_to_charge_once(pool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_running_period_that_an_operator_forgives_runs_and_the_next_is_charged_in_its_time(pool: PgPool) {
+async fn a_forgiven_running_period_runs_and_the_next_is_charged(pool: PgPool) {
     let (mut world, id) = due(pool).await;
     toss_is_away(&mut world, Operation::Charge, 26).await;
     hours_pass(&mut world, 30).await;
@@ -106,7 +106,7 @@ async fn a_period_forgiven_after_its_end_does_not_end_the_charges(pool: PgPool) 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_confirmation_that_toss_does_not_know_after_a_day_never_begins(pool: PgPool) {
+async fn a_confirmation_unknown_after_a_day_never_begins(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
     toss_is_away(&mut world, Operation::Confirm, 26).await;
@@ -121,7 +121,7 @@ async fn a_confirmation_that_toss_does_not_know_after_a_day_never_begins(pool: P
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn while_charging_is_stopped_nothing_is_charged_and_nothing_is_sent_again(pool: PgPool) {
+async fn while_charging_is_stopped_nothing_is_charged_or_resent(pool: PgPool) {
     let (mut world, lost) = due(pool).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::Error500NotApproved)).unwrap();
     world.settle().await;

@@ -12,7 +12,7 @@ use crate::card_window::{
 use crate::world::{GOOD, NO_BALANCE, World};
 
 #[sqlx::test(migrations = "../migrations")]
-async fn with_nothing_open_the_new_card_replaces_the_old_at_once_which_is_deleted(pool: PgPool) {
+async fn with_nothing_open_the_new_card_replaces_and_deletes_the_old(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let old = world.history(id).await.subscription;
@@ -31,7 +31,7 @@ async fn with_nothing_open_the_new_card_replaces_the_old_at_once_which_is_delete
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_past_due_period_is_paid_with_the_new_card_at_once_and_keeps_its_anchor(pool: PgPool) {
+async fn a_past_due_period_is_paid_at_once_and_keeps_its_anchor(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let card = new_card(&world, id, OTHER).await;
@@ -47,7 +47,7 @@ async fn a_past_due_period_is_paid_with_the_new_card_at_once_and_keeps_its_ancho
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_new_card_that_is_declined_leaves_the_old_card_and_the_ladder_as_they_were(pool: PgPool) {
+async fn a_declined_new_card_leaves_old_card_and_dunning_as_they_were(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let before = world.history(id).await.subscription;
@@ -78,7 +78,7 @@ async fn a_card_that_toss_refuses_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_suspended_subscription_revives_with_the_period_that_runs_now(pool: PgPool) {
+async fn a_suspended_subscription_revives_with_the_running_period(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     world.live_until("2027-01-30").await;
@@ -98,9 +98,7 @@ async fn a_suspended_subscription_revives_with_the_period_that_runs_now(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_answer_to_the_registration_is_recovered_or_ends_with_a_request_to_register_again(
-    pool: PgPool,
-) {
+async fn a_lost_registration_answer_is_recovered_or_asked_for_again(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let lost = [
         (Effect::ApproveThenCut, RegistrationStatus::Applied),
@@ -121,7 +119,7 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_ends_with_a_request_t
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_answer_to_the_proving_charge_is_looked_up_and_the_money_taken_once(pool: PgPool) {
+async fn a_lost_proving_charge_is_looked_up_and_taken_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let old = world.history(id).await.subscription.sealed_billing_key;
@@ -149,7 +147,7 @@ async fn a_lost_answer_to_the_deletion_is_asked_for_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_one_time_key_twice_is_one_registration_and_a_second_card_has_to_wait(pool: PgPool) {
+async fn a_one_time_key_registers_once_and_a_second_card_waits(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let key = auth_key(&world, id, OTHER).await;
@@ -163,7 +161,7 @@ async fn the_same_one_time_key_twice_is_one_registration_and_a_second_card_has_t
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_cancel_while_the_new_card_is_being_proven_gives_the_money_back_and_deletes_its_key(pool: PgPool) {
+async fn a_cancel_refunds_the_proving_charge_and_deletes_the_key(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
@@ -194,7 +192,7 @@ async fn a_registration_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
 
 /// The request of the old card cannot be taken at all, so it waits, unsent, and the new one is the remedy.
 #[sqlx::test(migrations = "../migrations")]
-async fn a_new_card_pays_in_the_place_of_an_attempt_that_toss_could_not_take(pool: PgPool) {
+async fn a_new_card_pays_in_place_of_a_payment_toss_could_not_take(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     world.sandbox.set_card(GOOD, sandbox::Outcome::Pays);
@@ -214,7 +212,7 @@ async fn a_new_card_pays_in_the_place_of_an_attempt_that_toss_could_not_take(poo
 
 /// Toss repeats a 4xx under its key for 15 days: so long the customer would be kept from any other card.
 #[sqlx::test(migrations = "../migrations")]
-async fn a_registration_that_is_refused_for_a_reason_on_no_list_makes_room_for_another(pool: PgPool) {
+async fn a_registration_refused_by_an_unlisted_code_makes_room(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let error = Effect::Error { code: "A_CODE_OF_TOMORROW".to_owned(), status: Some(400), message: None };

@@ -13,7 +13,7 @@ use crate::postman::{arrive, billing_key, end_of};
 use crate::world::World;
 
 #[sqlx::test(migrations = "../migrations")]
-async fn two_workers_with_one_registration_issue_one_key_and_charge_once(pool: PgPool) {
+async fn two_workers_with_one_registration_charge_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let card = register(&world, id, &auth_key(&world, id, OTHER).await).await.unwrap();
@@ -34,7 +34,7 @@ async fn two_workers_with_one_registration_issue_one_key_and_charge_once(pool: P
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_cancel_before_the_key_is_issued_deletes_it_and_charges_nothing(pool: PgPool) {
+async fn a_cancel_before_the_key_is_issued_deletes_it_uncharged(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let card = register(&world, id, &auth_key(&world, id, OTHER).await).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_cancel_before_the_key_is_issued_deletes_it_and_charges_nothing(pool: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_cancel_before_the_proving_charge_was_sent_withdraws_it_and_deletes_the_key(pool: PgPool) {
+async fn a_cancel_before_the_proving_charge_withdraws_it(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
     let away = Effect::Error { code: "MAINTAINED_METHOD".to_owned(), status: Some(400), message: None };
@@ -63,7 +63,7 @@ async fn a_cancel_before_the_proving_charge_was_sent_withdraws_it_and_deletes_th
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_in_flight_with_the_old_card_is_settled_before_the_new_one_moves_money(pool: PgPool) {
+async fn a_charge_with_the_old_card_settles_before_the_new_one(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
@@ -80,7 +80,7 @@ async fn a_charge_in_flight_with_the_old_card_is_settled_before_the_new_one_move
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_news_that_the_replaced_key_is_deleted_asks_nobody_for_a_card(pool: PgPool) {
+async fn news_that_a_replaced_key_is_deleted_asks_nobody_for_a_card(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let old = billing_key(&world, id).await;
@@ -116,7 +116,7 @@ async fn a_key_that_still_charges_another_subscription_is_not_deleted(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_key_is_told_as_lost_also_where_a_repeat_was_turned_away_at_the_door(pool: PgPool) {
+async fn a_lost_key_is_told_as_lost_though_a_repeat_was_turned_away(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     for effect in [Effect::Error500Approved, Effect::Status429] {
@@ -134,7 +134,7 @@ async fn a_lost_key_is_told_as_lost_also_where_a_repeat_was_turned_away_at_the_d
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_key_that_died_with_its_worker_and_is_gone_at_toss_is_told_as_lost(pool: PgPool) {
+async fn a_key_that_died_with_its_worker_is_told_as_lost(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let card = register(&world, id, "bln_used_by_the_request_that_nobody_heard_of").await.unwrap();

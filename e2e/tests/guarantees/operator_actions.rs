@@ -192,7 +192,7 @@ async fn the_audit_log_of_operators_cannot_be_rewritten(pool: PgPool) {
 
 /// The look-up itself is the worker's: the action only wakes its job.
 #[sqlx::test(migrations = "../migrations")]
-async fn an_unknown_payment_is_looked_up_at_once_when_an_operator_asks(pool: PgPool) {
+async fn an_unknown_payment_is_looked_up_when_an_operator_asks(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(sandbox::Fault::next(Operation::Charge, Fault::ApproveThenCut)).unwrap();

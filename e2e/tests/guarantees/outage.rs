@@ -30,7 +30,7 @@ async fn after_forty_days_of_downtime_a_subscription_is_charged_once(pool: PgPoo
 
 /// Maintenance, or a request that Toss cannot take as it is: the attempts of both periods wait, unsent.
 #[sqlx::test(migrations = "../migrations")]
-async fn when_toss_was_away_beyond_a_period_only_the_running_one_is_charged(pool: PgPool) {
+async fn after_a_period_without_toss_only_the_running_one_is_charged(pool: PgPool) {
     for code in ["MAINTAINED_METHOD", "NOT_MATCHES_CUSTOMER_KEY"] {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
         sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
@@ -54,7 +54,7 @@ async fn when_toss_was_away_beyond_a_period_only_the_running_one_is_charged(pool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_ladder_that_an_outage_outlived_charges_the_running_period_only(pool: PgPool) {
+async fn dunning_outlived_by_an_outage_charges_the_running_period(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
@@ -72,7 +72,7 @@ async fn a_ladder_that_an_outage_outlived_charges_the_running_period_only(pool: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn whatever_rows_of_the_job_table_are_lost_everybody_is_charged_and_told_in_the_end(pool: PgPool) {
+async fn with_any_job_rows_lost_everybody_is_charged_and_told(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
     for hours in [0].into_iter().chain([12; 35 * 2]) {
@@ -87,7 +87,7 @@ async fn whatever_rows_of_the_job_table_are_lost_everybody_is_charged_and_told_i
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_older_period_that_is_paid_while_a_later_one_is_in_dunning_moves_no_date_back(pool: PgPool) {
+async fn an_older_period_paid_late_moves_no_date_back(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-21").await;

@@ -53,7 +53,7 @@ fn captured_key(world: &World, order_id: &str) -> String {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_claimed_payment_key_counts_only_when_the_gateway_confirms_it(pool: PgPool) {
+async fn a_claimed_payment_key_counts_only_when_toss_confirms_it(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (id, payment_id) = in_review(&mut world, Effect::ApproveThenCut).await;
     world.sandbox.clear_faults();
@@ -79,7 +79,7 @@ async fn a_claimed_payment_key_counts_only_when_the_gateway_confirms_it(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_claim_of_not_paid_is_confirmed_when_the_gateway_knows_no_order(pool: PgPool) {
+async fn a_not_paid_claim_is_confirmed_where_toss_knows_no_order(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (id, payment_id) = in_review(&mut world, Effect::Error500NotApproved).await;
     world.sandbox.clear_faults();
@@ -95,7 +95,7 @@ async fn a_claim_of_not_paid_is_confirmed_when_the_gateway_knows_no_order(pool: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_claim_of_not_paid_is_refused_when_the_gateway_has_the_money(pool: PgPool) {
+async fn a_not_paid_claim_is_refused_where_toss_has_the_money(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (id, payment_id) = in_review(&mut world, Effect::ApproveThenCut).await;
     world.sandbox.clear_faults();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_is_being_collected_keeps_its_price_and_the_change_comes_with_the_period_after(pool: PgPool) {
+async fn a_charge_under_way_keeps_its_price_and_the_next_changes(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
@@ -29,7 +29,7 @@ async fn what_is_being_collected_keeps_its_price_and_the_change_comes_with_the_p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_change_during_a_charge_that_nobody_knows_the_end_of_leaves_that_charge_alone(pool: PgPool) {
+async fn a_change_during_an_unknown_charge_leaves_it_alone(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
@@ -97,7 +97,7 @@ async fn a_cancel_leaves_the_change_to_come_back_with_it_or_to_lapse(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn after_an_outage_across_the_change_each_period_has_its_own_price(pool: PgPool) {
+async fn after_an_outage_each_period_has_its_own_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = pro(&world).await;
     world.live_until("2026-12-21").await;
@@ -114,7 +114,7 @@ async fn after_an_outage_across_the_change_each_period_has_its_own_price(pool: P
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_that_an_outage_outlived_is_followed_by_the_new_terms_or_the_end(pool: PgPool) {
+async fn a_charge_outlived_by_an_outage_is_followed_by_new_terms(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (agreed, silent) =
         (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);
@@ -136,7 +136,7 @@ async fn a_charge_that_an_outage_outlived_is_followed_by_the_new_terms_or_the_en
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_consent_that_is_being_written_while_the_daily_run_looks_counts(pool: PgPool) {
+async fn a_consent_written_while_the_daily_run_looks_counts(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-01").await;
@@ -157,7 +157,7 @@ async fn a_consent_that_is_being_written_while_the_daily_run_looks_counts(pool: 
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_suspended_subscription_comes_back_at_the_new_price_only_with_consent(pool: PgPool) {
+async fn a_suspended_one_returns_at_the_new_price_by_consent_only(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (agreed, silent) =
         (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);

@@ -20,9 +20,7 @@ pub(crate) async fn pro(world: &World) -> Uuid {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_dearer_plan_with_consent_is_charged_from_the_next_renewal_on_and_announced_with_its_price(
-    pool: PgPool,
-) {
+async fn a_dearer_plan_with_consent_is_charged_from_next_renewal(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-01").await;
@@ -54,7 +52,7 @@ async fn a_dearer_plan_with_consent_is_charged_from_the_next_renewal_on_and_anno
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_without_being_charged(pool: PgPool) {
+async fn without_consent_a_dearer_plan_ends_it_uncharged(pool: PgPool) {
     let mut world = World::on(pool, "2027-01-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     change(&world, id, "pro", Cycle::Monthly).await.unwrap();
@@ -82,7 +80,7 @@ async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_without_b
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_consent_stops_the_second_question_and_one_after_midnight_is_too_late(pool: PgPool) {
+async fn a_consent_after_midnight_of_its_last_day_is_too_late(pool: PgPool) {
     let mut world = World::on(pool, "2027-01-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
@@ -130,7 +128,7 @@ async fn a_consent_to_another_amount_or_date_is_none(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn another_wish_takes_the_place_of_the_first_and_its_consent_with_it(pool: PgPool) {
+async fn another_request_replaces_the_first_and_its_consent(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (changed, undone) =
         (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);

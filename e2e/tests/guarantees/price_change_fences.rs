@@ -36,7 +36,7 @@ fn with(sql: &'static str, old: &str, new: &str) -> &'static str {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_plan_change_is_to_the_very_plan_cycle_and_amount_of_its_price_change(pool: PgPool) {
+async fn a_plan_change_has_the_terms_of_its_price_change(pool: PgPool) {
     let (world, id) = priced(pool).await;
     let very = "plan_changes_of_the_very_price";
     refused(&world, with(CHANGE, "12900", "12901"), very).await;
@@ -53,7 +53,7 @@ async fn a_plan_change_is_to_the_very_plan_cycle_and_amount_of_its_price_change(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn it_begins_from_the_price_that_is_replaced_and_while_that_stands(pool: PgPool) {
+async fn a_price_change_begins_from_the_standing_price(pool: PgPool) {
     let (world, id) = priced(pool).await;
     run(&world, "update subscriptions set amount = 7900").await.unwrap();
     refused(&world, CHANGE, "plan_changes_from_the_old_price").await;
@@ -77,7 +77,7 @@ async fn it_begins_from_the_price_that_is_replaced_and_while_that_stands(pool: P
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_price_change_leaves_time_to_ask_is_the_only_open_one_and_is_never_rewritten(pool: PgPool) {
+async fn a_price_change_is_the_only_open_one_and_never_rewritten(pool: PgPool) {
     let (world, id) = priced(pool).await;
     refused(&world, PRICE, "price_changes_one_open").await;
     let yearly = with(PRICE, "'personal', 'monthly'", "'personal', 'yearly'");
@@ -112,7 +112,7 @@ async fn a_price_change_leaves_time_to_ask_is_the_only_open_one_and_is_never_rew
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_new_amount_is_not_charged_without_a_consent_nor_after_a_withdrawal(pool: PgPool) {
+async fn a_new_amount_needs_a_consent_and_no_withdrawal(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     reprice(&world, monthly(12_900, "2026-12-23")).await.unwrap();

@@ -29,7 +29,7 @@ async fn number(world: &World, sql: &'static str) -> i64 {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_once(pool: PgPool) {
+async fn an_announcement_that_died_reaches_everybody_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.settle().await;
@@ -51,9 +51,7 @@ async fn an_announcement_that_died_half_way_reaches_everybody_in_the_end_and_onc
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_subscribed_at_the_old_price_follows_and_who_subscribes_afterwards_pays_the_new_one(
-    pool: PgPool,
-) {
+async fn old_subscribers_follow_and_new_ones_pay_the_new_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let paid = world.subscriber(Cycle::Monthly).await;
     // Recorded before the announcement; neither has begun.
@@ -79,7 +77,7 @@ async fn who_subscribed_at_the_old_price_follows_and_who_subscribes_afterwards_p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_its_price(pool: PgPool) {
+async fn past_due_and_suspended_follow_and_open_debts_keep_a_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let past_due = world.subscriber(Cycle::Monthly).await;
     let (agreed, silent) = (
@@ -113,7 +111,7 @@ async fn who_is_past_due_or_suspended_follows_too_and_what_is_collected_keeps_it
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn who_is_suspended_before_being_asked_comes_back_at_the_old_price_and_is_asked_then(pool: PgPool) {
+async fn one_suspended_before_being_asked_returns_at_the_old_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     new_price(&world, 12_900, "2027-01-25").await;
@@ -178,7 +176,7 @@ async fn nobody_is_ended_who_was_never_asked_because_nothing_ran(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nobody_is_ended_who_was_never_asked_because_a_wish_of_their_own_stood_first(pool: PgPool) {
+async fn nobody_is_ended_who_was_never_asked(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-22").await;
@@ -196,7 +194,7 @@ async fn nobody_is_ended_who_was_never_asked_because_a_wish_of_their_own_stood_f
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn after_an_outage_across_its_date_each_period_has_the_price_that_held_for_it(pool: PgPool) {
+async fn after_an_outage_each_period_has_the_price_of_its_date(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     new_price(&world, 12_900, "2027-01-10").await;
@@ -213,7 +211,7 @@ async fn after_an_outage_across_its_date_each_period_has_the_price_that_held_for
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn another_price_takes_along_whom_the_one_before_has_not_reached(pool: PgPool) {
+async fn another_price_takes_along_whom_the_one_before_missed(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let yearly = world.subscriber(Cycle::Yearly).await;
     let by_year = |price: i64, from: &str| {

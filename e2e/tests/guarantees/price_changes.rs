@@ -16,7 +16,7 @@ const REQUEST: &str = "집체크 요금 변경 동의 요청";
 const NOTICE: &str = "집체크 구독 갱신 안내";
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_higher_price_is_charged_with_consent_from_the_first_renewal_on_its_date_or_later(pool: PgPool) {
+async fn a_higher_price_is_charged_with_consent_from_its_date(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-01").await;
@@ -45,7 +45,7 @@ async fn a_higher_price_is_charged_with_consent_from_the_first_renewal_on_its_da
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn without_consent_it_is_asked_for_30_and_7_days_before_and_ends_charged_neither_price(pool: PgPool) {
+async fn without_consent_to_a_price_it_ends_charged_neither(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let price = new_price(&world, 12_900, "2027-01-01").await;
@@ -81,7 +81,7 @@ async fn a_lower_price_needs_no_consent_and_may_come_at_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_is_withdrawn_before_its_date_leaves_everybody_at_the_old_price(pool: PgPool) {
+async fn a_withdrawn_price_leaves_everybody_at_the_old_one(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let price = new_price(&world, 12_900, "2027-01-01").await;
@@ -113,7 +113,7 @@ async fn what_has_begun_is_not_withdrawn(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_customers_own_change_comes_first_and_taken_back_leaves_the_new_price(pool: PgPool) {
+async fn the_customers_own_change_comes_before_the_new_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let (gone, back) =
         (world.subscriber(Cycle::Monthly).await, world.subscriber_called("ORDER_2", Cycle::Monthly).await);
@@ -134,7 +134,7 @@ async fn the_customers_own_change_comes_first_and_taken_back_leaves_the_new_pric
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(pool: PgPool) {
+async fn a_request_keeps_its_price_and_the_new_one_follows(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = pro(&world).await;
     change(&world, id, "personal", Cycle::Monthly).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_wish_keeps_the_price_at_which_it_was_made_and_the_new_one_follows(poo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_wish_for_a_later_renewal_outlives_the_new_price_and_is_asked_about_from_there(pool: PgPool) {
+async fn a_request_for_a_later_renewal_outlives_the_new_price(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     new_price(&world, 12_900, "2026-12-23").await;

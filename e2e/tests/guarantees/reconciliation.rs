@@ -179,7 +179,7 @@ async fn every_kind_of_break_is_shown_and_none_is_repaired(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_capture_without_an_answer_is_a_break_until_the_next_daily_run(pool: PgPool) {
+async fn a_capture_without_answer_is_a_discrepancy_until_next_run(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = renewal_with(&mut world, Effect::ApproveThenCut).await;
     reconcile(&world, world.today()).await;
@@ -218,7 +218,7 @@ async fn days_that_were_missed_are_compared_when_the_system_is_back(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn days_missed_in_a_long_outage_and_breaks_of_long_ago_are_compared_all_the_same(pool: PgPool) {
+async fn days_missed_in_a_long_outage_are_compared_later(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.subscriber(Cycle::Monthly).await;
     tamper(&world, "payments", "set amount = 9000 where order_id = 'ORDER_1'").await;
@@ -237,7 +237,7 @@ async fn days_missed_in_a_long_outage_and_breaks_of_long_ago_are_compared_all_th
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_day_that_an_operator_looked_at_before_it_was_over_is_compared_all_the_same(pool: PgPool) {
+async fn a_day_compared_before_its_end_is_compared_again(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.live(1).await;
     reconcile(&world, world.today()).await;

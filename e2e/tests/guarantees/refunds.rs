@@ -79,7 +79,7 @@ async fn parts_go_back_until_nothing_is_left_and_never_more(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_key_again_is_the_same_refund_and_with_other_content_a_conflict(pool: PgPool) {
+async fn the_same_refund_key_with_other_content_is_a_conflict(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let first = refund(&world, id, Some(4_000), Some("click-1")).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_refund_whose_answer_is_lost_is_made_once(pool: PgPool) {
 
 /// Its key is dead by then: nothing is sent again, but what the gateway lists is booked, and what it does not list is over.
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_that_is_unknown_for_two_weeks_is_looked_for_and_then_has_an_end(pool: PgPool) {
+async fn a_refund_unknown_for_two_weeks_is_looked_for_and_ends(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let made = world.subscriber_called("ORDER_1", Cycle::Monthly).await;
     let lost = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
@@ -157,7 +157,7 @@ async fn a_refund_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn money_that_went_back_behind_our_back_is_not_given_back_a_second_time(pool: PgPool) {
+async fn money_that_went_back_elsewhere_is_not_refunded_again(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let payment_key = world.history(id).await.payments[0].payment_key.clone().unwrap();
@@ -172,7 +172,7 @@ async fn money_that_went_back_behind_our_back_is_not_given_back_a_second_time(po
 
 /// Toss repeats a 4xx under its key for 15 days.
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_that_is_refused_for_a_reason_on_no_list_is_made_under_another_key(pool: PgPool) {
+async fn a_refund_refused_by_an_unlisted_code_takes_another_key(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let error = Effect::Error { code: "A_CODE_OF_TOMORROW".to_owned(), status: Some(400), message: None };
@@ -185,7 +185,7 @@ async fn a_refund_that_is_refused_for_a_reason_on_no_list_is_made_under_another_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_of_what_the_dashboard_has_given_back_ends_and_that_is_booked(pool: PgPool) {
+async fn a_refund_of_what_the_dashboard_refunded_ends_and_is_booked(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let key = world.history(id).await.payments[0].payment_key.clone().unwrap();

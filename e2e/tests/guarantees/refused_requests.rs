@@ -53,7 +53,7 @@ async fn a_confirmation_that_is_never_taken_ends_with_its_buyers_time(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_unlisted_code_is_no_decline_although_toss_shows_it_aborted(pool: PgPool) {
+async fn an_unlisted_code_is_no_decline_though_toss_shows_aborted(pool: PgPool) {
     for code in ["A_CODE_OF_TOMORROW", "CARD_PROCESSING_ERROR"] {
         sqlx::query("truncate users, jobs cascade").execute(&pool).await.unwrap();
         let mut world = World::on(pool.clone(), "2026-11-22").await;

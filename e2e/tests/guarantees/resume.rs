@@ -23,7 +23,7 @@ pub(crate) async fn resume(world: &World, id: Uuid) -> Result<Subscription, Resu
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_cancel_taken_back_goes_on_as_if_it_had_not_been_and_is_charged_once_on_its_date(pool: PgPool) {
+async fn a_cancel_taken_back_is_charged_once_on_its_date(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-01").await;
@@ -44,7 +44,7 @@ async fn a_cancel_taken_back_goes_on_as_if_it_had_not_been_and_is_charged_once_o
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_second_resume_changes_nothing_and_a_cancel_can_follow_again(pool: PgPool) {
+async fn a_second_resume_changes_nothing_and_a_cancel_can_follow(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     assert_eq!(resume(&world, id).await, Err(ResumeRefused::NotCanceled));
@@ -69,7 +69,7 @@ async fn after_the_paid_period_nothing_can_be_resumed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_subscription_that_was_canceled_in_dunning_cannot_be_resumed(pool: PgPool) {
+async fn a_subscription_canceled_in_dunning_cannot_be_resumed(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.card_now(id, "REJECT_CARD_PAYMENT").await;
@@ -81,7 +81,7 @@ async fn a_subscription_that_was_canceled_in_dunning_cannot_be_resumed(pool: PgP
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_charge_that_landed_after_the_cancel_goes_back_and_does_not_let_it_be_resumed(pool: PgPool) {
+async fn a_charge_that_lands_after_a_cancel_prevents_a_resume(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();

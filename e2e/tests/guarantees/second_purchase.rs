@@ -94,7 +94,7 @@ async fn a_suspended_subscription_is_replaced_in_the_same_commit(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_canceled_subscription_with_paid_time_left_is_pointed_to_resume(pool: PgPool) {
+async fn a_canceled_one_with_paid_time_left_is_pointed_to_resume(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.cancel(id).await;

@@ -23,7 +23,7 @@ const FAILED: &str = "집체크 첫 결제 실패 안내";
 const ENDED: &str = "집체크 구독 신청 취소 안내";
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_registered_card_pays_the_first_period_and_every_one_after_it(pool: PgPool) {
+async fn a_registered_card_pays_the_first_and_every_later_period(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let card = subscribed(&world, "customer", GOOD).await;
     assert_eq!(card.status, RegistrationStatus::Applied);
@@ -44,7 +44,7 @@ async fn a_registered_card_pays_the_first_period_and_every_one_after_it(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_same_one_time_key_twice_is_one_subscription_and_with_other_content_a_conflict(pool: PgPool) {
+async fn a_one_time_key_twice_is_one_subscription_or_a_conflict(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let asked = wish(&world, "customer", GOOD);
     let first = subscribe(&world, &asked).await.unwrap();
@@ -62,7 +62,7 @@ async fn the_same_one_time_key_twice_is_one_subscription_and_with_other_content_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_one_time_key_that_was_used_elsewhere_charges_nothing_and_can_be_repaired(pool: PgPool) {
+async fn a_one_time_key_used_elsewhere_charges_nothing(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let unknown = Subscribing { auth_key: "bln_used_before".to_owned(), ..wish(&world, "customer", GOOD) };
     let card = subscribe(&world, &unknown).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_one_time_key_that_was_used_elsewhere_charges_nothing_and_can_be_repai
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_declined_first_charge_is_repaired_with_another_card_and_counted_from_that_day(pool: PgPool) {
+async fn a_declined_first_charge_is_repaired_with_another_card(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let card = subscribed(&world, "customer", NO_BALANCE).await;
     let id = card.subscription_id;
@@ -150,7 +150,7 @@ async fn the_end_comes_when_its_job_and_the_cards_key_are_lost(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_charge_in_flight_when_the_customer_cancels_goes_back_and_its_key_is_deleted(pool: PgPool) {
+async fn a_first_charge_in_flight_at_a_cancel_goes_back(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
     let card = subscribed(&world, "customer", GOOD).await;
@@ -167,7 +167,7 @@ async fn a_first_charge_in_flight_when_the_customer_cancels_goes_back_and_its_ke
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn asked_for_before_midnight_and_captured_after_it_counts_from_the_new_day(pool: PgPool) {
+async fn a_capture_after_midnight_counts_from_the_new_day(pool: PgPool) {
     let mut world = World::on(pool, "2027-01-30").await;
     world.set_clock("2027-01-30T23:59:50+09:00");
     let card = subscribe(&world, &wish(&world, "customer", GOOD)).await.unwrap();

@@ -11,7 +11,7 @@ use crate::world::{GOOD, World};
 const FAILED: &str = "집체크 첫 결제 실패 안내";
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_answer_to_the_registration_is_recovered_or_repaired_with_another(pool: PgPool) {
+async fn a_lost_registration_is_recovered_or_repaired(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let lost = [
         (Effect::ApproveThenCut, RegistrationStatus::Applied),
@@ -41,7 +41,7 @@ async fn a_lost_answer_to_the_registration_is_recovered_or_repaired_with_another
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_lost_answer_to_the_first_charge_is_looked_up_and_the_money_taken_once(pool: PgPool) {
+async fn a_lost_first_charge_is_looked_up_and_taken_once(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let lost =
         [Effect::ApproveThenCut, Effect::Error500Approved, Effect::Error500NotApproved, Effect::Garbage];
@@ -59,7 +59,7 @@ async fn a_lost_answer_to_the_first_charge_is_looked_up_and_the_money_taken_once
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_unknown_first_charge_outlives_the_deadline_and_begins_when_it_is_found(pool: PgPool) {
+async fn an_unknown_first_charge_begins_when_it_is_found(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.fault(Fault::next(Operation::Charge, Effect::ApproveThenCut)).unwrap();
     let silent = Fault::next(Operation::Lookup, Effect::Error500NotApproved).times(1_000_000);

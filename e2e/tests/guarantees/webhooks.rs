@@ -37,7 +37,7 @@ async fn an_event_that_comes_twice_or_late_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn refunds_of_the_dashboard_that_are_told_out_of_order_are_booked_once_each(pool: PgPool) {
+async fn dashboard_refunds_told_out_of_order_are_booked_once_each(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let first = refund_in_dashboard(&world, id, Some(3_000)).await;
@@ -79,7 +79,7 @@ async fn forged_events_change_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_event_about_an_attempt_without_an_answer_has_it_settled_at_once_and_once(pool: PgPool) {
+async fn an_event_about_an_unanswered_payment_settles_it_once(pool: PgPool) {
     for job_is_lost in [false, true] {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
         let order = format!("ORDER_{job_is_lost}");
@@ -105,7 +105,7 @@ async fn an_event_about_an_attempt_without_an_answer_has_it_settled_at_once_and_
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn money_that_was_taken_and_given_back_before_we_knew_is_booked_both_ways(pool: PgPool) {
+async fn money_taken_and_given_back_unseen_is_booked_both_ways(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.sandbox.fault(Fault::next(Operation::Confirm, Effect::ApproveThenCut)).unwrap();
     let id = world.order("ORDER_1", GOOD, "personal", Cycle::Monthly).await;
@@ -120,7 +120,7 @@ async fn money_that_was_taken_and_given_back_before_we_knew_is_booked_both_ways(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_of_the_dashboard_is_booked_once_whoever_sees_it_first(pool: PgPool) {
+async fn a_dashboard_refund_is_booked_once_whoever_sees_it_first(pool: PgPool) {
     for webhook_comes_first in [true, false] {
         let mut world = World::on(pool.clone(), "2026-11-22").await;
         for table in ["users", "jobs", "discrepancies", "reconciliation_runs", "webhook_events_in"] {
@@ -150,7 +150,7 @@ async fn a_refund_of_the_dashboard_is_booked_once_whoever_sees_it_first(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refund_of_ours_whose_answer_is_lost_is_not_taken_for_the_dashboards(pool: PgPool) {
+async fn a_refund_of_ours_with_a_lost_answer_is_not_the_dashboards(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.sandbox.fault(Fault::next(Operation::Cancel, Effect::ApproveThenCut)).unwrap();
@@ -227,7 +227,7 @@ async fn an_event_whose_job_is_lost_is_found_by_the_sweep(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_event_that_no_job_has_settled_in_three_days_is_put_before_a_person(pool: PgPool) {
+async fn an_event_unsettled_for_three_days_goes_to_a_person(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     world.live(1).await;
@@ -243,7 +243,7 @@ async fn an_event_that_no_job_has_settled_in_three_days_is_put_before_a_person(p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn while_toss_cannot_be_asked_an_event_waits_and_is_handled_later(pool: PgPool) {
+async fn while_toss_cannot_be_asked_an_event_waits(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
     let event = refund_in_dashboard(&world, id, None).await;

@@ -21,7 +21,7 @@ fn subscription(answer: &Answer) -> Uuid {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_first_payment_is_served_by_an_api_that_has_no_secret_of_toss_of_sealing_or_of_mail(pool: PgPool) {
+async fn the_api_serves_a_first_payment_without_secrets(pool: PgPool) {
     let (system, address) = (System::on(pool, "2026-11-22").await, free_address());
     let _processes = [api(&system, address).start(), system.worker().start()];
     let customer = Customer::of(address).await;
@@ -44,7 +44,7 @@ async fn a_first_payment_is_served_by_an_api_that_has_no_secret_of_toss_of_seali
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn while_its_database_is_away_the_api_asks_to_come_back_and_then_takes_the_order_once(pool: PgPool) {
+async fn while_its_database_is_away_the_api_answers_503(pool: PgPool) {
     let (system, address) = (System::on(pool, "2026-11-22").await, free_address());
     let line = Line::to(&system.pool).await;
     let api = api(&system, address).var("DATABASE_URL", line.over(system.database_url()));

@@ -19,7 +19,7 @@ async fn every_program_explains_itself() {
 }
 
 #[tokio::test]
-async fn without_variables_every_program_lists_all_that_it_needs_and_exits_2() {
+async fn without_variables_every_program_lists_them_and_exits_2() {
     let api = ["DATABASE_URL", "CRON_SECRET", "AUTH_JWT_SECRET"].as_slice();
     let worker = ["DATABASE_URL", "TOSS_SECRET_KEY", "BILLING_KEY_ENCRYPTION_KEYS", "MAIL_URL"].as_slice();
     let needs = [
@@ -37,7 +37,7 @@ async fn without_variables_every_program_lists_all_that_it_needs_and_exits_2() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_kind_and_a_filter_of_no_logs_are_listed_by_every_program() {
+async fn a_wrong_database_and_filter_are_listed_by_every_program() {
     for name in ["billing-api", "billing-worker"] {
         let wrong = Program::named(name).var("DATABASE_URL", "mysql://x/y").var("RUST_LOG", "sqlx=shout");
         let (code, text) = run(wrong).await;

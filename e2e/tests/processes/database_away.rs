@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::{books::Books, proxy::Line, system::System, wait::until};
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_answer_that_comes_while_the_database_is_away_is_written_when_it_is_back(pool: PgPool) {
+async fn an_answer_without_a_database_is_written_when_it_is_back(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
     let id = system.subscriber().await;
     let line = Line::to(&system.pool).await;

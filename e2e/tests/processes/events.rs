@@ -47,7 +47,7 @@ async fn facts_and_events(system: &System) -> Vec<(Option<String>, Option<String
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_worker_killed_around_an_outcomes_commit_leaves_fact_and_event_or_neither(pool: PgPool) {
+async fn a_worker_killed_at_the_commit_leaves_fact_and_event_or_none(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
     system.subscriber().await;
     let told = (Some("payment.succeeded".to_owned()), Some("completed".to_owned()));
@@ -60,7 +60,7 @@ async fn a_worker_killed_around_an_outcomes_commit_leaves_fact_and_event_or_neit
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_worker_killed_after_the_answer_sends_the_same_event_once_more_under_the_same_id(pool: PgPool) {
+async fn a_worker_killed_after_the_answer_repeats_the_events_id(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
     let (url, ids) = receiver().await;
     system.order("ORDER_1").await;

@@ -53,7 +53,7 @@ async fn assert_paid_once(system: &System, id: uuid::Uuid) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_email_sent_twice_by_a_killed_worker_has_the_same_message_id(pool: PgPool) {
+async fn an_email_sent_twice_by_a_kill_has_the_same_message_id(pool: PgPool) {
     let (system, mail) = (System::on(pool, "2026-11-22").await, MailServer::start().await);
     let id = system.order("ORDER_1").await;
     let mut doomed = worker(&system, &mail)
@@ -80,7 +80,7 @@ async fn an_email_sent_twice_by_a_killed_worker_has_the_same_message_id(pool: Pg
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_refused_recipient_or_message_fails_and_is_sent_again_by_hand(pool: PgPool) {
+async fn a_refused_recipient_fails_and_is_sent_again_by_hand(pool: PgPool) {
     let (system, mail) = (System::on(pool, "2026-11-22").await, MailServer::start().await);
     mail.answer("RCPT", Some("550 5.1.1 no such mailbox"));
     let id = system.order("ORDER_1").await;

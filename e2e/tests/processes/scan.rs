@@ -51,9 +51,7 @@ async fn counted(pool: &PgPool) -> (i64, i64, i64) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_scan_killed_twice_half_way_gives_each_of_12_000_subscriptions_one_invoice_and_one_charge(
-    pool: PgPool,
-) {
+async fn a_scan_killed_twice_bills_each_of_12_000_once(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
     subscriptions(&system.pool, 12_000).await;
     // The jobs are made all the same; only the bank is left alone.

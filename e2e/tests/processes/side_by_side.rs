@@ -49,7 +49,7 @@ async fn two_workers_charge_each_of_60_due_subscriptions_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_worker_asked_to_stop_finishes_the_charge_in_hand_and_exits_0(pool: PgPool) {
+async fn a_worker_asked_to_stop_finishes_the_charge_and_exits_0(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
     let id = system.subscriber().await;
     system.sandbox.fault(Fault::next(Operation::Charge, Effect::Delay { ms: 3_000 })).unwrap();

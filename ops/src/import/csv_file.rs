@@ -104,7 +104,7 @@ mod tests {
         "id,userId,plan,billingCycle,billingKey,customerKey,amount,status,nextBillingDate,email,name,x";
 
     #[test]
-    fn a_mark_quotes_and_line_breaks_in_a_field_are_understood_and_lines_stay_right() {
+    fn marks_quotes_and_line_breaks_in_a_field_keep_the_lines() {
         let text = format!(
             "{MARK}{HEADINGS}\r\n1,2,3,4,5,6,7,8,9,a@b.kr,\"홍, \"\"길동\"\"\n2세\",x\r\n2,2,3,4,5,6,7,8,9,,,\r\n"
         );

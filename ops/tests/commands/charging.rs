@@ -17,7 +17,7 @@ async fn due(conn: &mut PgConnection) -> usize {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_paused_subscription_is_left_out_of_the_scan_until_charging_goes_on(pool: PgPool) {
+async fn a_paused_one_is_left_out_until_charging_goes_on(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
     assert_eq!(due(&mut conn).await, 1);

@@ -25,7 +25,7 @@ async fn an_advance_moves_the_time_of_every_command_and_adds_up(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn it_is_set_to_an_instant_to_come_and_never_to_one_that_has_passed(pool: PgPool) {
+async fn the_clock_goes_to_an_instant_to_come_and_never_back(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let to = clock::system_now(&mut conn).await.unwrap() + TimeDelta::days(400);
     let stand = clock::set(&mut conn, to).await.unwrap();

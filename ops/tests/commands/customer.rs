@@ -43,7 +43,7 @@ async fn a_dry_run_says_what_would_go_and_writes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn one_who_still_subscribes_is_refused_and_two_of_one_address_are_told_apart(pool: PgPool) {
+async fn one_who_still_subscribes_is_refused_and_twins_told_apart(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let now = clock::system_now(&mut conn).await.unwrap();
     let first = active_subscription(&mut conn).await;

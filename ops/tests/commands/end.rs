@@ -24,7 +24,7 @@ async fn ended(
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_unused_days_go_back_and_the_second_time_it_is_the_same_end(pool: PgPool) {
+async fn a_second_end_is_the_same_end_with_the_same_refund(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = active_subscription(&mut conn).await.id;
     let first = ended(&mut conn, id, RefundPolicy::ProRata, "고객 요청").await.unwrap();

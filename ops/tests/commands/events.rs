@@ -29,7 +29,7 @@ fn all_of(id: uuid::Uuid) -> EventFilter {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn where_nobody_listens_the_list_says_so_and_nothing_is_delivered_again(pool: PgPool) {
+async fn without_an_endpoint_nothing_is_delivered_again(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = activated(&mut conn).await;
     let listed = events::list(&mut conn, &all_of(id), 10).await.unwrap();
@@ -47,7 +47,7 @@ async fn where_nobody_listens_the_list_says_so_and_nothing_is_delivered_again(po
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn what_was_not_heard_is_delivered_again_in_order_with_one_job_a_subscription(pool: PgPool) {
+async fn undelivered_events_go_again_in_order_one_job_each(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let id = activated(&mut conn).await;
     webhook_deliveries::announce_endpoint(&mut conn, "https://shop.example", "f", start()).await.unwrap();

@@ -92,7 +92,7 @@ async fn everything(pool: &PgPool) -> Vec<String> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_dry_run_writes_nothing_and_an_import_brings_each_to_its_place(pool: PgPool) {
+async fn a_dry_run_writes_nothing_and_an_import_places_each(pool: PgPool) {
     let rows = [
         row(1, "active", "2027-02-28"),
         row(2, "active", "2026-11-25T03:00:00+09:00"),
@@ -172,7 +172,7 @@ async fn a_run_that_died_in_the_middle_goes_on_where_it_ended(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn all_mistakes_of_all_rows_are_told_at_once_and_nothing_is_written(pool: PgPool) {
+async fn all_mistakes_of_all_rows_are_told_and_nothing_is_written(pool: PgPool) {
     let mut rows = vec![
         row(1, "active", "2026-12-25"),
         row(2, "gone", "25/12/2026")
@@ -316,7 +316,7 @@ async fn a_database_with_the_guides_schema_is_read_as_a_file_is(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_database_refuses_an_invoice_for_a_date_that_was_charged_elsewhere(pool: PgPool) {
+async fn a_date_charged_elsewhere_is_refused_by_the_database(pool: PgPool) {
     import(&pool, &csv(&[row(1, "active", "2026-12-25")]), &["--apply"]).await;
     let bill = async |from: &str| {
         let sql = "insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at)

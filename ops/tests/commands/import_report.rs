@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[sqlx::test(migrations = "../migrations")]
-async fn wrong_rows_are_a_failure_whether_a_person_reads_the_report_or_a_program(pool: PgPool) {
+async fn wrong_rows_are_a_failure_in_text_and_in_json(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, csv(&[row(1, "gone", "x")])).unwrap();

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use crate::seed::{acting, active_subscription, find, held_invoice, invoice, long_after, paid_up_to, reason};
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_released_invoice_has_a_charge_job_and_may_be_charged_though_its_period_is_over(pool: PgPool) {
+async fn a_released_invoice_has_a_job_though_its_period_is_over(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
@@ -69,7 +69,7 @@ async fn only_an_invoice_that_waits_is_charged_or_forgiven(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_invoice_of_a_canceled_subscription_is_not_charged_any_more(pool: PgPool) {
+async fn an_invoice_of_a_canceled_one_is_not_charged_any_more(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
@@ -94,9 +94,7 @@ async fn a_forgiven_invoice_is_void_and_leaves_its_reason(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn forgiving_the_last_unpaid_invoice_of_a_past_due_subscription_lets_the_next_scan_find_it(
-    pool: PgPool,
-) {
+async fn forgiving_the_last_unpaid_invoice_lets_the_scan_go_on(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let id = held_invoice(&mut conn, &subscription, 1).await.id;
@@ -108,7 +106,7 @@ async fn forgiving_the_last_unpaid_invoice_of_a_past_due_subscription_lets_the_n
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_older_period_that_is_paid_late_never_moves_the_subscription_back(pool: PgPool) {
+async fn an_older_period_paid_late_never_moves_it_back(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let current = paid_up_to(&mut conn, &subscription, 2).await;

@@ -29,7 +29,7 @@ fn broken() -> Finish {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_failed_try_is_found_and_shown_with_the_whole_chain_and_what_comes_next(pool: PgPool) {
+async fn a_failed_try_is_shown_with_its_causes_and_what_comes_next(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let failed = run_one(&mut conn, broken()).await;
@@ -56,7 +56,7 @@ async fn a_failed_try_is_found_and_shown_with_the_whole_chain_and_what_comes_nex
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_job_that_failed_for_good_is_tried_again_under_the_name_of_who_asked(pool: PgPool) {
+async fn a_finally_failed_job_is_tried_again_in_the_askers_name(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     active_subscription(&mut conn).await;
     let failed = run_one(&mut conn, Finish::Fail("the contract has ended".into())).await;
@@ -70,7 +70,7 @@ async fn a_job_that_failed_for_good_is_tried_again_under_the_name_of_who_asked(p
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_waiting_job_is_discarded_with_reason_and_name_but_not_twice(pool: PgPool) {
+async fn a_waiting_job_is_discarded_once_with_reason_and_name(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     active_subscription(&mut conn).await;
     let id = jobs::list(&mut conn, &JobsWanted::default()).await.unwrap().0[0].id;

@@ -30,7 +30,7 @@ async fn the_two_plans_are_there_from_the_start(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_change_leaves_what_is_not_given_and_a_new_plan_needs_everything(pool: PgPool) {
+async fn a_change_leaves_what_is_not_given_and_a_plan_needs_all(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let change = PlanChange { monthly: Some(won(21_900)), ..PlanChange::default() };
     let changed = plans::set(&mut conn, "pro", change.clone(), start()).await.unwrap();

@@ -86,7 +86,7 @@ async fn it_shows_what_the_worker_has_found(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn without_a_date_it_asks_for_yesterday_and_today_and_without_a_worker_it_says_so(pool: PgPool) {
+async fn without_a_date_it_compares_yesterday_and_today(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let refused = reconcile::run(&mut conn, None, SOON, start()).await.unwrap_err();
     assert!(refused.to_string().contains("not compared yet"), "{refused}");
@@ -104,7 +104,7 @@ async fn a_day_that_has_not_come_is_not_compared(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_break_that_somebody_accepts_waits_for_nobody_until_its_amounts_change(pool: PgPool) {
+async fn an_accepted_discrepancy_rests_until_its_amounts_change(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     worker_compares(&mut conn, 1, "2026-11-21").await;
     let id = reconcile::open(&mut conn).await.unwrap().0[0].id;

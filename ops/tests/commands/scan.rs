@@ -34,7 +34,7 @@ async fn a_day_that_has_not_come_is_not_scanned(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_dry_run_lists_what_would_be_charged_on_the_day_and_nothing_the_day_before(pool: PgPool) {
+async fn a_dry_run_lists_the_day_and_nothing_of_the_day_before(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     let on = |date: &str| Some(date.parse().unwrap());

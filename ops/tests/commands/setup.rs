@@ -35,7 +35,7 @@ async fn an_operators_token_is_random_and_only_its_hash_is_kept(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_given_token_is_taken_unless_it_could_be_guessed_or_is_anothers(pool: PgPool) {
+async fn a_given_token_is_taken_unless_guessable_or_anothers(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let long = SecretString::from("t".repeat(32));
     let added = operator::add(&mut conn, new("kim@example.com", Some(long.clone())), start()).await.unwrap();

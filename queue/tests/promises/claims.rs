@@ -84,7 +84,7 @@ async fn a_jump_of_the_applications_clock_expires_no_lease(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn one_statement_renews_all_leases_and_tells_which_are_still_ours(pool: PgPool) {
+async fn one_statement_renews_all_leases_and_tells_which_are_ours(pool: PgPool) {
     for _ in 0..3 {
         put(&pool, &job(&Work::Nothing)).await;
     }

@@ -10,7 +10,7 @@ use sqlx::postgres::PgListener;
 use crate::support::{MINUTE, WORK, Work, after, job, put, t0};
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_taken_unique_key_is_told_apart_and_leaves_the_callers_transaction_usable(pool: PgPool) {
+async fn a_taken_unique_key_is_told_and_spares_the_transaction(pool: PgPool) {
     let mut tx = pool.begin().await.unwrap();
     let keyed = job(&Work::Nothing).unique_key("k");
     let Enqueued::New(id) = enqueue(&mut tx, &keyed, t0()).await.unwrap() else { panic!("it is new") };

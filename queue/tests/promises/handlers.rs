@@ -19,7 +19,7 @@ async fn reaches(pool: &PgPool, id: i64, wanted: &str) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_panic_fails_its_own_try_and_leaves_the_worker_and_its_neighbours_alone(pool: PgPool) {
+async fn a_panic_fails_its_own_try_only(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::started(&env);
     let neighbour = put(&pool, &job(&Work::WaitAtGate)).await;
@@ -38,7 +38,7 @@ async fn a_panic_fails_its_own_try_and_leaves_the_worker_and_its_neighbours_alon
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_payload_that_does_not_decode_fails_its_own_job_with_the_reason(pool: PgPool) {
+async fn an_undecodable_payload_fails_its_own_job_with_the_reason(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::start(&env, config("w"), KindConfig::new(WORK).concurrency(1));
     let bad = put(&pool, &NewJob::new(WORK, json!({"no such work": 1}), t0())).await;
@@ -97,7 +97,7 @@ async fn handlers_that_block_every_thread_do_not_delay_the_heartbeat(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_handler_commits_its_effect_with_the_outcome_and_another_puts_itself_off(pool: PgPool) {
+async fn a_handler_commits_its_effect_with_the_outcome(pool: PgPool) {
     sqlx::query("create table effects (id bigint primary key)").execute(&pool).await.unwrap();
     let env = Env::new(&pool);
     let process = Process::started(&env);
@@ -148,7 +148,7 @@ async fn never_more_handlers_at_once_than_the_kind_allows(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_idle_worker_starts_a_job_at_its_notify_and_not_at_its_next_poll(pool: PgPool) {
+async fn an_idle_worker_starts_a_job_at_its_notify(pool: PgPool) {
     let env = Env::new(&pool);
     let asleep = QueueConfig { poll_interval: Duration::from_mins(10), ..config("w") };
     let process = Process::start(&env, asleep, KindConfig::new(WORK));
@@ -161,7 +161,7 @@ async fn an_idle_worker_starts_a_job_at_its_notify_and_not_at_its_next_poll(pool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_worker_finds_its_jobs_by_polling_where_nothing_is_announced(pool: PgPool) {
+async fn a_worker_finds_its_jobs_by_polling_without_notify(pool: PgPool) {
     sqlx::raw_sql(
         "create or replace function announce(channel text, payload text) returns text language sql as 'select null::text'",
     )

@@ -53,7 +53,7 @@ async fn a_discarded_job_is_off_the_table_with_the_reason(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nobody_meddles_with_a_job_that_runs_or_is_over_or_is_not_there(pool: PgPool) {
+async fn nobody_changes_a_job_that_runs_is_over_or_is_not_there(pool: PgPool) {
     let id = put(&pool, &job(&Work::Nothing)).await;
     let claimed = claim_one(&pool, MINUTE, t0()).await;
     let mut conn = pool.acquire().await.unwrap();

@@ -107,7 +107,7 @@ async fn a_snooze_is_not_a_try(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_broken_handler_is_tried_again_by_the_backoff_until_its_tries_are_used_up(pool: PgPool) {
+async fn a_broken_handler_is_tried_again_until_its_tries_are_used(pool: PgPool) {
     let backoff = Backoff { base: std::time::Duration::from_secs(10), cap: MINUTE };
     let first = put(&pool, &job(&Work::Nothing).max_attempts(2)).await;
     let mut conn = pool.acquire().await.unwrap();

@@ -29,7 +29,7 @@ async fn a_worker_that_comes_back_after_its_lease_ran_out_is_fenced(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_job_that_keeps_crashing_its_worker_is_parked_for_an_operator(pool: PgPool) {
+async fn a_job_that_keeps_crashing_its_worker_is_parked(pool: PgPool) {
     let id = put(&pool, &job(&Work::Nothing)).await;
     let mut parked = vec![];
     for _ in 0..3 {
@@ -57,7 +57,7 @@ async fn crashes_before_a_run_that_came_to_an_end_do_not_count(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nothing_is_rescued_in_the_first_lease_after_the_database_started(pool: PgPool) {
+async fn nothing_is_rescued_in_the_first_lease_after_a_start(pool: PgPool) {
     put(&pool, &job(&Work::Nothing)).await;
     claim_one(&pool, RAN_OUT, t0()).await;
     let longer_than_the_server_is_up = Duration::from_hours(24 * 365 * 100);
@@ -77,7 +77,7 @@ async fn rescuers_side_by_side_count_a_crash_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_kind_that_no_worker_knows_fails_with_the_reason_after_a_grace(pool: PgPool) {
+async fn an_unknown_kind_fails_with_the_reason_after_a_grace(pool: PgPool) {
     let known = put(&pool, &job(&Work::Nothing)).await;
     let unknown = put(&pool, &NewJob { kind: "renamed", ..job(&Work::Nothing) }).await;
     assert_eq!(sweep_unknown_kinds(&pool, &["work"], MINUTE, after(60)).await.unwrap(), 0);

@@ -26,7 +26,7 @@ async fn a_stop_finishes_what_is_running_and_claims_nothing_new(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn at_the_limit_a_handler_that_may_be_cut_off_is_and_its_job_goes_back(pool: PgPool) {
+async fn a_handler_that_may_be_cut_off_is_and_its_job_goes_back(pool: PgPool) {
     let env = Env::new(&pool);
     let kind = KindConfig::new(WORK).on_stop(OnStop::HandBack);
     let process = Process::start_with_limit(&env, config("w"), kind, AT_ONCE);
@@ -38,7 +38,7 @@ async fn at_the_limit_a_handler_that_may_be_cut_off_is_and_its_job_goes_back(poo
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn at_the_limit_a_handler_that_must_not_be_cut_off_keeps_its_lease_and_finishes(pool: PgPool) {
+async fn a_handler_that_must_not_be_cut_off_keeps_its_lease(pool: PgPool) {
     let env = Env::new(&pool);
     let process = Process::start_with_limit(&env, config("w"), KindConfig::new(WORK), AT_ONCE);
     let id = put(&pool, &job(&Work::WaitAtGate)).await;

@@ -31,7 +31,7 @@ async fn count(pool: &PgPool, condition: &str) -> i64 {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn each_of_ten_thousand_jobs_is_done_exactly_once_though_processes_die(pool: PgPool) {
+async fn ten_thousand_jobs_are_done_once_though_processes_die(pool: PgPool) {
     // Every "done" ever written, whoever wrote it.
     sqlx::raw_sql(
         "create table endings (id bigint);

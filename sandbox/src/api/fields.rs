@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_id_has_6_to_64_letters_digits_dashes_and_underscores() {
+    fn an_order_id_is_6_to_64_letters_digits_dashes_underscores() {
         assert!(is_order_id("a-B_12"));
         assert!(is_order_id(&"x".repeat(64)));
         for wrong in ["short", &"x".repeat(65), "with.dot", "with space", "주문번호여섯"] {

@@ -31,7 +31,7 @@ async fn a_widget_secret_cannot_bill() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_trace_id_even_for_a_path_that_does_not_exist() {
+async fn every_answer_has_a_trace_id_even_for_an_unknown_path() {
     let toss = Toss::start().await;
     for path in ["/v1/nowhere", "/nowhere", "/v1/payments/x", "/v1/payments/%ff"] {
         let reply = toss.get(path).await;

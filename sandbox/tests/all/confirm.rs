@@ -35,7 +35,7 @@ async fn confirming_again_is_refused_and_takes_nothing() {
 }
 
 #[tokio::test]
-async fn another_amount_or_order_is_refused_and_the_payment_stays_open() {
+async fn another_amount_or_order_is_refused_and_stays_open() {
     let toss = Toss::start().await;
     let payment = toss.window("ORDER_1", 9_900);
     for wrong in [
@@ -89,7 +89,7 @@ async fn the_guides_cards_behave_as_the_guide_says() {
 }
 
 #[tokio::test]
-async fn the_billing_key_of_a_confirm_can_be_charged_unless_the_switch_is_off() {
+async fn the_key_of_a_confirm_can_be_charged_unless_switched_off() {
     let toss = Toss::start().await;
     let payment = toss.confirm(&toss.window("ORDER_1", 9_900)).await.json();
     let key = payment["card"]["billingKey"].as_str().unwrap();

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Reply, Toss, WIDGET_SECRET, eventually, order, refusal};
 
 #[tokio::test]
-async fn a_replay_is_the_first_answer_byte_for_byte_and_charges_nothing() {
+async fn a_replay_is_the_first_answer_and_charges_nothing() {
     let toss = Toss::start().await;
     let path = format!("/v1/billing/{}", toss.billing_key("customer-1").await);
     let first = Reply::of(toss.keyed("key-1", &path, &order("customer-1", "AUTO_1"))).await;

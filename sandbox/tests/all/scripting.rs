@@ -23,7 +23,7 @@ async fn a_payment_and_an_auth_key_are_made_by_curl() {
 }
 
 #[tokio::test]
-async fn the_ledger_counts_money_by_order_prefix_customer_and_korean_day() {
+async fn the_ledger_counts_money_by_order_customer_and_korean_day() {
     let toss = Toss::start().await;
     let at: DateTime<Utc> = "2027-01-31T14:30:00Z".parse().unwrap();
     toss.sandbox.set_clock(at).unwrap();

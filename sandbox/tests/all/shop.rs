@@ -20,7 +20,7 @@ async fn get(toss: &Toss, path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn its_pages_are_served_with_the_addresses_they_need_and_may_call_the_api_only() {
+async fn its_pages_have_their_addresses_and_may_call_the_api_only() {
     let folder = tempfile::tempdir().unwrap();
     let toss = open(folder.path()).await;
     let first = get(&toss, "/checkout").await;
@@ -40,7 +40,7 @@ async fn its_pages_are_served_with_the_addresses_they_need_and_may_call_the_api_
 }
 
 #[tokio::test]
-async fn nothing_but_its_pages_leaves_the_folder_and_without_a_folder_there_is_no_shop() {
+async fn only_its_pages_are_served_and_none_without_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let toss = open(folder.path()).await;
     for path in ["secret.txt", "..%2Fsecret.html", "%2Fetc%2Fpasswd", "fail", "a/b.html", ".html"] {

@@ -72,7 +72,7 @@ async fn a_confirmed_payment_is_announced_with_the_three_headers() {
 }
 
 #[tokio::test]
-async fn a_billing_charge_is_never_announced_but_its_cancel_and_the_keys_deletion_are() {
+async fn a_billing_charge_is_not_announced_but_its_cancel_is() {
     let toss = Toss::start().await;
     let key = toss.billing_key("customer-1").await;
     let payment = toss.charge(&key, "customer-1", "AUTO_1").await.json();
@@ -100,7 +100,7 @@ async fn an_expired_payment_is_announced_when_the_clock_passes() {
 }
 
 #[tokio::test]
-async fn what_is_not_answered_200_is_retried_seven_times_on_the_virtual_clock() {
+async fn what_is_not_answered_200_is_retried_seven_times() {
     let toss = Toss::start().await;
     let receiver = Receiver::start(&toss, 201).await;
     toss.paid("ORDER_1", 9_900).await;

@@ -150,7 +150,7 @@ async fn pages_of_transactions_end_with_an_empty_one() {
 }
 
 #[tokio::test]
-async fn pages_that_go_in_a_circle_are_an_alarm_and_an_error_can_be_asked_again() {
+async fn pages_in_a_circle_are_an_alarm_and_an_error_can_be_retried() {
     let same = json!([row("t1", 1.0)]);
     let stub = Stub::start(vec![error(500, "X"), answer(200, &same), answer(200, &same)]).await;
     let toss = stub.client();

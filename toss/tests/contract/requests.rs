@@ -97,7 +97,7 @@ async fn a_key_that_would_change_the_path_is_never_sent() {
 }
 
 #[tokio::test]
-async fn the_clock_goes_to_a_sandbox_without_secrets_and_never_to_toss() {
+async fn the_clock_goes_to_a_sandbox_and_never_to_toss() {
     let stub = Stub::start(vec![answer(200, &json!({})), error(404, "NOT_FOUND")]).await;
     let now = DateTime::parse_from_rfc3339("2027-01-31T09:00:00+09:00").unwrap().to_utc();
     assert_eq!(stub.client().set_sandbox_clock(now).await, Ok(()));

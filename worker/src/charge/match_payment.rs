@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_an_earlier_sending_is_not_taken_for_that_of_one_that_may_still_run() {
+    fn an_earlier_sendings_end_is_not_that_of_one_still_running() {
         let again = attempt(PaymentKind::Renewal, "02:01:00");
         let soon = at("02:01:20");
         assert!(may_be_earlier_sending(&again, &found("ABORTED", "02:00:00", 0), soon));

@@ -129,7 +129,7 @@ async fn an_idle_session_an_old_one_and_a_disabled_operator_are_out(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_page_that_refreshes_itself_does_not_keep_its_operator_logged_in(pool: PgPool) {
+async fn a_page_that_refreshes_itself_does_not_extend_the_session(pool: PgPool) {
     let api = Api::new(pool);
     let mut browser = kim(&api).await;
     browser.log_in(EMAIL, PASSWORD).await;

@@ -109,7 +109,7 @@ fn what_never_reached_the_bank_is_not_sent() {
 }
 
 #[test]
-fn a_key_is_burnt_by_a_4xx_that_toss_binds_to_it_and_by_nothing_else() {
+fn a_key_is_burnt_only_by_a_4xx_that_toss_binds_to_it() {
     let burnt = |reply| reason(charged(reply)).key_is_burnt;
     for code in UNAVAILABLE.iter().chain(&OUR_MISTAKE).chain(&CREDENTIALS) {
         assert!(burnt(refused(400, code)), "{code}");
