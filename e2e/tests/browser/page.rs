@@ -146,7 +146,16 @@ impl Page {
              return [box.x + box.width / 2, box.y + box.height / 2];",
             json!(name)
         );
-        let place = self.until(&format!("to touch {name:?}"), &inside(&look)).await;
+        let what = format!("to touch {name:?}");
+        let mut place = self.until(&what, &inside(&look)).await;
+        // A page that is still being laid out moves its buttons.
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let again = self.until(&what, &inside(&look)).await;
+            if std::mem::replace(&mut place, again.clone()) == again {
+                break;
+            }
+        }
         for kind in ["mousePressed", "mouseReleased"] {
             let event =
                 json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
@@ -156,17 +165,26 @@ impl Page {
 
     /// Writes into the field with this label, over what is there.
     pub(crate) async fn write(&mut self, label: &str, text: &str) {
-        let look = format!(
+        let field = format!("all('label').find((it) => says(it).startsWith({}))?.control", json!(label));
+        let focus = inside(&format!(
             "{SEEN}
-             const field = all('label').find((it) => says(it).startsWith({}))?.control;
+             const field = {field};
              if (!field) return null;
              field.focus();
              field.select();
-             return true;",
-            json!(label)
-        );
-        self.until(&format!("a field {label:?}"), &inside(&look)).await;
-        self.tell("Input.insertText", json!({ "text": text })).await;
+             return true;"
+        ));
+        let is_written = inside(&format!("{SEEN} return {field}?.value === {};", json!(text)));
+        let started = Instant::now();
+        loop {
+            self.until(&format!("a field {label:?}"), &focus).await;
+            self.tell("Input.insertText", json!({ "text": text })).await;
+            // A page that has just come may move the focus to its `autofocus` field before the text arrives.
+            if self.evaluate(&is_written).await == Some(json!(true)) {
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "{label:?} does not take {text:?}");
+        }
     }
 
     /// That nobody has to push the page sideways, and that every field and choice has a name for those who cannot see it.
