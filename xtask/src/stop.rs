@@ -1,4 +1,4 @@
-//! The wish to stop: Ctrl-C, SIGTERM, or a closed terminal.
+//! The request to stop: Ctrl-C, SIGTERM, or a closed terminal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -93,7 +93,8 @@ async fn a_body_that_is_not_one_json_object_is_refused(pool: PgPool) {
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
     {
         let request = customer.request(Method::POST, path);
-        let request = kind.into_iter().fold(request, |it, kind| it.header(header::CONTENT_TYPE, kind));
+        let request =
+            kind.into_iter().fold(request, |request, kind| request.header(header::CONTENT_TYPE, kind));
         let answer = api.send(request.body(Body::from(whole.clone())).unwrap()).await;
         answer.assert_problem(415, "unsupported_media_type");
     }

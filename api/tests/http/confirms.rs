@@ -9,6 +9,7 @@ use common::{
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use testing::eventually;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -237,25 +238,20 @@ async fn a_second_purchase_names_the_subscription_and_what_to_do(pool: PgPool) {
 }
 
 async fn until_recorded(pool: &PgPool) {
-    until(pool, "select count(*) from payments", "the payment is not recorded").await;
+    until(pool, "select count(*) from payments", "the payment to be recorded").await;
 }
 
 async fn until_listening(pool: &PgPool) {
     let sql = format!(
         "select count(*) from pg_stat_activity where datname = current_database() and query = 'LISTEN \"{SETTLED_CHANNEL}\"'"
     );
-    until(pool, &sql, "nobody listens").await;
+    until(pool, &sql, "the API to listen").await;
 }
 
-async fn until(pool: &PgPool, count: &str, otherwise: &str) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
+async fn until(pool: &PgPool, count: &str, what: &str) {
+    eventually(what, async || {
         let sql = sqlx::AssertSqlSafe(count.to_owned());
-        let rows: i64 = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
-        if rows > 0 {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{otherwise}");
-        tokio::task::yield_now().await;
-    }
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap() > 0
+    })
+    .await;
 }

@@ -19,7 +19,7 @@ async fn patch(api: &Api, who: &Customer, body: &Value) -> Answer {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn the_newest_address_is_used_by_later_letters(pool: PgPool) {
+async fn the_newest_address_is_used_by_later_emails(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
     api.confirm(&customer, &order("ORDER_FIRST")).await;
     let changed = patch(&api, &customer, &json!({ "customerEmail": "new@example.com" })).await;

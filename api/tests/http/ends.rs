@@ -1,4 +1,4 @@
-//! Ending at once over HTTP: operators only, each field named, the same wish is one end.
+//! Ending at once over HTTP: operators only, each field named, the same request is one end.
 
 use std::time::Duration;
 

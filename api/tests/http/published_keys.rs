@@ -16,9 +16,10 @@ use jsonwebtoken::{
 };
 use serde_json::json;
 use sqlx::PgPool;
+use testing::{AUTH_JWT_SECRET, FAR};
 use tokio::net::TcpListener;
 
-use crate::support::{Api, Customer, FAR, SECRET, settings};
+use crate::support::{Api, Customer, settings};
 
 fn key(algorithm: Algorithm) -> EncodingKey {
     match algorithm {
@@ -76,7 +77,7 @@ async fn both_algorithms_are_taken_and_the_keys_are_asked_for_once(pool: PgPool)
 async fn an_unknown_key_or_a_shared_secret_is_refused_at_once(pool: PgPool) {
     let asked = Arc::new(AtomicUsize::new(0));
     let api = api(pool, &publish(Arc::clone(&asked)).await);
-    let secret = EncodingKey::from_secret(SECRET.as_bytes());
+    let secret = EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes());
     let claims = json!({ "sub": "0192f0c1-5c00-7000-8000-000000000001", "exp": FAR });
     let hs256 = Header { kid: Some("ES256".to_owned()), ..Header::default() };
     for wrong in [

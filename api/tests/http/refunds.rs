@@ -1,4 +1,4 @@
-//! Refunds over HTTP: operators only, each field named, one wish under one key.
+//! Refunds over HTTP: operators only, each field named, one request under one key.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::support::{Answer, Api, Customer};
 
-fn wish(who: &Customer, auth_key: &str) -> Value {
+fn request(who: &Customer, auth_key: &str) -> Value {
     json!({
         "authKey": auth_key,
         "customerKey": who.id,
@@ -38,15 +38,15 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
     let before = api.rows().await;
     for field in ["authKey", "customerKey", "plan", "billingCycle", "customerEmail", "customerName"] {
         for wrong in [json!(null), json!(""), json!(1)] {
-            let mut body = wish(&customer, "bln_1");
+            let mut body = request(&customer, "bln_1");
             body[field] = wrong;
             subscribe(&api, &customer, &body).await.assert_invalid(field);
         }
     }
-    let mut body = wish(&customer, "bln_1");
+    let mut body = request(&customer, "bln_1");
     body["plan"] = json!("gold");
     subscribe(&api, &customer, &body).await.assert_invalid("plan");
-    let mut body = wish(&customer, "bln_1");
+    let mut body = request(&customer, "bln_1");
     body["amount"] = json!("9900");
     subscribe(&api, &customer, &body).await.assert_invalid("amount");
     body["amount"] = json!(8900);
@@ -57,7 +57,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_subscription_is_recorded_with_its_jobs_and_has_a_status(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
-    let answer = subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
+    let answer = subscribe(&api, &customer, &request(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let id = the_one(&api, &customer).await;
     let status = format!("/api/subscriptions/{id}/payment-method");
@@ -80,7 +80,7 @@ async fn the_same_key_ten_times_at_once_is_one_subscription(pool: PgPool) {
             let api = Arc::clone(&api);
             tokio::spawn(async move {
                 let customer = Customer::new(1);
-                subscribe(&api, &customer, &wish(&customer, "bln_1")).await
+                subscribe(&api, &customer, &request(&customer, "bln_1")).await
             })
         })
         .collect();
@@ -98,20 +98,20 @@ async fn the_same_key_ten_times_at_once_is_one_subscription(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn the_same_key_with_other_content_is_a_conflict(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
-    subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
+    subscribe(&api, &customer, &request(&customer, "bln_1")).await;
     let before = api.rows().await;
-    let mut other = wish(&customer, "bln_1");
+    let mut other = request(&customer, "bln_1");
     other["billingCycle"] = json!("yearly");
     subscribe(&api, &customer, &other).await.assert_problem(409, "auth_key_used");
     let stranger = Customer::new(2);
-    subscribe(&api, &stranger, &wish(&stranger, "bln_1")).await.assert_problem(409, "auth_key_used");
+    subscribe(&api, &stranger, &request(&stranger, "bln_1")).await.assert_problem(409, "auth_key_used");
     assert_eq!(api.rows().await, before);
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_refused_card_names_the_subscription_that_waits_for_another(pool: PgPool) {
     let (api, customer) = (Api::new(pool), Customer::new(1));
-    subscribe(&api, &customer, &wish(&customer, "bln_1")).await;
+    subscribe(&api, &customer, &request(&customer, "bln_1")).await;
     let id = the_one(&api, &customer).await;
     worker(
         &api,
@@ -121,7 +121,7 @@ async fn a_refused_card_names_the_subscription_that_waits_for_another(pool: PgPo
     .await;
     let status = format!("/api/subscriptions/{id}/payment-method");
     for answer in
-        [subscribe(&api, &customer, &wish(&customer, "bln_1")).await, api.get(&customer, &status).await]
+        [subscribe(&api, &customer, &request(&customer, "bln_1")).await, api.get(&customer, &status).await]
     {
         answer.assert_problem(402, "card_refused");
         assert_eq!(answer.body["tossCode"], "INVALID_STOPPED_CARD");

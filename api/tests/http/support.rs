@@ -13,16 +13,13 @@ use common::{
     email::Brand,
     store,
 };
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use testing::{AUTH_JWT_SECRET, customer_id, customer_token};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 pub(crate) const CRON_SECRET: &str = "the cron's secret";
-/// 1 January 2100: no test turns the machine's clock.
-pub(crate) const FAR: u64 = 4_102_444_800;
 
 pub(crate) struct Api {
     pub(crate) pool: PgPool,
@@ -46,7 +43,7 @@ pub(crate) struct Answer {
 
 pub(crate) fn settings(confirm_wait: Duration) -> Settings {
     Settings {
-        auth: AuthSettings { keys: KeySource::Secret(SECRET.to_owned().into()), audience: None },
+        auth: AuthSettings { keys: KeySource::Secret(AUTH_JWT_SECRET.to_owned().into()), audience: None },
         cron_secret: CRON_SECRET.to_owned().into(),
         confirm_wait,
         brand: Brand { name: "집체크".to_owned(), public_url: "https://zip.example".parse().unwrap() },
@@ -117,8 +114,8 @@ impl Api {
 
 impl Customer {
     pub(crate) fn new(number: u128) -> Self {
-        let id = Uuid::from_u128(0x0192_f0c1_5c00_7000_8000_0000_0000_0000 + number);
-        Self { id, token: token(&json!({ "sub": id, "exp": FAR })) }
+        let id = customer_id(number);
+        Self { id, token: customer_token(id) }
     }
 
     pub(crate) fn with_token(token: String) -> Self {
@@ -145,10 +142,6 @@ impl Answer {
         self.assert_problem(422, "invalid_field");
         assert_eq!(self.body["field"], field, "{}", self.body);
     }
-}
-
-pub(crate) fn token(claims: &Value) -> String {
-    encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
 /// The guide's own request.

@@ -10,8 +10,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use sqlx::PgPool;
+use testing::{AUTH_JWT_SECRET, FAR, token};
 
-use crate::support::{Api, Customer, FAR, SECRET, settings, token};
+use crate::support::{Api, Customer, settings};
 
 const SUB: &str = "0192f0c1-5c00-7000-8000-000000000001";
 
@@ -35,7 +36,7 @@ async fn a_token_that_is_forged_expired_or_names_nobody_is_refused(pool: PgPool)
         "a.b.c".to_owned(),
         none,
         encode(&Header::default(), &claims, &other_key).unwrap(),
-        encode(&longer_hash, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap(),
+        encode(&longer_hash, &claims, &EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes())).unwrap(),
         token(&json!({ "sub": SUB, "exp": 1_700_000_000 })),
         token(&json!({ "sub": SUB })),
         token(&json!({ "sub": SUB, "exp": FAR, "nbf": FAR - 1 })),
@@ -62,8 +63,9 @@ async fn every_customers_route_needs_a_token(pool: PgPool) {
     ] {
         for credentials in [None, Some("Basic dXNlcjpwYXNz"), Some("Bearer"), Some(SUB)] {
             let request = Request::builder().method(method).uri(path);
-            let request =
-                credentials.into_iter().fold(request, |it, one| it.header(header::AUTHORIZATION, one));
+            let request = credentials
+                .into_iter()
+                .fold(request, |request, one| request.header(header::AUTHORIZATION, one));
             api.send(request.body(Body::empty()).unwrap()).await.assert_problem(401, "unauthorized");
         }
     }

@@ -28,11 +28,14 @@ pub(crate) async fn pay(pool: &PgPool, order_id: &str, with_card: bool) {
     };
     payments::complete(&mut tx, attempt.id, &receipt, now).await.unwrap();
     invoices::mark_paid(&mut tx, attempt.invoice_id, now).await.unwrap();
-    let it = subscriptions::find(&mut tx, attempt.subscription_id).await.unwrap().unwrap();
-    let period = Period { no: 0, start: it.current_period_start, end: it.current_period_end };
-    subscriptions::begin_period(&mut tx, it.id, period, now).await.unwrap();
+    let subscription = subscriptions::find(&mut tx, attempt.subscription_id).await.unwrap().unwrap();
+    let period =
+        Period { no: 0, start: subscription.current_period_start, end: subscription.current_period_end };
+    subscriptions::begin_period(&mut tx, subscription.id, period, now).await.unwrap();
     if with_card {
-        subscriptions::keep_card(&mut tx, it.id, "k1:sealed", Some("43301234****123*"), now).await.unwrap();
+        subscriptions::keep_card(&mut tx, subscription.id, "k1:sealed", Some("43301234****123*"), now)
+            .await
+            .unwrap();
     }
     announce_settled(&mut tx, order_id).await.unwrap();
     tx.commit().await.unwrap();

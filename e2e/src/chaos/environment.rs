@@ -20,7 +20,6 @@ use crate::{
     subscribers::{self, SEALING_KEYS},
 };
 
-pub(super) const JWT_SECRET: &str = "a-secret-of-the-login-service-in-chaos";
 /// One customer in so many has a card that is declined.
 const DECLINED_ONE_IN: usize = 50;
 
@@ -130,7 +129,7 @@ fn api_program(address: std::net::SocketAddr, database: &Url, logs: &Path) -> an
     Ok(Program::beside_this_one("billing-api", "billing-api", logs)?
         .var("DATABASE_URL", database)
         .var("API_ADDR", address)
-        .var("AUTH_JWT_SECRET", JWT_SECRET)
+        .var("AUTH_JWT_SECRET", testing::AUTH_JWT_SECRET)
         .var("CRON_SECRET", "the-secret-of-the-daily-call")
         .var("CONFIRM_WAIT_SECS", 5)
         .var("CLOCK", "test"))

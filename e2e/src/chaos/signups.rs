@@ -6,22 +6,19 @@ use std::{
 };
 
 use common::id::new_key;
-use jsonwebtoken::{EncodingKey, Header};
 use reqwest::StatusCode;
 use serde_json::json;
+use testing::customer_token;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use super::{
-    environment::{Environment, JWT_SECRET},
+    environment::Environment,
     faults::{FaultRun, Tally},
 };
 use crate::subscribers::PRICE;
 
 const SIGN_UP_EVERY: Duration = Duration::from_millis(700);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// The year 2100: the test clock runs ahead by months.
-const EXPIRES: i64 = 4_102_444_800;
 
 /// Signs up one customer after another until the faults end, then waits until each has an answer.
 pub(super) async fn keep_signing_up(
@@ -50,7 +47,7 @@ async fn sign_up(environment: &Environment, tally: &Tally) -> anyhow::Result<()>
         "customerEmail": "user@example.com", "customerName": "홍길동",
         "plan": "personal", "billingCycle": "monthly",
     });
-    let token = token(id)?;
+    let token = customer_token(id);
     loop {
         let request =
             environment.http.post(format!("{}/api/payments/confirm", environment.api_url)).json(&order);
@@ -65,9 +62,4 @@ async fn sign_up(environment: &Environment, tally: &Tally) -> anyhow::Result<()>
             Ok(_) | Err(_) => tokio::time::sleep(RETRY_AFTER).await,
         }
     }
-}
-
-fn token(id: Uuid) -> anyhow::Result<String> {
-    let claims = json!({ "sub": id, "exp": EXPIRES });
-    Ok(jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes()))?)
 }

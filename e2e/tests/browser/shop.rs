@@ -1,26 +1,19 @@
 //! The shop: the sandbox with the example's pages, the API that they call, and a worker.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::Stdio,
-};
+use std::{net::SocketAddr, path::Path, process::Stdio};
 
-use jsonwebtoken::{EncodingKey, Header, encode};
 use sandbox::{Config, Ledger, LedgerQuery, Purchase, Sandbox, Shop as Pages};
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
+use testing::{AUTH_JWT_SECRET, FAR, customer_id, customer_token, free_address, token};
 use tokio::process::{Child, Command};
 use url::Url;
 
 use crate::page::Page;
 
-const AUTH_JWT_SECRET: &str = "a secret of at least thirty-two bytes";
 /// 32 bytes, base64.
 const SEALING_KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-/// 1 January 2100.
-const FAR: u64 = 4_102_444_800;
 pub(crate) const CUSTOMER: &str = "0192f0c1-5c00-7000-8000-000000000001";
 
 /// Its processes are killed when it is dropped.
@@ -34,7 +27,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(pool: &PgPool) -> Self {
-        let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let api = free_address();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/checkout");
         let pages = Pages { folder, api: format!("http://{api}").parse().unwrap() };
         let config = Config { shop: Some(pages), ..Config::default() };
@@ -71,9 +64,7 @@ impl Shop {
 
     /// The first page, on a phone, with the customer logged in.
     pub(crate) async fn customer(&self) -> Page {
-        let claims = json!({ "sub": CUSTOMER, "exp": FAR });
-        let key = EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes());
-        let token = encode(&Header::default(), &claims, &key).unwrap();
+        let token = token(&json!({ "sub": CUSTOMER, "exp": FAR }));
         let mut page = Page::on_a_phone().await;
         page.open(&format!("{}/checkout#token={token}", self.sandbox.url())).await;
         page
@@ -81,7 +72,7 @@ impl Shop {
 
     /// A customer with this number pays 9,900 won with a card, as the payment window and a frontend do it.
     pub(crate) async fn buys(&self, number: u128, name: &str, card: &str) {
-        let id = uuid::Uuid::from_u128(0x0192_f0c1_5c00_7000_8000_0000_0000_0000 + number);
+        let id = customer_id(number);
         let order_id = format!("ORDER_{number:010}");
         let purchase = Purchase::new(&order_id, 9_900).card(card).customer(&id.to_string());
         let open = self.sandbox.pay(purchase).unwrap();
@@ -90,10 +81,13 @@ impl Shop {
             "customerEmail": format!("customer{number}@example.com"), "customerName": name,
             "plan": "personal", "billingCycle": "monthly",
         });
-        let key = EncodingKey::from_secret(AUTH_JWT_SECRET.as_bytes());
-        let token = encode(&Header::default(), &json!({ "sub": id, "exp": FAR }), &key).unwrap();
         let url = format!("{}/api/payments/confirm", self.api_url);
-        let answer = reqwest::Client::builder().build().unwrap().post(url).bearer_auth(token).json(&order);
+        let answer = reqwest::Client::builder()
+            .build()
+            .unwrap()
+            .post(url)
+            .bearer_auth(customer_token(id))
+            .json(&order);
         answer.send().await.unwrap();
     }
 

@@ -23,8 +23,13 @@ pub(crate) async fn auth_key(world: &World, id: Uuid, card: &str) -> String {
 }
 
 pub(crate) async fn register(world: &World, id: Uuid, auth_key: &str) -> Result<Registration, RegisterError> {
-    let it = world.history(id).await.subscription;
-    let card = NewCard { subscription_id: id, user_id: it.user_id, auth_key, customer_key: &it.customer_key };
+    let subscription = world.history(id).await.subscription;
+    let card = NewCard {
+        subscription_id: id,
+        user_id: subscription.user_id,
+        auth_key,
+        customer_key: &subscription.customer_key,
+    };
     let mut tx = world.pool.begin().await.unwrap();
     let recorded = register_card(&mut tx, card, world.now()).await?;
     tx.commit().await.unwrap();

@@ -244,8 +244,10 @@ async fn the_calendar_expects_charges_on_the_days_of_the_schedules(pool: PgPool)
         for (cycle, since) in [(Cycle::Monthly, 0), (Cycle::Yearly, 0), (Cycle::Yearly, 1)] {
             let anchor_on: NaiveDate = anchor.parse().unwrap();
             let schedule = BillingSchedule { cycle, anchor_on, from_no: since, from_month: since };
-            let next =
-                (since..1_000).map(|no| schedule.period(no).unwrap()).find(|it| it.start > today).unwrap();
+            let next = (since..1_000)
+                .map(|no| schedule.period(no).unwrap())
+                .find(|period| period.start > today)
+                .unwrap();
             let id = new_key();
             let later = (next.no..1_000).map(|no| schedule.period(no).unwrap().start);
             for date in later.take_while(|date| *date < "2028-03-01".parse().unwrap()) {

@@ -36,7 +36,7 @@ async fn three_declines_on_three_dates_suspend(pool: PgPool) {
     assert!(suspension.text.contains("결제가 3회 실패하여"), "{}", suspension.text);
 
     world.live(40).await;
-    let failures = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 실패").count();
+    let failures = world.subjects().into_iter().filter(|subject| subject == "집체크 구독 결제 실패").count();
     assert_eq!((failures, world.charges_asked(id).await), (2, 3));
     assert_eq!(world.net(id).await, 9_900);
 }

@@ -80,7 +80,10 @@ async fn the_same_end_twice_is_one_end_and_one_refund(pool: PgPool) {
     assert!(matches!(changed, Err(EndError::KeyTaken)), "{changed:?}");
     let again = end_as(&world, EndSubscription { key: Some("click-2"), reason: "또", ..clicked }).await;
     assert!(matches!(again, Err(EndError::Refused(EndRefused::AlreadyEnded))), "{again:?}");
-    assert_eq!(world.subjects().iter().filter(|it| *it == ENDED || *it == REFUNDED).count(), 2);
+    assert_eq!(
+        world.subjects().iter().filter(|subject| *subject == ENDED || *subject == REFUNDED).count(),
+        2
+    );
     assert_eq!(world.net(id).await, 94_800 - 94_800 * 364 / 365);
 }
 
@@ -172,7 +175,7 @@ async fn a_canceled_one_can_be_ended_and_not_resumed_afterwards(pool: PgPool) {
         ("insert into subscription_endings select * from subscription_endings", "subscription_endings_pkey"),
     ] {
         let error = sqlx::query(sql).execute(&mut *conn).await.unwrap_err();
-        assert_eq!(error.as_database_error().and_then(|it| it.constraint()), Some(fence), "{sql}");
+        assert_eq!(error.as_database_error().and_then(|error| error.constraint()), Some(fence), "{sql}");
     }
     drop(conn);
     world.live(40).await;

@@ -112,7 +112,7 @@ async fn a_later_event_never_overtakes_and_holds_up_nobody_else(pool: PgPool) {
     tx.commit().await.unwrap();
     let other = world.subscriber_called("ORDER_2", Cycle::Monthly).await;
     world.settle().await;
-    let of_other = |it: &&crate::receiver::Arrived| it.body.contains(&subscription_ref(other));
+    let of_other = |event: &&crate::receiver::Arrived| event.body.contains(&subscription_ref(other));
     assert_eq!(receiver.arrived().iter().filter(of_other).count(), 2);
     assert!(!receiver.kinds().contains(&"subscription.resumed".to_owned()));
 
@@ -155,7 +155,7 @@ async fn after_three_days_an_event_is_given_up_and_the_next_goes(pool: PgPool) {
     receiver.forget();
     assert_eq!(replay(&world, everything).await, 3);
     let ids: Vec<_> = outbox(&world).await.iter().map(|row| common::id::event_ref(row.id)).collect();
-    assert_eq!(receiver.arrived().iter().map(|it| it.id.clone()).collect::<Vec<_>>(), ids);
+    assert_eq!(receiver.arrived().iter().map(|event| event.id.clone()).collect::<Vec<_>>(), ids);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -216,7 +216,7 @@ async fn a_lost_event_job_costs_time_and_sends_the_same_id(pool: PgPool) {
     .await
     .unwrap();
     world.settle().await;
-    let ids: Vec<_> = receiver.arrived().into_iter().map(|it| it.id).collect();
+    let ids: Vec<_> = receiver.arrived().into_iter().map(|event| event.id).collect();
     assert_eq!(ids.len(), 4);
     assert_eq!(ids.iter().filter(|id| **id == ids[0]).count(), 3);
 }

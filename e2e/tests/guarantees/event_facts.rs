@@ -36,7 +36,7 @@ async fn refund(world: &World, id: Uuid, amount: i64) {
 
 fn data_of(receiver: &Receiver, kind: &str) -> Vec<Value> {
     let arrived = receiver.arrived();
-    arrived.iter().filter(|it| it.kind() == kind).map(|it| it.json()["data"].clone()).collect()
+    arrived.iter().filter(|event| event.kind() == kind).map(|event| event.json()["data"].clone()).collect()
 }
 
 async fn count(world: &World, sql: &'static str) -> i64 {
@@ -137,7 +137,8 @@ async fn cancel_resume_and_refunds_are_told_whoever_made_them(pool: PgPool) {
     crate::postman::deliver(&world, &webhook).await;
     assert_eq!(receiver.kinds(), ["payment.refunded", "payment.refunded"]);
     let told = data_of(&receiver, "payment.refunded");
-    let amounts: Vec<_> = told.iter().map(|it| (&it["refund"]["amount"], &it["payment"]["status"])).collect();
+    let amounts: Vec<_> =
+        told.iter().map(|event| (&event["refund"]["amount"], &event["payment"]["status"])).collect();
     let (partly, wholly) = (json!("partially_refunded"), json!("refunded"));
     assert_eq!(amounts, [(&json!(4_000), &partly), (&json!(5_900), &wholly)]);
     assert_eq!(world.net(id).await, 0);
@@ -161,8 +162,8 @@ async fn an_end_at_once_is_told_once_and_again_where_access_ends(pool: PgPool) {
     world.run_due_jobs().await;
     let until = |id: Uuid| -> Vec<Value> {
         let of = data_of(&receiver, "subscription.canceled");
-        let of = of.iter().filter(|it| it["subscription"]["id"] == json!(subscription_ref(id)));
-        of.map(|it| it["subscription"]["accessUntil"].clone()).collect()
+        let of = of.iter().filter(|event| event["subscription"]["id"] == json!(subscription_ref(id)));
+        of.map(|event| event["subscription"]["accessUntil"].clone()).collect()
     };
     assert_eq!(until(ids[0]), ["2026-11-23"]);
     assert_eq!(until(ids[1]), ["2026-12-22", "2026-11-23"]);
@@ -176,7 +177,7 @@ async fn a_customer_without_a_card_is_named_at_begin_and_due_date(pool: PgPool) 
     world.live_until("2026-12-22").await;
     let told: Vec<_> = data_of(&receiver, "payment_method.required")
         .iter()
-        .map(|it| (it["reason"].clone(), it["subscription"]["status"].clone()))
+        .map(|event| (event["reason"].clone(), event["subscription"]["status"].clone()))
         .collect();
     assert_eq!(told, [(json!("no_card"), json!("active")), (json!("no_card"), json!("past_due"))]);
     assert_eq!(world.net(id).await, 9_900);

@@ -1,4 +1,4 @@
-//! What is written once stays one: names of payments, wishes, cards, emails and events, tried with plain SQL.
+//! What is written once stays one: names of payments, requests, cards, emails and events, tried with plain SQL.
 
 use common::domain::calendar::Cycle;
 use sqlx::{AssertSqlSafe, PgPool};

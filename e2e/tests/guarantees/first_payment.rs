@@ -57,7 +57,8 @@ async fn without_a_card_no_bank_is_asked_and_it_ends_suspended(pool: PgPool) {
     world.sandbox.set_switches(|switches| switches.confirm_billing_key = false);
     let id = world.subscriber(Cycle::Monthly).await;
     world.live_until("2026-12-20").await;
-    let asked = world.subjects().into_iter().filter(|it| it == "집체크 결제 카드 등록 안내").count();
+    let asked =
+        world.subjects().into_iter().filter(|subject| subject == "집체크 결제 카드 등록 안내").count();
     assert_eq!(asked, 2, "at once, and three days ahead");
     world.live_until("2026-12-22").await;
     assert_eq!(world.history(id).await.status(), SubscriptionStatus::PastDue);

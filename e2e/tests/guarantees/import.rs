@@ -18,8 +18,8 @@ use crate::{
     card_window::new_card,
     fences::refused,
     prices::{new_price, reached},
+    requests::consent,
     resume::resume,
-    wishes::consent,
     world::{GOOD, World},
 };
 

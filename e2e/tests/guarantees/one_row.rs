@@ -73,7 +73,7 @@ async fn a_notice_that_cannot_be_written_keeps_no_other_back(pool: PgPool) {
     let ids = subscribers(&world, 5).await;
     refuse_rows(&pool, "emails", ids[0]).await;
     world.live_until("2026-12-20").await;
-    let told = world.subjects().iter().filter(|it| *it == "집체크 구독 갱신 안내").count();
+    let told = world.subjects().iter().filter(|subject| *subject == "집체크 구독 갱신 안내").count();
     assert_eq!(told, 4);
 }
 
@@ -91,8 +91,9 @@ async fn nobody_is_told_of_a_charge_that_is_switched_off(pool: PgPool) {
             ops::subscription::pause(&mut conn, id, &reason(why), &world.acting("kim")).await.unwrap();
         }
         world.live_until("2026-12-20").await;
-        let told =
-            |world: &World| world.subjects().iter().filter(|it| *it == "집체크 구독 갱신 안내").count();
+        let told = |world: &World| {
+            world.subjects().iter().filter(|subject| *subject == "집체크 구독 갱신 안내").count()
+        };
         assert_eq!(told(&world), 0, "global: {is_global}");
         if is_global {
             settings::switch_charging(&mut conn, true, by, why, world.now()).await.unwrap();

@@ -82,7 +82,7 @@ async fn with_any_job_rows_lost_everybody_is_charged_and_told(pool: PgPool) {
         world.settle().await;
     }
     assert_eq!(world.net(id).await, 2 * 9_900);
-    let paid = world.subjects().into_iter().filter(|it| it == "집체크 구독 결제 완료").count();
+    let paid = world.subjects().into_iter().filter(|subject| subject == "집체크 구독 결제 완료").count();
     assert_eq!(paid, 2);
 }
 
@@ -96,7 +96,8 @@ async fn an_older_period_paid_late_moves_no_date_back(pool: PgPool) {
     world.settle().await;
     let before = world.history(id).await;
     assert_eq!(before.status(), SubscriptionStatus::PastDue);
-    let held = world.unsettled_invoices(id).await.into_iter().find(|it| it.held_since.is_some()).unwrap();
+    let held =
+        world.unsettled_invoices(id).await.into_iter().find(|invoice| invoice.held_since.is_some()).unwrap();
     world.card_now(id, "pays").await;
     let mut conn = world.pool.acquire().await.unwrap();
     ops::invoices::charge(&mut conn, held.id, &reason("charge it"), &world.acting("kim@example.com"))

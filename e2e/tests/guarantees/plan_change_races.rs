@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use crate::{
     card_window::{OTHER, new_card},
     plan_changes::{ENDED, pro},
-    wishes::{change, consent, count, ends, pending, say_yes},
+    requests::{change, consent, count, ends, pending, say_yes},
     world::{GOOD, World},
 };
 
@@ -107,7 +107,10 @@ async fn after_an_outage_each_period_has_its_own_price(pool: PgPool) {
     world.settle().await;
     world.live(3).await;
     let held = world.unsettled_invoices(id).await;
-    assert_eq!(held.iter().map(|it| (it.period.no, it.amount.get())).collect::<Vec<_>>(), [(1, 19_900)]);
+    assert_eq!(
+        held.iter().map(|invoice| (invoice.period.no, invoice.amount.get())).collect::<Vec<_>>(),
+        [(1, 19_900)]
+    );
     assert!(held[0].held_since.is_some());
     assert_eq!(world.history(id).await.next_charge_on(), "2027-02-22".parse().unwrap());
     assert_eq!(world.net(id).await, 19_900 + 9_900);

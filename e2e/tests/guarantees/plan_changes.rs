@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    wishes::{change, consent, consent_to, count, ends, undo},
+    requests::{change, consent, consent_to, count, ends, undo},
     world::{GOOD, World},
 };
 

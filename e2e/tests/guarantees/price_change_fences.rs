@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     fences::{refused, run},
     prices::{monthly, reprice},
-    wishes::consent,
+    requests::consent,
     world::World,
 };
 

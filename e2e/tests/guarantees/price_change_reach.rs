@@ -18,7 +18,7 @@ use crate::{
     card_window::{OTHER, new_card, subscribe, wish},
     plan_changes::ENDED,
     prices::{monthly, new_price, only_announce, reached, reprice, withdraw},
-    wishes::{change, consent, count, ends, undo},
+    requests::{change, consent, count, ends, undo},
     world::{GOOD, World},
 };
 
@@ -205,7 +205,10 @@ async fn after_an_outage_each_period_has_the_price_of_its_date(pool: PgPool) {
     world.settle().await;
     world.live(2).await;
     let held = world.unsettled_invoices(id).await;
-    assert_eq!(held.iter().map(|it| (it.period.no, it.amount.get())).collect::<Vec<_>>(), [(1, 9_900)]);
+    assert_eq!(
+        held.iter().map(|invoice| (invoice.period.no, invoice.amount.get())).collect::<Vec<_>>(),
+        [(1, 9_900)]
+    );
     assert!(held[0].held_since.is_some());
     assert_eq!(world.net(id).await, 9_900 + 12_900);
 }
@@ -215,8 +218,8 @@ async fn another_price_takes_along_whom_the_one_before_missed(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let yearly = world.subscriber(Cycle::Yearly).await;
     let by_year = |price: i64, from: &str| {
-        let it = monthly(price, from);
-        ops::reprice::PriceRequest { yearly: it.monthly, monthly: None, ..it }
+        let request = monthly(price, from);
+        ops::reprice::PriceRequest { yearly: request.monthly, monthly: None, ..request }
     };
     let first = reprice(&world, by_year(118_800, "2027-01-01")).await.unwrap();
     let second = reprice(&world, by_year(130_800, "2027-06-01")).await;

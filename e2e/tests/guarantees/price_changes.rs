@@ -8,7 +8,7 @@ use crate::{
     card_window::{OTHER, minutes, new_card},
     plan_changes::{ENDED, pro},
     prices::{answers, new_price, reached, withdraw},
-    wishes::{change, consent, count, ends, undo},
+    requests::{change, consent, count, ends, undo},
     world::World,
 };
 
@@ -122,7 +122,7 @@ async fn the_customers_own_change_comes_before_the_new_price(pool: PgPool) {
     for id in [gone, back] {
         change(&world, id, "personal", Cycle::Yearly).await.unwrap();
     }
-    assert_eq!(answers(&world, price).await, ["own_wish", "own_wish"]);
+    assert_eq!(answers(&world, price).await, ["own_change", "own_change"]);
     consent(&world, gone).await.unwrap();
     assert!(undo(&world, back).await);
     consent(&world, back).await.unwrap();
@@ -179,7 +179,8 @@ async fn letters_about_a_card_name_what_will_be_charged_next(pool: PgPool) {
     world.sandbox.fault(Fault::next(Operation::Issue, Effect::Error500Approved)).unwrap();
     new_card(&world, id, OTHER).await;
     minutes(&mut world, 3).await;
-    let email = world.emails().into_iter().find(|it| it.subject == "집체크 결제 카드 등록 안내").unwrap();
+    let email =
+        world.emails().into_iter().find(|email| email.subject == "집체크 결제 카드 등록 안내").unwrap();
     assert!(email.text.contains("7,900원") && !email.text.contains("9,900원"), "{}", email.text);
     world.live_until("2026-12-22").await;
     assert_eq!(world.net(id).await, 9_900 + 7_900);

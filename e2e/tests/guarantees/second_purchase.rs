@@ -124,7 +124,7 @@ async fn the_schema_refuses_a_second_living_subscription(pool: PgPool) {
     let stolen =
         "update subscriptions set user_id = (select user_id from subscriptions where id = $1) where id = $2";
     let error = sqlx::query(stolen).bind(a).bind(b).execute(&world.pool).await.unwrap_err();
-    let constraint = error.as_database_error().and_then(|it| it.constraint().map(str::to_owned));
+    let constraint = error.as_database_error().and_then(|error| error.constraint().map(str::to_owned));
     assert_eq!(constraint.as_deref(), Some("subscriptions_one_living_per_user"));
 }
 

@@ -5,15 +5,14 @@ use reqwest::{StatusCode, header::RETRY_AFTER};
 use sandbox::Operation;
 use serde_json::Value;
 use sqlx::PgPool;
+use testing::{free_address, until};
 use uuid::Uuid;
 
 use crate::{
     books::Books,
     customer::{Answer, Customer, api},
-    program::free_address,
     proxy::Line,
     system::System,
-    wait::until,
 };
 
 fn subscription(answer: &Answer) -> Uuid {

@@ -64,7 +64,7 @@ impl System {
 
     fn emails(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.mail_folder()).unwrap().map(|entry| entry.unwrap().path());
-        let emails = files.filter(|path| path.extension().is_some_and(|it| it == "eml"));
+        let emails = files.filter(|path| path.extension().is_some_and(|extension| extension == "eml"));
         // One that is just being written has not arrived.
         let mut subjects: Vec<String> = emails
             .filter_map(|path| {

@@ -1,13 +1,9 @@
 //! A database is born on one clock: processes of the other kind refuse to start on it, and say why.
 
 use sqlx::PgPool;
+use testing::{free_address, until};
 
-use crate::{
-    customer::api,
-    program::{Program, free_address},
-    system::System,
-    wait::until,
-};
+use crate::{customer::api, program::Program, system::System};
 
 /// As in a shell that knows the database and nothing else.
 async fn advance(system: &System) -> (Option<i32>, String) {

@@ -2,18 +2,16 @@
 
 use std::net::SocketAddr;
 
-use jsonwebtoken::{EncodingKey, Header};
 use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
 use sandbox::Purchase;
 use serde_json::{Value, json};
+use testing::{AUTH_JWT_SECRET, customer_token};
 use uuid::Uuid;
 
 use crate::{
     program::{Program, ready},
     system::System,
 };
-
-const JWT_SECRET: &str = "a-secret-of-the-login-service-of-this-test";
 
 pub(crate) struct Customer {
     api: SocketAddr,
@@ -35,7 +33,7 @@ pub(crate) fn api(system: &System, address: SocketAddr) -> Program {
         .var("DATABASE_URL", system.database_url())
         .var("API_ADDR", address)
         .var("CRON_SECRET", "the-secret-of-the-daily-call")
-        .var("AUTH_JWT_SECRET", JWT_SECRET)
+        .var("AUTH_JWT_SECRET", AUTH_JWT_SECRET)
         .var("STOP_DELAY_SECS", 0)
         .var("CLOCK", "test")
 }
@@ -72,11 +70,7 @@ impl Customer {
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer {
-        // 2100: the login service's clock is the machine's.
-        let claims = json!({ "sub": self.id, "exp": 4_102_444_800_i64 });
-        let key = EncodingKey::from_secret(JWT_SECRET.as_bytes());
-        let token = jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap();
-        let response = request.bearer_auth(token).send().await.unwrap();
+        let response = request.bearer_auth(customer_token(self.id)).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.unwrap();
         Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() }

@@ -2,8 +2,9 @@
 
 use sandbox::{AnswerTiming, Effect, Fault, Operation};
 use sqlx::PgPool;
+use testing::until;
 
-use crate::{books::Books, proxy::Line, system::System, wait::until};
+use crate::{books::Books, proxy::Line, system::System};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn an_answer_without_a_database_is_written_when_it_is_back(pool: PgPool) {

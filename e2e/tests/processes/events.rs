@@ -9,12 +9,12 @@ use axum::{Router, http::HeaderMap, http::StatusCode, routing::post};
 use rustix::process::Signal;
 use sandbox::Operation;
 use sqlx::PgPool;
+use testing::until;
 
 use crate::{
     kills::{Death::At, die},
     program::Program,
     system::System,
-    wait::until,
 };
 
 /// Takes every event, and keeps their ids.

@@ -6,9 +6,10 @@ use chrono::TimeDelta;
 use rustix::process::Signal;
 use sandbox::{AnswerTiming, Effect, Fault, Operation};
 use sqlx::PgPool;
+use testing::until;
 use uuid::Uuid;
 
-use crate::{books::Books, system::System, wait::until};
+use crate::{books::Books, system::System};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Death {

@@ -3,13 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use sqlx::PgPool;
+use testing::free_address;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::{
-    customer::api,
-    program::{free_address, ready},
-    system::System,
-};
+use crate::{customer::api, program::ready, system::System};
 
 const DESCRIPTORS: u32 = 256;
 const CLIENTS: usize = 300;

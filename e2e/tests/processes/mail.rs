@@ -6,14 +6,9 @@ use chrono::TimeDelta;
 use rustix::process::Signal;
 use serde_json::Value;
 use sqlx::PgPool;
+use testing::{free_address, until};
 
-use crate::{
-    books::Books,
-    program::{Program, free_address},
-    smtp_server::MailServer,
-    system::System,
-    wait::until,
-};
+use crate::{books::Books, program::Program, smtp_server::MailServer, system::System};
 
 const WRITTEN: &str = "집체크 구독 결제 완료";
 

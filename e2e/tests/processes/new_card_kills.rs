@@ -10,13 +10,13 @@ use common::{
 };
 use sandbox::{CardRegistration, Operation};
 use sqlx::PgPool;
+use testing::until;
 use uuid::Uuid;
 
 use crate::{
     books::Books,
     kills::{Death, die},
     system::System,
-    wait::until,
 };
 
 use Death::{At, DuringTheCall};
@@ -37,15 +37,15 @@ async fn past_due(system: &System) -> Uuid {
 /// The customer registers another card. No worker has seen it yet.
 async fn new_card(system: &System, id: Uuid) {
     let mut tx = system.pool.begin().await.unwrap();
-    let it = common::store::subscriptions::find(&mut tx, id).await.unwrap().unwrap();
+    let subscription = common::store::subscriptions::find(&mut tx, id).await.unwrap().unwrap();
     let card_number = Some("4330-1234-1234-1234".to_owned());
-    let window = CardRegistration { customer_key: it.customer_key.clone(), card_number };
+    let window = CardRegistration { customer_key: subscription.customer_key.clone(), card_number };
     let auth_key = system.sandbox.auth_key(window).unwrap();
     let card = NewCard {
         subscription_id: id,
-        user_id: it.user_id,
+        user_id: subscription.user_id,
         auth_key: &auth_key,
-        customer_key: &it.customer_key,
+        customer_key: &subscription.customer_key,
     };
     common::commands::register_card::register_card(&mut tx, card, system.now()).await.unwrap();
     tx.commit().await.unwrap();

@@ -11,12 +11,12 @@ use common::{
 };
 use sandbox::Operation;
 use sqlx::PgPool;
+use testing::until;
 use uuid::Uuid;
 
 use crate::{
     kills::{Death, die},
     system::System,
-    wait::until,
 };
 
 /// The customer wants the dearer plan from the next renewal on, and agrees to its price or does not.
@@ -72,7 +72,7 @@ async fn changes_survive(pool: PgPool, point: &'static str) {
     assert_eq!(books.invoices, ["paid", "paid"]);
     let books = system.books(silent).await;
     assert_eq!((books.captures, books.net), (1, 9_900));
-    assert_eq!(books.emails.iter().filter(|it| *it == "집체크 구독 종료 안내").count(), 1);
+    assert_eq!(books.emails.iter().filter(|email| *email == "집체크 구독 종료 안내").count(), 1);
     let ends: Vec<String> = sqlx::query_scalar("select status from plan_changes order by status")
         .fetch_all(&system.pool)
         .await

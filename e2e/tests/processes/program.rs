@@ -4,16 +4,15 @@ use std::{
     ffi::OsString,
     fmt::Display,
     fs::File,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
+use testing::{LIMIT, until};
 use tokio::process::{Child, Command};
-
-use crate::wait::{LIMIT, until};
 
 /// A program of ours and the whole environment it will see.
 #[derive(Clone)]
@@ -127,11 +126,6 @@ impl Drop for Process {
             eprintln!("--- the last lines of process {:?}\n{tail}", self.child.id());
         }
     }
-}
-
-/// An address on which nobody listens.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Waits until the process that listens there says that it is able to work.

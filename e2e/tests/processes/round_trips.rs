@@ -9,8 +9,9 @@ use common::{
 };
 use e2e::{bank::Bank, counting_proxy::CountingProxy, subscribers};
 use sqlx::PgPool;
+use testing::{free_address, until};
 
-use crate::{program::free_address, system::System, wait::until};
+use crate::system::System;
 
 const RENEWALS: u32 = 200;
 

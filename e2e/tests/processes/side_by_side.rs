@@ -3,13 +3,9 @@
 use common::domain::subscription::SubscriptionStatus;
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
+use testing::{free_address, until};
 
-use crate::{
-    books::Books,
-    program::{free_address, ready},
-    system::System,
-    wait::until,
-};
+use crate::{books::Books, program::ready, system::System};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_workers_charge_each_of_60_due_subscriptions_once(pool: PgPool) {

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use sqlx::PgPool;
+use testing::{free_address, until};
 use tokio::net::TcpStream;
 
 use crate::{
     customer::api,
-    program::{Program, free_address, ready},
+    program::{Program, ready},
     system::System,
-    wait::until,
 };
 
 async fn status(address: SocketAddr, path: &str) -> Option<u16> {

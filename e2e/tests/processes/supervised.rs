@@ -5,12 +5,9 @@ use std::{fs::File, net::SocketAddr};
 use chrono::TimeDelta;
 use common::domain::subscription::SubscriptionStatus;
 use sqlx::PgPool;
+use testing::{free_address, until};
 
-use crate::{
-    program::{free_address, ready},
-    system::System,
-    wait::until,
-};
+use crate::{program::ready, system::System};
 
 async fn health(address: SocketAddr) -> Option<(u16, String)> {
     let answer = reqwest::get(format!("http://{address}/healthz")).await.ok()?;

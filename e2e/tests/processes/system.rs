@@ -14,13 +14,11 @@ use common::{
 use sandbox::{Ledger, LedgerQuery, Operation, Purchase, Sandbox};
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
+use testing::{free_address, until};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{
-    program::{Program, free_address},
-    wait::until,
-};
+use crate::program::Program;
 
 /// 32 bytes, base64.
 const SEALING_KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

@@ -5,6 +5,7 @@
 //! first seed) and `WITHOUT` (statements that drop a fence first).
 
 #![cfg(test)]
+#![cfg(test)]
 
 mod api_requests;
 mod cards;

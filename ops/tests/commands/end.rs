@@ -33,7 +33,7 @@ async fn a_second_end_is_the_same_end_with_the_same_refund(pool: PgPool) {
     let refund = first.refund.unwrap();
     assert_eq!((refund.amount.get(), refund.status.as_str()), (9_900 * 14 / 30, "pending"));
     let again = ended(&mut conn, id, RefundPolicy::ProRata, "고객 요청").await.unwrap();
-    assert_eq!(again.refund.map(|it| it.id), Some(refund.id));
+    assert_eq!(again.refund.map(|refund| refund.id), Some(refund.id));
     let other = ended(&mut conn, id, RefundPolicy::None, "고객 요청").await.unwrap_err();
     assert!(matches!(other, OpsError::Refused(_)), "{other}");
     let jobs: i64 = sqlx::query_scalar("select count(*) from jobs where kind = 'refund-payment'")

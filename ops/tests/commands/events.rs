@@ -75,7 +75,7 @@ async fn undelivered_events_go_again_in_order_one_job_each(pool: PgPool) {
     let first = listed.events.last().unwrap();
     assert_eq!(first.kind, "payment.succeeded");
     let with_job: Vec<_> =
-        listed.events.iter().filter(|it| it.next_try_at.is_some()).map(|it| it.id).collect();
+        listed.events.iter().filter(|event| event.next_try_at.is_some()).map(|event| event.id).collect();
     assert_eq!(with_job, [first.id]);
     let shown = events::show(&mut conn, first.id).await.unwrap();
     assert_eq!(shown.jobs.len(), 1);

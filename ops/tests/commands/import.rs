@@ -29,8 +29,11 @@ impl Said {
 
     fn mistakes(&self) -> Vec<String> {
         let mistakes = self.json()["mistakes"].as_array().unwrap().clone();
-        let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
-        mistakes.iter().map(|it| format!("{} {}", text(it, "place"), text(it, "field"))).collect()
+        let text = |mistake: &Value, name: &str| mistake[name].as_str().unwrap().to_owned();
+        mistakes
+            .iter()
+            .map(|mistake| format!("{} {}", text(mistake, "place"), text(mistake, "field")))
+            .collect()
     }
 }
 
@@ -110,8 +113,8 @@ async fn a_dry_run_writes_nothing_and_an_import_places_each(pool: PgPool) {
     assert_eq!((&report["imported"], &report["leftOut"][0]["place"]), (&5.into(), &"line 7".into()));
     assert_eq!(report["moved"][0]["firstChargeOn"], "2026-12-25");
     let next = async |no| {
-        let it = find(&pool, no).await;
-        (it.status.to_string(), it.current_period_end.to_string())
+        let subscription = find(&pool, no).await;
+        (subscription.status.to_string(), subscription.current_period_end.to_string())
     };
     let told = |status: &str, date: &str| (status.to_owned(), date.to_owned());
     assert_eq!(next(1).await, told("active", "2027-02-28"));
@@ -231,10 +234,13 @@ async fn what_a_spreadsheet_damaged_is_refused_in_each_column(pool: PgPool) {
         assert_eq!(report.code, Some(1), "{value}");
         let mistakes = report.json()["mistakes"].as_array().unwrap().clone();
         for line in 2..columns.len() + 2 {
-            let of_line: Vec<_> =
-                mistakes.iter().filter(|it| it["place"] == format!("line {line}").as_str()).collect();
-            let problem =
-                of_line.iter().find_map(|it| it["problem"].as_str().filter(|it| it.contains("spreadsheet")));
+            let of_line: Vec<_> = mistakes
+                .iter()
+                .filter(|mistake| mistake["place"] == format!("line {line}").as_str())
+                .collect();
+            let problem = of_line.iter().find_map(|mistake| {
+                mistake["problem"].as_str().filter(|mistake| mistake.contains("spreadsheet"))
+            });
             assert!(problem.is_some(), "{value} in {}: {of_line:?}", columns[line - 2]);
         }
     }

@@ -1,6 +1,7 @@
 //! Each command against PostgreSQL: what it answers, and what it leaves behind.
 
 #![cfg(test)]
+#![cfg(test)]
 
 mod charging;
 mod clock;

@@ -30,12 +30,16 @@ fn to(price: i64, from: &str) -> PriceRequest {
     }
 }
 
-async fn run(conn: &mut PgConnection, wish: &PriceRequest, now: DateTime<Utc>) -> Result<Repriced, OpsError> {
-    reprice::reprice(conn, wish, false, "operator:kim", now).await
+async fn run(
+    conn: &mut PgConnection,
+    request: &PriceRequest,
+    now: DateTime<Utc>,
+) -> Result<Repriced, OpsError> {
+    reprice::reprice(conn, request, false, "operator:kim", now).await
 }
 
-async fn refusal(conn: &mut PgConnection, wish: &PriceRequest) -> (u8, String) {
-    let error = run(conn, wish, start()).await.unwrap_err();
+async fn refusal(conn: &mut PgConnection, request: &PriceRequest) -> (u8, String) {
+    let error = run(conn, request, start()).await.unwrap_err();
     (error.exit_code(), error.to_string())
 }
 
@@ -78,11 +82,13 @@ async fn a_dry_run_says_whom_it_would_reach_when_and_writes_nothing(pool: PgPool
 async fn both_cycles_are_announced_at_once_or_not_at_all(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     active_subscription(&mut conn).await;
-    let wish = PriceRequest { yearly: Some(won(94_800)), ..to(12_900, "2027-02-01") };
-    assert_eq!(refusal(&mut conn, &wish).await, (2, "it costs 94,800원 already".into()));
+    let request = PriceRequest { yearly: Some(won(94_800)), ..to(12_900, "2027-02-01") };
+    assert_eq!(refusal(&mut conn, &request).await, (2, "it costs 94,800원 already".into()));
     assert_eq!(price(&mut conn).await, 9_900);
-    let done = run(&mut conn, &PriceRequest { yearly: Some(won(118_800)), ..wish }, start()).await.unwrap();
-    let seen: Vec<_> = done.prices.iter().map(|it| (it.billing_cycle.as_str(), it.subscriptions)).collect();
+    let done =
+        run(&mut conn, &PriceRequest { yearly: Some(won(118_800)), ..request }, start()).await.unwrap();
+    let seen: Vec<_> =
+        done.prices.iter().map(|price| (price.billing_cycle.as_str(), price.subscriptions)).collect();
     assert_eq!(seen, [("monthly", 1), ("yearly", 0)]);
     let date = "2027-02-22".parse().unwrap();
     assert_eq!(done.prices[0].dates, [Reached { date, subscriptions: 1, need_a_consent: 1 }]);
@@ -153,14 +159,14 @@ async fn who_pays_something_else_is_left_alone_unless_named(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn the_list_the_report_the_history_and_the_scan_show_it(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let it = active_subscription(&mut conn).await;
+    let subscription = active_subscription(&mut conn).await;
     let id = run(&mut conn, &to(12_900, "2027-01-01"), start()).await.unwrap().prices[0].id.unwrap();
     let listed = price_changes::list(&mut conn, start()).await.unwrap();
     assert_eq!((listed.0[0].id, listed.0[0].status.as_str(), listed.0[0].pending), (id, "announced", 1));
     assert!(listed.to_string().contains("higher costs"), "{listed}");
     let report = consents::report(&mut conn, id).await.unwrap();
     assert!(report.to_string().ends_with("\n1 subscriptions, 1 not yet asked\n"), "{report}");
-    let history = subscription_history::show(&mut conn, it.id, start()).await.unwrap();
+    let history = subscription_history::show(&mut conn, subscription.id, start()).await.unwrap();
     assert_eq!((history.changes[0].status.as_str(), history.changes[0].to_amount), ("pending", 12_900));
     for told in [&id.to_string(), "CHANGES\nASKED", "12900", "CONSENTS\nnone\n"] {
         assert!(history.to_string().contains(told), "{told}\n{history}");
@@ -186,15 +192,15 @@ async fn the_list_the_report_the_history_and_the_scan_show_it(pool: PgPool) {
     let due = scan::dry_run(&mut conn, Some("2027-01-22".parse().unwrap()), start()).await.unwrap();
     assert_eq!((due.would_end, due.total), (0, 12_900));
     assert_eq!(consents::report(&mut conn, id).await.unwrap().totals["consented"], 1);
-    let history = subscription_history::show(&mut conn, it.id, start()).await.unwrap();
+    let history = subscription_history::show(&mut conn, subscription.id, start()).await.unwrap();
     assert!(history.to_string().contains("동의합니다"), "{history}");
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_words_of_the_command_line_do_all_of_it_in_json(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let it = active_subscription(&mut conn).await;
-    assert_eq!(it.cycle, Cycle::Monthly);
+    let subscription = active_subscription(&mut conn).await;
+    assert_eq!(subscription.cycle, Cycle::Monthly);
     let ask = async |words: &[&str]| -> (Option<i32>, Value) {
         let output = billing(Some(&url(&pool)), &[("USER", "kim")], words).await;
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())

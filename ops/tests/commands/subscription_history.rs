@@ -60,12 +60,17 @@ async fn its_e_mails_are_part_of_the_history(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn registered_cards_are_listed_without_their_keys(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let it = active_subscription(&mut conn).await;
-    let (subscription_id, user_id) = (it.id, it.user_id);
-    let card = NewCard { subscription_id, user_id, auth_key: "bln_secret", customer_key: &it.customer_key };
+    let subscription = active_subscription(&mut conn).await;
+    let (subscription_id, user_id) = (subscription.id, subscription.user_id);
+    let card = NewCard {
+        subscription_id,
+        user_id,
+        auth_key: "bln_secret",
+        customer_key: &subscription.customer_key,
+    };
     register_card(&mut conn, card, start()).await.unwrap();
     sqlx::query("update card_registrations set toss_message = 'timeout'").execute(&mut *conn).await.unwrap();
-    let history = subscription_history::show(&mut conn, it.id, start()).await.unwrap();
+    let history = subscription_history::show(&mut conn, subscription.id, start()).await.unwrap();
     assert_eq!(history.cards[0].status, "pending");
     let json = serde_json::to_string(&history).unwrap();
     assert!(json.contains("timeout") && history.to_string().contains("timeout"), "{history}");

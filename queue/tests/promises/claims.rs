@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use queue::{ClaimLimit, NewJob, QueueError, claim, enqueue_many, heartbeat, release};
 use sqlx::PgPool;
+use testing::eventually;
 
-use crate::support::{
-    Env, MINUTE, Process, WORK, Work, after, at_once, claim_one, eventually, job, put, state, t0,
-};
+use crate::support::{Env, MINUTE, Process, WORK, Work, after, at_once, claim_one, job, put, state, t0};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_claimers_never_share_a_job(pool: PgPool) {

@@ -5,11 +5,12 @@ use std::time::Duration;
 use queue::{KindConfig, QueueConfig};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
+use testing::eventually;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{Env, Process, WORK, Work, config, eventually, job, put, state, tries};
+use crate::support::{Env, Process, WORK, Work, config, job, put, state, tries};
 
 /// Ends every connection to this test's database but the one that does it: pool, listener, heartbeat.
 async fn cut_all_connections(pool: &PgPool) {

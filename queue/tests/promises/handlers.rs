@@ -8,11 +8,10 @@ use std::time::Duration;
 use queue::{KindConfig, NewJob, QueueConfig, caused_by, enqueue, rescue};
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
+use testing::eventually;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{
-    Env, MINUTE, Process, WORK, Work, after, config, eventually, job, put, state, t0, tries,
-};
+use crate::support::{Env, MINUTE, Process, WORK, Work, after, config, job, put, state, t0, tries};
 
 async fn reaches(pool: &PgPool, id: i64, wanted: &str) {
     eventually(&format!("job {id} is {wanted}"), async || state(pool, id).await == wanted).await;

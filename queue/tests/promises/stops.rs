@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use queue::{KindConfig, OnStop};
 use sqlx::PgPool;
+use testing::eventually;
 
-use crate::support::{Env, Process, WORK, Work, config, eventually, job, put, state, tries};
+use crate::support::{Env, Process, WORK, Work, config, job, put, state, tries};
 
 const AT_ONCE: Duration = Duration::from_millis(50);
 

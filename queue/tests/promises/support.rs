@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 pub(crate) const WORK: &str = "work";
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);
@@ -71,15 +70,6 @@ pub(crate) async fn state(pool: &PgPool, id: i64) -> String {
 /// Fails instead of hanging when something waits for a lock that it should have skipped.
 pub(crate) async fn at_once<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(5), work).await.expect("it waits for nobody")
-}
-
-/// Polls until it holds: for what other tasks, threads or the server do.
-pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds().await {
-        assert!(Instant::now() < until, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[derive(Clone)]

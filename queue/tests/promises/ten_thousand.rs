@@ -5,9 +5,10 @@ use std::time::Duration;
 use queue::{KindConfig, QueueConfig, enqueue_many};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use testing::eventually;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Env, Process, WORK, Work, config, eventually, job, t0};
+use crate::support::{Env, Process, WORK, Work, config, job, t0};
 
 const JOBS: i64 = 10_000;
 

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use sandbox::{AnswerTiming, Effect, Fault, LedgerQuery, Operation};
 use serde_json::Value;
+use testing::eventually;
 
-use crate::harness::{Reply, Toss, eventually, order, refusal};
+use crate::harness::{Reply, Toss, order, refusal};
 
 /// One charge of order `AUTO_1` under one fault, then its replay under the same idempotency key.
 struct Charged {
@@ -62,7 +63,7 @@ async fn a_client_that_hangs_up_does_not_stop_the_money() {
     assert!(error.is_timeout());
     assert_eq!(call.charges(), 0, "still hanging");
     assert_eq!(call.toss.get("/v1/payments/orders/AUTO_1").await.status, 404);
-    eventually("the money moves after the client is gone", || call.charges() == 1).await;
+    eventually("the money moves after the client is gone", async || call.charges() == 1).await;
     assert_eq!(call.send().await.status, 200);
     assert_eq!(call.charges(), 1);
 }
@@ -187,7 +188,8 @@ async fn dice_with_the_same_seed_fall_the_same() {
 async fn a_reset_ends_what_was_still_hanging() {
     let call = Charged::under(Effect::HangThenApprove { ms: 100, answer: AnswerTiming::Late }).await;
     let hanging = tokio::spawn(Reply::of(call.request()));
-    eventually("the request arrives", || call.toss.ledger("AUTO_1").asked(Operation::Charge) == 1).await;
+    eventually("the request arrives", async || call.toss.ledger("AUTO_1").asked(Operation::Charge) == 1)
+        .await;
     call.toss.sandbox.reset();
     assert_eq!(hanging.await.unwrap().status, 500);
     assert_eq!(call.toss.sandbox.ledger(&LedgerQuery::default()).charges, 0);

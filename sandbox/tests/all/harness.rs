@@ -1,14 +1,11 @@
 //! A sandbox on a free port and a small HTTP client for it.
 
-use std::time::{Duration, Instant};
-
 use reqwest::{Method, RequestBuilder};
 use sandbox::{CardRegistration, Ledger, LedgerQuery, OpenPayment, Purchase, Sandbox};
 use serde_json::{Value, json};
 
 pub(crate) const API_SECRET: &str = "test_sk_zXLkKEypNArWmo50nX3lmeaxYG5R";
 pub(crate) const WIDGET_SECRET: &str = "test_gsk_docs_OaPz8L5KdmQXkzRz3y47BMw6";
-const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Toss {
     pub(crate) sandbox: Sandbox,
@@ -113,13 +110,4 @@ impl Toss {
 /// A charge of 9,900 won.
 pub(crate) fn order(customer_key: &str, order_id: &str) -> Value {
     json!({ "amount": 9_900, "customerKey": customer_key, "orderId": order_id, "orderName": "퍼스널 월간" })
-}
-
-/// For what happens in another task: asks again until it is so.
-pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < DEADLINE, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

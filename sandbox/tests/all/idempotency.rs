@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use sandbox::{Effect, Fault, Operation};
 use serde_json::json;
+use testing::eventually;
 
-use crate::harness::{Reply, Toss, WIDGET_SECRET, eventually, order, refusal};
+use crate::harness::{Reply, Toss, WIDGET_SECRET, order, refusal};
 
 #[tokio::test]
 async fn a_replay_is_the_first_answer_and_charges_nothing() {
@@ -58,7 +59,8 @@ async fn while_the_first_runs_the_second_is_told_to_wait() {
     toss.sandbox.fault(Fault::next(Operation::Charge, hang)).unwrap();
     let body = order("customer-1", "AUTO_1");
     let first = tokio::spawn(Reply::of(toss.keyed("key-1", &path, &body)));
-    eventually("the first request arrives", || toss.ledger("AUTO_1").asked(Operation::Charge) == 1).await;
+    eventually("the first request arrives", async || toss.ledger("AUTO_1").asked(Operation::Charge) == 1)
+        .await;
     let second = Reply::of(toss.keyed("key-1", &path, &body)).await;
     assert_eq!(second.refusal(), refusal(409, "IDEMPOTENT_REQUEST_PROCESSING"));
     let first = first.await.unwrap();

@@ -1,6 +1,7 @@
 //! The sandbox seen from outside: over HTTP, as the program under test and a test's author see it.
 
 #![cfg(test)]
+#![cfg(test)]
 
 mod admission;
 mod billing;

@@ -11,8 +11,9 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use sandbox::DeliveryState;
 use serde_json::{Value, json};
+use testing::eventually;
 
-use crate::harness::{Reply, Toss, eventually};
+use crate::harness::{Reply, Toss};
 
 type Received = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
@@ -59,7 +60,7 @@ async fn a_confirmed_payment_is_announced_with_the_three_headers() {
     let toss = Toss::start().await;
     let receiver = Receiver::start(&toss, 200).await;
     toss.paid("ORDER_1", 9_900).await;
-    eventually("the webhook arrives", || receiver.count() == 1).await;
+    eventually("the webhook arrives", async || receiver.count() == 1).await;
     let body = receiver.body(0);
     assert_eq!(body["eventType"], "PAYMENT_STATUS_CHANGED");
     assert_eq!((&body["data"]["orderId"], &body["data"]["status"]), (&json!("ORDER_1"), &json!("DONE")));
@@ -67,8 +68,10 @@ async fn a_confirmed_payment_is_announced_with_the_three_headers() {
     assert!(receiver.header(0, "tosspayments-webhook-transmission-time").ends_with("+09:00"));
     assert_eq!(receiver.header(0, "tosspayments-webhook-transmission-retried-count"), "0");
     assert!(receiver.header(0, "tosspayments-webhook-transmission-id").starts_with("whtrans_"));
-    eventually("the delivery is noted", || toss.sandbox.webhooks()[0].state == DeliveryState::Delivered)
-        .await;
+    eventually("the delivery is noted", async || {
+        toss.sandbox.webhooks()[0].state == DeliveryState::Delivered
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -105,7 +108,7 @@ async fn what_is_not_answered_200_is_retried_seven_times() {
     let receiver = Receiver::start(&toss, 201).await;
     toss.paid("ORDER_1", 9_900).await;
     let tried = |count: usize| toss.sandbox.webhooks()[0].deliveries.len() == count;
-    eventually("the first try", || tried(1)).await;
+    eventually("the first try", async || tried(1)).await;
     for (count, minutes) in (2..).zip([1, 4, 16, 64, 256, 1_024, 4_096]) {
         let webhook = &toss.sandbox.webhooks()[0];
         let due = webhook.next_attempt_at.unwrap();
@@ -115,7 +118,7 @@ async fn what_is_not_answered_200_is_retried_seven_times() {
                 && waits > TimeDelta::minutes(minutes) - TimeDelta::seconds(30)
         );
         toss.sandbox.set_clock(due).unwrap();
-        eventually("the next try", || tried(count)).await;
+        eventually("the next try", async || tried(count)).await;
     }
     assert_eq!(toss.sandbox.webhooks()[0].state, DeliveryState::Failed);
     let id = receiver.header(0, "tosspayments-webhook-transmission-id");
@@ -128,9 +131,9 @@ async fn a_long_jump_of_the_clock_makes_all_the_retries() {
     let toss = Toss::start().await;
     let receiver = Receiver::start(&toss, 500).await;
     toss.paid("ORDER_1", 9_900).await;
-    eventually("the first try", || receiver.count() == 1).await;
+    eventually("the first try", async || receiver.count() == 1).await;
     toss.sandbox.advance(TimeDelta::days(31)).unwrap();
-    eventually("seven more", || toss.sandbox.webhooks()[0].state == DeliveryState::Failed).await;
+    eventually("seven more", async || toss.sandbox.webhooks()[0].state == DeliveryState::Failed).await;
     assert_eq!(receiver.count(), 8);
 }
 
@@ -144,12 +147,12 @@ async fn webhooks_can_be_forged_held_reordered_and_repeated() {
     assert!(toss.sandbox.webhooks().iter().all(|webhook| webhook.state == DeliveryState::NotSent));
     for (count, id) in (1..).zip([2, 1, 1]) {
         assert!(toss.sandbox.redeliver(id));
-        eventually("the redelivery", || receiver.count() == count).await;
+        eventually("the redelivery", async || receiver.count() == count).await;
     }
     let orders: Vec<_> = (0..3).map(|i| receiver.body(i)["data"]["orderId"].clone()).collect();
     assert_eq!(orders, ["ORDER_2", "ORDER_1", "ORDER_1"]);
     toss.sandbox.forge_webhook(r#"{"eventType":"BILLING_DELETED","data":{"billingKey":"forged"}}"#);
-    eventually("the forged one", || receiver.count() == 4).await;
+    eventually("the forged one", async || receiver.count() == 4).await;
     assert_eq!(receiver.body(3)["data"]["billingKey"], "forged");
     assert!(!toss.sandbox.redeliver(99));
 }

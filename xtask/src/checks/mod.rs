@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every check, in the order that fails fastest. CI runs this and nothing else.
 
 mod boundaries;
-mod browser;
 mod cycles;
 mod deployment;
 mod manifest;
@@ -14,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::debian;
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
 use crate::project::Project;
@@ -42,7 +42,7 @@ pub(crate) fn test(project: &Project, stop: &Stop) -> anyhow::Result<()> {
         cargo(project, stop, &["build", "--workspace", "--bins", "--exclude", "xtask"])
     })?;
     steps.run("tests", || {
-        browser::find_or_install()?;
+        debian::find_or_install_browser()?;
         let mut test = project.cargo();
         // A failed assertion says where it stands; the frames below it would push it out of a log that is cut.
         test.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");

@@ -187,9 +187,9 @@ async fn every_list_and_its_file_open_with_any_filter(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn no_text_of_a_customer_breaks_a_page(pool: PgPool) {
     let api = Api::new(pool);
-    let mut wish = order_with("customerName", json!(HOSTILE.replace('\u{202E}', "")));
-    wish["orderId"] = json!(ORDER);
-    api.confirm(&Customer::new(1), &wish).await;
+    let mut order = order_with("customerName", json!(HOSTILE.replace('\u{202E}', "")));
+    order["orderId"] = json!(ORDER);
+    api.confirm(&Customer::new(1), &order).await;
     worker::pay(&api.pool, ORDER, true).await;
     // What older rows, imports and hands on the database may hold.
     let longest = format!("{HOSTILE}{}", "가".repeat(10_000));

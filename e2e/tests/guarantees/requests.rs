@@ -109,5 +109,5 @@ pub(crate) async fn ends(world: &World, id: Uuid) -> Vec<String> {
 }
 
 pub(crate) fn count(world: &World, subject: &str) -> usize {
-    world.subjects().iter().filter(|it| *it == subject).count()
+    world.subjects().iter().filter(|found| *found == subject).count()
 }
