@@ -16,7 +16,7 @@ end $$;
 
 create table users (
     id         uuid        primary key,
-    -- The newest address and name that the customer gave. Every letter uses them.
+    -- The newest address and name that the customer gave. Every e-mail uses them.
     email      text,
     name       text,
     created_at timestamptz not null,

@@ -13,7 +13,7 @@ create table subscriptions (
     -- What the customer agreed to pay each period, in won. No invoice may ask for more.
     amount               integer     not null,
     status               varchar(20) not null default 'incomplete',
-    -- As they were given at the purchase. Letters use users.email and users.name, where those are known.
+    -- As they were given at the purchase. E-mails use users.email and users.name, where those are known.
     customer_email       text        not null,
     customer_name        text        not null,
     -- Civil dates in Asia/Seoul. Every period is counted from the anchor, never from the period before.

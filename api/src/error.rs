@@ -66,7 +66,7 @@ impl ApiError {
     }
 
     pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, rule: Rule) -> Self {
-        Self::with(Problem::InvalidField, |it| it.field = Some((field.into(), rule)))
+        Self::with(Problem::InvalidField, |error| error.field = Some((field.into(), rule)))
     }
 
     /// Toss or the bank said no; Toss words its refusals for customers, in Korean.
@@ -76,39 +76,39 @@ impl ApiError {
         message: String,
         subscription_id: Option<String>,
     ) -> Self {
-        Self::with(problem, |it| {
-            it.toss_code = Some(code);
-            it.toss_message = Some(message);
-            it.subscription_id = subscription_id;
+        Self::with(problem, |error| {
+            error.toss_code = Some(code);
+            error.toss_message = Some(message);
+            error.subscription_id = subscription_id;
         })
     }
 
     /// The payment was withdrawn before the bank was asked; Toss's code where it gave one.
     pub(crate) fn payment_canceled(code: Option<String>) -> Self {
-        Self::with(Problem::PaymentCanceled, |it| it.toss_code = code)
+        Self::with(Problem::PaymentCanceled, |error| error.toss_code = code)
     }
 
     pub(crate) fn already_subscribed(subscription_id: String, next_action: Option<NextAction>) -> Self {
-        Self::with(Problem::AlreadySubscribed, |it| {
-            it.subscription_id = Some(subscription_id);
-            it.next_action = Some(Nullable(next_action));
+        Self::with(Problem::AlreadySubscribed, |error| {
+            error.subscription_id = Some(subscription_id);
+            error.next_action = Some(Nullable(next_action));
         })
     }
 
     pub(crate) fn too_many_requests(retry_after: Duration) -> Self {
-        Self::with(Problem::TooManyRequests, |it| it.retry_after = Some(retry_after))
+        Self::with(Problem::TooManyRequests, |error| error.retry_after = Some(retry_after))
     }
 
     /// Something that the request needs is away.
     pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
-        Self::with(Problem::Unavailable, |it| {
-            it.retry_after = Some(RETRY_AFTER);
-            it.cause = Some(cause.into());
+        Self::with(Problem::Unavailable, |error| {
+            error.retry_after = Some(RETRY_AFTER);
+            error.cause = Some(cause.into());
         })
     }
 
     pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Self {
-        Self::with(Problem::Internal, |it| it.cause = Some(cause.into()))
+        Self::with(Problem::Internal, |error| error.cause = Some(cause.into()))
     }
 
     /// Logs the cause once; the request's span adds the trace id.
@@ -213,8 +213,8 @@ pub(crate) fn write_problem(response: Response, language: Language, trace_id: &T
     }
     let failure = response.extensions().get::<Failure>().cloned();
     let Failure(error) = failure.unwrap_or_else(|| {
-        let error = ApiError::with(Problem::of_status(status), |it| {
-            it.cause = Some(anyhow::anyhow!("the framework answered {status}"));
+        let error = ApiError::with(Problem::of_status(status), |error| {
+            error.cause = Some(anyhow::anyhow!("the framework answered {status}"));
         });
         error.log();
         Failure(Arc::new(error))

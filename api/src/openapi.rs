@@ -118,7 +118,9 @@ mod tests {
         let document = serde_json::to_value(super::document()).unwrap();
         let mut count = 0;
         for (path, item) in document["paths"].as_object().unwrap() {
-            for operation in item.as_object().unwrap().values().filter(|it| it["responses"].is_object()) {
+            for operation in
+                item.as_object().unwrap().values().filter(|operation| operation["responses"].is_object())
+            {
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let description = response["description"].as_str().unwrap_or_default();
                     assert!(!description.is_empty(), "{path} {status}");

@@ -74,7 +74,7 @@ pub fn keepable(body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The body, letter by letter, but for its billing keys.
+/// The body, byte by byte, but for its billing keys.
 pub fn without_billing_keys(body: &[u8]) -> Vec<u8> {
     let Ok(mut event) = serde_json::from_slice::<Value>(body) else { return body.to_vec() };
     let mut keys = Vec::new();

@@ -37,7 +37,7 @@ pub struct ConsentLine {
     pub old_amount: Won,
     pub new_amount: Won,
     pub effective_date: NaiveDate,
-    /// `consented`, `asked`, `not_yet_asked`, `none_needed`, `own_wish`, `applied`, `ended`, `canceled`, `withdrawn` or
+    /// `consented`, `asked`, `not_yet_asked`, `none_needed`, `own_change`, `applied`, `ended`, `canceled`, `withdrawn` or
     /// `replaced`.
     pub answer: String,
     pub asked_at: Option<DateTime<Utc>>,
@@ -45,16 +45,16 @@ pub struct ConsentLine {
 }
 
 impl From<Answered> for ConsentLine {
-    fn from(it: Answered) -> Self {
+    fn from(answer: Answered) -> Self {
         Self {
-            subscription: subscription_ref(it.subscription_id),
-            customer_email: it.customer_email,
-            old_amount: it.old,
-            new_amount: it.new,
-            effective_date: it.effective_on,
-            answer: it.answer.to_string(),
-            asked_at: it.asked_at,
-            consented_at: it.consented_at,
+            subscription: subscription_ref(answer.subscription_id),
+            customer_email: answer.customer_email,
+            old_amount: answer.old,
+            new_amount: answer.new,
+            effective_date: answer.effective_on,
+            answer: answer.answer.to_string(),
+            asked_at: answer.asked_at,
+            consented_at: answer.consented_at,
         }
     }
 }
@@ -87,16 +87,16 @@ impl fmt::Display for Consents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table =
             Table::new(&["SUBSCRIPTION", "E-MAIL", "OLD", "NEW", "FROM", "ANSWER", "ASKED", "CONSENTED"]);
-        for it in &self.subscriptions {
+        for answer in &self.subscriptions {
             table.row([
-                it.subscription.clone(),
-                it.customer_email.clone(),
-                it.old_amount.to_string(),
-                it.new_amount.to_string(),
-                it.effective_date.to_string(),
-                it.answer.replace('_', " "),
-                seoul_or_dash(it.asked_at),
-                seoul_or_dash(it.consented_at),
+                answer.subscription.clone(),
+                answer.customer_email.clone(),
+                answer.old_amount.to_string(),
+                answer.new_amount.to_string(),
+                answer.effective_date.to_string(),
+                answer.answer.replace('_', " "),
+                seoul_or_dash(answer.asked_at),
+                seoul_or_dash(answer.consented_at),
             ]);
         }
         write!(f, "{table}\n{} subscriptions", self.subscriptions.len())?;

@@ -144,19 +144,19 @@ pub async fn erase(
 
 impl fmt::Display for Erasure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let it = &self.erased;
-        let how = match (it.changed, self.dry_run) {
+        let erased = &self.erased;
+        let how = match (erased.changed, self.dry_run) {
             (_, true) => "would be erased; nothing was written",
             (true, false) => "is erased",
             (false, false) => "was erased before",
         };
-        writeln!(f, "customer {} {how}", it.user_id)?;
+        writeln!(f, "customer {} {how}", erased.user_id)?;
         writeln!(
             f,
             "  {} subscriptions, {} e-mails, {} webhooks, {} entries in their own words",
-            it.subscriptions, it.emails, it.webhooks, it.diary_entries
+            erased.subscriptions, erased.emails, erased.webhooks, erased.diary_entries
         )?;
-        writeln!(f, "  {} billing keys are deleted at Toss by a worker", it.billing_keys)?;
+        writeln!(f, "  {} billing keys are deleted at Toss by a worker", erased.billing_keys)?;
         writeln!(f, "  payments, invoices and refunds are kept")
     }
 }

@@ -253,13 +253,13 @@ impl fmt::Display for Events {
     }
 }
 
-fn write_endpoint(f: &mut fmt::Formatter<'_>, it: &WebhookEndpoint) -> fmt::Result {
-    let endpoint = it.endpoint.as_deref().map_or_else(|| "nowhere".to_owned(), plain);
-    if it.enabled {
+fn write_endpoint(f: &mut fmt::Formatter<'_>, webhook: &WebhookEndpoint) -> fmt::Result {
+    let endpoint = webhook.endpoint.as_deref().map_or_else(|| "nowhere".to_owned(), plain);
+    if webhook.enabled {
         writeln!(f, "events go to {endpoint}")
     } else {
-        let why = it.why.as_deref().unwrap_or("no worker has had a WEBHOOK_URL");
-        writeln!(f, "events are OFF ({endpoint}) since {}: {}", seoul_or_dash(it.since), plain(why))
+        let why = webhook.why.as_deref().unwrap_or("no worker has had a WEBHOOK_URL");
+        writeln!(f, "events are OFF ({endpoint}) since {}: {}", seoul_or_dash(webhook.since), plain(why))
     }
 }
 

@@ -41,7 +41,8 @@ pub struct Binding {
 }
 
 pub async fn show(conn: &mut PgConnection) -> Result<Binding, OpsError> {
-    let (instance, merchant) = gate::read(conn).await?.bound_to.map(|it| (it.id, it.merchant)).unzip();
+    let (instance, merchant) =
+        gate::read(conn).await?.bound_to.map(|bound| (bound.id, bound.merchant)).unzip();
     Ok(Binding { instance, merchant })
 }
 

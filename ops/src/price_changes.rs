@@ -90,28 +90,28 @@ pub async fn withdraw(
 
 async fn line(
     conn: &mut PgConnection,
-    it: PriceChange,
+    change: PriceChange,
     now: DateTime<Utc>,
 ) -> Result<PriceChangeLine, OpsError> {
-    let Progress { pending, consented, applied, lapsed } = price_changes::progress(conn, it.id).await?;
+    let Progress { pending, consented, applied, lapsed } = price_changes::progress(conn, change.id).await?;
     Ok(PriceChangeLine {
-        id: it.id,
-        status: it.standing(seoul_date(now)).to_string(),
-        plan: it.plan,
-        billing_cycle: it.cycle.to_string(),
-        old_amount: it.old,
-        new_amount: it.new,
-        effective_from: it.effective_from,
+        id: change.id,
+        status: change.standing(seoul_date(now)).to_string(),
+        plan: change.plan,
+        billing_cycle: change.cycle.to_string(),
+        old_amount: change.old,
+        new_amount: change.new,
+        effective_from: change.effective_from,
         pending,
         consented,
         applied,
         lapsed,
-        reason: it.reason,
-        requested_by: it.requested_by,
-        created_at: it.created_at,
-        withdrawn_at: it.withdrawal.as_ref().map(|it| it.at),
-        withdrawn_by: it.withdrawal.as_ref().map(|it| it.by.clone()),
-        withdrawal: it.withdrawal.map(|it| it.reason),
+        reason: change.reason,
+        requested_by: change.requested_by,
+        created_at: change.created_at,
+        withdrawn_at: change.withdrawal.as_ref().map(|change| change.at),
+        withdrawn_by: change.withdrawal.as_ref().map(|change| change.by.clone()),
+        withdrawal: change.withdrawal.map(|change| change.reason),
     })
 }
 
@@ -133,22 +133,25 @@ impl fmt::Display for PriceChanges {
             "BY",
             "REASON",
         ]);
-        for it in &self.0 {
+        for change in &self.0 {
             table.row([
-                it.id.to_string(),
-                it.plan.clone(),
-                it.billing_cycle.clone(),
-                it.old_amount.to_string(),
-                it.new_amount.to_string(),
-                it.effective_from.to_string(),
-                it.status.clone(),
-                it.pending.to_string(),
-                it.consented.to_string(),
-                it.applied.to_string(),
-                it.lapsed.to_string(),
-                seoul(it.created_at),
-                it.requested_by.clone(),
-                it.withdrawal.as_ref().map_or_else(|| it.reason.clone(), |why| format!("withdrawn: {why}")),
+                change.id.to_string(),
+                change.plan.clone(),
+                change.billing_cycle.clone(),
+                change.old_amount.to_string(),
+                change.new_amount.to_string(),
+                change.effective_from.to_string(),
+                change.status.clone(),
+                change.pending.to_string(),
+                change.consented.to_string(),
+                change.applied.to_string(),
+                change.lapsed.to_string(),
+                seoul(change.created_at),
+                change.requested_by.clone(),
+                change
+                    .withdrawal
+                    .as_ref()
+                    .map_or_else(|| change.reason.clone(), |why| format!("withdrawn: {why}")),
             ]);
         }
         write!(f, "{table}")

@@ -169,8 +169,12 @@ async fn outlook(
 }
 
 impl From<DateForecast> for Reached {
-    fn from(it: DateForecast) -> Self {
-        Self { date: it.date, subscriptions: it.subscriptions, need_a_consent: it.need_a_consent }
+    fn from(forecast: DateForecast) -> Self {
+        Self {
+            date: forecast.date,
+            subscriptions: forecast.subscriptions,
+            need_a_consent: forecast.need_a_consent,
+        }
     }
 }
 

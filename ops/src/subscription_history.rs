@@ -100,32 +100,32 @@ pub async fn show(
     })
 }
 
-fn view(it: Subscription, now: DateTime<Utc>) -> SubscriptionView {
+fn view(subscription: Subscription, now: DateTime<Utc>) -> SubscriptionView {
     SubscriptionView {
-        id: subscription_ref(it.id),
-        has_access: has_access(&it, now),
-        billing_key: it.sealed_billing_key.as_deref().map(sealed_under),
-        user_id: it.user_id,
-        plan: it.plan,
-        billing_cycle: it.cycle.to_string(),
-        amount: it.amount,
-        status: it.status.to_string(),
-        customer_email: it.customer_email,
-        customer_name: it.customer_name,
-        card_number: it.card_number,
-        card_registered_at: it.card_registered_at,
-        anchor_on: it.anchor_on,
-        period_no: it.period_no,
-        current_period_start: it.current_period_start,
-        current_period_end: it.current_period_end,
-        next_billing_date: it.next_billing_date,
-        charging_paused_at: it.charging_paused_at,
-        created_at: it.created_at,
-        activated_at: it.activated_at,
-        suspended_at: it.suspended_at,
-        canceled_at: it.canceled_at,
-        cancel_reason: it.cancel_reason,
-        ended_at: it.ended_at,
+        id: subscription_ref(subscription.id),
+        has_access: has_access(&subscription, now),
+        billing_key: subscription.sealed_billing_key.as_deref().map(sealed_under),
+        user_id: subscription.user_id,
+        plan: subscription.plan,
+        billing_cycle: subscription.cycle.to_string(),
+        amount: subscription.amount,
+        status: subscription.status.to_string(),
+        customer_email: subscription.customer_email,
+        customer_name: subscription.customer_name,
+        card_number: subscription.card_number,
+        card_registered_at: subscription.card_registered_at,
+        anchor_on: subscription.anchor_on,
+        period_no: subscription.period_no,
+        current_period_start: subscription.current_period_start,
+        current_period_end: subscription.current_period_end,
+        next_billing_date: subscription.next_billing_date,
+        charging_paused_at: subscription.charging_paused_at,
+        created_at: subscription.created_at,
+        activated_at: subscription.activated_at,
+        suspended_at: subscription.suspended_at,
+        canceled_at: subscription.canceled_at,
+        cancel_reason: subscription.cancel_reason,
+        ended_at: subscription.ended_at,
     }
 }
 
@@ -155,37 +155,40 @@ impl fmt::Display for SubscriptionHistory {
     }
 }
 
-fn write_head(f: &mut fmt::Formatter<'_>, it: &SubscriptionView) -> fmt::Result {
-    let access = if it.has_access { "has access" } else { "no access" };
-    let card = it.card_number.as_deref().unwrap_or("-");
-    let key = it.billing_key.as_deref().unwrap_or("none");
+fn write_head(f: &mut fmt::Formatter<'_>, view: &SubscriptionView) -> fmt::Result {
+    let access = if view.has_access { "has access" } else { "no access" };
+    let card = view.card_number.as_deref().unwrap_or("-");
+    let key = view.billing_key.as_deref().unwrap_or("none");
     let lines = [
-        ("subscription", it.id.clone()),
-        ("status", format!("{}, {access}", it.status)),
-        ("customer", format!("{} <{}>, user {}", it.customer_name, it.customer_email, it.user_id)),
-        ("plan", format!("{}, {}, {}", it.plan, it.billing_cycle, it.amount)),
-        ("card", format!("{card}, registered {}", seoul_or_dash(it.card_registered_at))),
+        ("subscription", view.id.clone()),
+        ("status", format!("{}, {access}", view.status)),
+        ("customer", format!("{} <{}>, user {}", view.customer_name, view.customer_email, view.user_id)),
+        ("plan", format!("{}, {}, {}", view.plan, view.billing_cycle, view.amount)),
+        ("card", format!("{card}, registered {}", seoul_or_dash(view.card_registered_at))),
         ("billing key", key.to_owned()),
-        ("period", format!("{}: {} to {}", it.period_no, it.current_period_start, it.current_period_end)),
-        ("next charge", format!("{} (anchor {})", seoul_date(it.next_billing_date), it.anchor_on)),
-        ("created", format!("{} (all times in Seoul)", seoul(it.created_at))),
+        (
+            "period",
+            format!("{}: {} to {}", view.period_no, view.current_period_start, view.current_period_end),
+        ),
+        ("next charge", format!("{} (anchor {})", seoul_date(view.next_billing_date), view.anchor_on)),
+        ("created", format!("{} (all times in Seoul)", seoul(view.created_at))),
     ];
     for (name, text) in lines {
         writeln!(f, "{name:<14}{}", plain(&text))?;
     }
     let moments = [
-        ("activated", it.activated_at),
-        ("suspended", it.suspended_at),
-        ("canceled", it.canceled_at),
-        ("ended", it.ended_at),
-        ("PAUSED", it.charging_paused_at),
+        ("activated", view.activated_at),
+        ("suspended", view.suspended_at),
+        ("canceled", view.canceled_at),
+        ("ended", view.ended_at),
+        ("PAUSED", view.charging_paused_at),
     ];
     for (name, at) in moments {
         if let Some(at) = at {
             writeln!(f, "{name:<14}{}", seoul(at))?;
         }
     }
-    it.cancel_reason.iter().try_for_each(|why| writeln!(f, "{:<14}{}", "reason", plain(why)))
+    view.cancel_reason.iter().try_for_each(|why| writeln!(f, "{:<14}{}", "reason", plain(why)))
 }
 
 fn invoices(lines: &[InvoiceLine]) -> Table {

@@ -38,7 +38,7 @@ impl BillingKeys {
 
     /// All that were ever issued to a customer, in that order.
     pub(crate) fn of_customer(&self, customer_key: &str) -> Vec<BillingKey> {
-        let owned = self.keys.values().filter(|it| it.customer_key.as_deref() == Some(customer_key));
+        let owned = self.keys.values().filter(|key| key.customer_key.as_deref() == Some(customer_key));
         let mut owned: Vec<BillingKey> = owned.cloned().collect();
         owned.sort_by(|a, b| (a.issued_at, &a.card_number).cmp(&(b.issued_at, &b.card_number)));
         owned

@@ -14,8 +14,9 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 impl Toss {
     /// `POST /v1/payments/confirm`, with the widget's secret key: captures what the customer authenticated.
     pub async fn confirm(&self, asked: &ConfirmRequest, key: &IdempotencyKey) -> ChargeOutcome {
-        let request =
-            self.post(Account::Widget, &["v1", "payments", "confirm"], key).map(|it| it.json(asked));
+        let request = self
+            .post(Account::Widget, &["v1", "payments", "confirm"], key)
+            .map(|request| request.json(asked));
         let about = About { operation: "confirm", order_id: Some(&asked.order_id), secret: None };
         outcome::confirm(self.send(about, request).await, asked)
     }
@@ -24,7 +25,7 @@ impl Toss {
     /// the only way to recover a lost answer.
     pub async fn issue_billing_key(&self, asked: &IssueRequest, key: &IdempotencyKey) -> IssueOutcome {
         let path = ["v1", "billing", "authorizations", "issue"];
-        let request = self.post(Account::Billing, &path, key).map(|it| it.json(asked));
+        let request = self.post(Account::Billing, &path, key).map(|request| request.json(asked));
         let about = About { operation: "issue_billing_key", order_id: None, secret: None };
         outcome::issue(self.send(about, request).await, &asked.customer_key)
     }
@@ -37,7 +38,7 @@ impl Toss {
         key: &IdempotencyKey,
     ) -> ChargeOutcome {
         let path = ["v1", "billing", billing_key.expose()];
-        let request = self.post(Account::Billing, &path, key).map(|it| it.json(asked));
+        let request = self.post(Account::Billing, &path, key).map(|request| request.json(asked));
         let about = About {
             operation: "charge",
             order_id: Some(&asked.order_id),
@@ -63,8 +64,9 @@ impl Toss {
         asked: &CancelRequest,
         key: &IdempotencyKey,
     ) -> CancelOutcome {
-        let request =
-            self.post(account, &["v1", "payments", payment_key, "cancel"], key).map(|it| it.json(asked));
+        let request = self
+            .post(account, &["v1", "payments", payment_key, "cancel"], key)
+            .map(|request| request.json(asked));
         let about = About { operation: "cancel", order_id: None, secret: None };
         outcome::cancel(self.send(about, request).await, payment_key, asked)
     }

@@ -27,8 +27,9 @@ impl Toss {
         account: Account,
         query: &TransactionsQuery,
     ) -> Result<TransactionPage, Why> {
-        let request =
-            self.request(Method::GET, account, &["v1", "transactions"]).map(|it| it.query(&query.pairs()));
+        let request = self
+            .request(Method::GET, account, &["v1", "transactions"])
+            .map(|request| request.query(&query.pairs()));
         let about = About { operation: "transactions", order_id: None, secret: None };
         outcome::transactions(self.send(about, request).await)
     }

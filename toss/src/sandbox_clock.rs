@@ -29,7 +29,8 @@ impl Toss {
             return Err(SandboxClockError::RealToss);
         }
         let body = json!({ "now": now.to_rfc3339_opts(SecondsFormat::Micros, true) });
-        let request = self.bare_request(Method::PUT, &["sandbox", "clock"]).map(|it| it.json(&body));
+        let request =
+            self.bare_request(Method::PUT, &["sandbox", "clock"]).map(|request| request.json(&body));
         match self.send(About { operation: "set_sandbox_clock", order_id: None, secret: None }, request).await
         {
             Reply::Answered(answer) if (200..300).contains(&answer.http_status) => Ok(()),

@@ -84,7 +84,8 @@ impl Config {
             .parsed::<Schedule>("SCAN_CRON", "second minute hour day month weekday, e.g. 0 0 2 * * *")
             .or_else(|| "0 0 2 * * *".parse().ok());
         let charges = vars.parsed("CHARGE_CONCURRENCY", "a whole number, 1 or more");
-        let charge_time = schedule.as_ref().and_then(|it| it.charge_time().ok()).unwrap_or_default();
+        let charge_time =
+            schedule.as_ref().and_then(|schedule| schedule.charge_time().ok()).unwrap_or_default();
         let instance = read_instance(&mut vars);
         let parts = (toss, sealer, brand, mailer, schedule);
         let (Some(toss), Some(sealer), Some(brand), Some(mailer), Some(schedule)) = vars.finish(parts)?

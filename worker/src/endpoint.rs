@@ -186,8 +186,9 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn bad(url: &str, secrets: &str, for_tests: bool) -> String {
-        let made = secrets.parse().and_then(|it| Endpoint::new(&url.parse().unwrap(), it, for_tests));
-        made.err().map(|it| it.to_string()).unwrap_or_default()
+        let made =
+            secrets.parse().and_then(|secrets| Endpoint::new(&url.parse().unwrap(), secrets, for_tests));
+        made.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     /// The example of the Standard Webhooks specification.

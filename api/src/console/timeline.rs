@@ -273,7 +273,7 @@ impl Words {
             .fact(self.t("이유", "Why"), Cell::Text(line.why.clone()));
         let (before, after) = (line.before.get("status"), line.after.get("status"));
         if let (Some(before), Some(after)) =
-            (before.and_then(|it| it.as_str()), after.and_then(|it| it.as_str()))
+            (before.and_then(|value| value.as_str()), after.and_then(|value| value.as_str()))
             && before != after
         {
             entry = entry.fact(self.t("상태", "Status"), Cell::Text(format!("{before} → {after}")));

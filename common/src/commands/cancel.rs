@@ -57,7 +57,7 @@ pub async fn cancel_subscription(
 ) -> Result<Subscription, CancelError> {
     let found = subscriptions::lock(conn, request.subscription_id).await?;
     let before = found
-        .filter(|it| request.user_id.is_none_or(|user| it.user_id == user))
+        .filter(|subscription| request.user_id.is_none_or(|user| subscription.user_id == user))
         .ok_or(CancelError::NotFound)?;
     cancel(&before)?;
     end(conn, &before, request.actor, request.reason, now).await?;

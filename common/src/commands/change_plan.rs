@@ -1,4 +1,4 @@
-//! Another plan or cycle from the next renewal on, as the customer wishes it; and taking that back.
+//! Another plan or cycle from the next renewal on, at the customer's request; and taking that back.
 //!
 //! One transaction under the subscription's lock: a death leaves the old request or the new one, never both. Nothing is
 //! charged by it; the daily run applies it, or ends the subscription where a consent is missing.
@@ -71,7 +71,7 @@ pub async fn change_plan(
         requested_by: request.actor.to_owned(),
         consent: None,
     };
-    if let Some(earlier) = own_wish(conn, subscription.id).await? {
+    if let Some(earlier) = own_change(conn, subscription.id).await? {
         plan_changes::settle(conn, earlier.id, ChangeEnd::Superseded, now).await?;
     }
     plan_changes::insert(conn, &change, now).await?;
@@ -86,7 +86,7 @@ pub async fn undo_change(
     now: DateTime<Utc>,
 ) -> Result<Subscription, ChangeError> {
     let subscription = own(conn, request).await?;
-    let change = own_wish(conn, subscription.id).await?.ok_or(ChangeError::NothingPending)?;
+    let change = own_change(conn, subscription.id).await?.ok_or(ChangeError::NothingPending)?;
     plan_changes::settle(conn, change.id, ChangeEnd::Withdrawn, now).await?;
     note(conn, &subscription, request.actor, "plan_change.withdrawn", &in_words(&change), now).await?;
     Ok(subscription)
@@ -115,10 +115,10 @@ pub(super) async fn own(
     request: ChangePlan<'_>,
 ) -> Result<Subscription, ChangeError> {
     let found = subscriptions::lock(conn, request.subscription_id).await?;
-    found.filter(|it| it.user_id == request.user_id).ok_or(ChangeError::NotFound)
+    found.filter(|subscription| subscription.user_id == request.user_id).ok_or(ChangeError::NotFound)
 }
 
-async fn own_wish(conn: &mut PgConnection, id: Uuid) -> Result<Option<PlanChange>, StoreError> {
+async fn own_change(conn: &mut PgConnection, id: Uuid) -> Result<Option<PlanChange>, StoreError> {
     let pending = plan_changes::pending_of(conn, &[id]).await?;
     Ok(pending.into_iter().find(|change| change.price_change_id.is_none()))
 }

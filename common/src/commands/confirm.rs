@@ -82,7 +82,7 @@ async fn recorded_before(
 ) -> Result<Option<Payment>, ConfirmError> {
     let Some(recorded) = payments::find_by_order(conn, &asked.order_id).await? else { return Ok(None) };
     let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
-    let same = subscription.is_some_and(|it| is_same(asked, &recorded, &it));
+    let same = subscription.is_some_and(|subscription| is_same(asked, &recorded, &subscription));
     if same { Ok(Some(recorded)) } else { Err(ConfirmError::OrderTaken) }
 }
 

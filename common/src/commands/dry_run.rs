@@ -131,8 +131,8 @@ async fn lines_of(
 ) -> Result<Vec<DryRunLine>, DryRunError> {
     let charging_enabled = settings::charging_enabled(conn).await?;
     let pending =
-        grouped_by(plan_changes::pending_of(conn, ids).await?, |it: &PlanChange| it.subscription_id);
-    let invoices = grouped_by(invoice_facts(conn, ids).await?, |it| it.invoice.subscription_id);
+        grouped_by(plan_changes::pending_of(conn, ids).await?, |change: &PlanChange| change.subscription_id);
+    let invoices = grouped_by(invoice_facts(conn, ids).await?, |facts| facts.invoice.subscription_id);
     let mut lines = Vec::with_capacity(ids.len());
     for subscription in subscriptions::of_ids(conn, ids).await? {
         let facts = ForecastFacts {
@@ -168,7 +168,7 @@ async fn invoice_facts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Invo
     let unpaid = invoices::unpaid_of(conn, ids).await?;
     let invoice_ids: Vec<Uuid> = unpaid.iter().map(|invoice| invoice.id).collect();
     let mut attempts =
-        grouped_by(payments::of_invoices(conn, &invoice_ids).await?, |it: &Payment| it.invoice_id);
+        grouped_by(payments::of_invoices(conn, &invoice_ids).await?, |payment: &Payment| payment.invoice_id);
     let skips = invoices::skips_of(conn, &invoice_ids).await?;
     let facts = unpaid.into_iter().map(|invoice| InvoiceFacts {
         attempts: attempts.remove(&invoice.id).unwrap_or_default(),

@@ -57,7 +57,7 @@ pub async fn erase_customer(
     for id in ids {
         owned.extend(subscriptions::find(conn, id).await?);
     }
-    let running = owned.iter().filter(|it| runs(it, now)).count();
+    let running = owned.iter().filter(|subscription| runs(subscription, now)).count();
     erase(Unfinished { running, ..erasures::unfinished(conn, user_id).await? })?;
     let billing_keys = retire_keys(conn, &owned, now).await?;
     let changed = erasures::person(conn, user_id, now).await?;

@@ -1,7 +1,7 @@
 //! Giving money back: the request and its job in one commit; the gateway is called later, by the job.
 //!
 //! A death before the commit leaves nothing; after it, the refund is on record and its job, or the sweep, makes it. The
-//! subscription's lock orders wishes among themselves and against the worker, and the schema has the last word on how
+//! subscription's lock orders requests among themselves and against the worker, and the schema has the last word on how
 //! much may go back.
 
 use chrono::{DateTime, Utc};

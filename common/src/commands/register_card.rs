@@ -51,7 +51,8 @@ pub async fn register_card(
     now: DateTime<Utc>,
 ) -> Result<Registration, RegisterError> {
     let found = subscriptions::lock(conn, card.subscription_id).await?;
-    let subscription = found.filter(|it| it.user_id == card.user_id).ok_or(RegisterError::NotFound)?;
+    let subscription =
+        found.filter(|subscription| subscription.user_id == card.user_id).ok_or(RegisterError::NotFound)?;
     // A billing key charges only under the customer key it was issued for, and the browser's word is forgeable.
     if subscription.customer_key != card.customer_key {
         return Err(RegisterError::OtherCustomer);

@@ -47,7 +47,7 @@ pub async fn resume_subscription(
 ) -> Result<Subscription, ResumeError> {
     let found = subscriptions::lock(conn, request.subscription_id).await?;
     let before = found
-        .filter(|it| request.user_id.is_none_or(|user| it.user_id == user))
+        .filter(|subscription| request.user_id.is_none_or(|user| subscription.user_id == user))
         .ok_or(ResumeError::NotFound)?;
     let refunds = refunds::of_period(conn, before.id, before.period_no).await?;
     resume(&before, refunds, seoul_date(now))?;

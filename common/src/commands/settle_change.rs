@@ -77,7 +77,7 @@ async fn end_all(
     Ok(())
 }
 
-/// A wish of the customer's own for a later renewal outlives a new price: the same wish, from what is paid now. A consent
+/// A change of the customer's own for a later renewal outlives a new price: the same change, from what is paid now. A consent
 /// to it names what was paid before, so it is asked for anew.
 async fn keep_wish(
     conn: &mut PgConnection,
@@ -88,8 +88,8 @@ async fn keep_wish(
     let later = pending.iter().find(|change| {
         change.id != applied.id && change.price_change_id.is_none() && change.effective_on > seoul_date(now)
     });
-    let Some(wish) = later else { return Ok(()) };
-    let again = PlanChange { id: new_id(now), from: applied.to.clone(), consent: None, ..wish.clone() };
+    let Some(own_change) = later else { return Ok(()) };
+    let again = PlanChange { id: new_id(now), from: applied.to.clone(), consent: None, ..own_change.clone() };
     plan_changes::insert(conn, &again, now).await
 }
 

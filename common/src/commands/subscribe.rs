@@ -56,7 +56,7 @@ pub enum SubscribeError {
     Queue(#[from] queue::QueueError),
 }
 
-/// Records the wish, or finds the one recorded for the same one-time key before. The caller commits.
+/// Records the request, or finds the one recorded for the same one-time key before. The caller commits.
 ///
 /// Two requests with one key at once: the unique hash lets one insert, and the other starts over and finds it (the caller
 /// retries once on [`RegisterError::AuthKeyTaken`]).
@@ -106,7 +106,7 @@ async fn recorded_before(
     let hash = Sha256::digest(asked.auth_key.as_bytes());
     let Some(recorded) = registrations::of_auth_key(conn, &hash).await? else { return Ok(None) };
     let subscription = subscriptions::find(conn, recorded.subscription_id).await?;
-    let same = subscription.is_some_and(|it| is_same(asked, &it));
+    let same = subscription.is_some_and(|subscription| is_same(asked, &subscription));
     if same { Ok(Some(recorded)) } else { Err(RegisterError::AuthKeyTaken.into()) }
 }
 

@@ -69,18 +69,18 @@ mod tests {
             day in 0u32..1_500, changes in prop::collection::vec((1u32..5, any::<bool>()), 0..8),
         ) {
             let anchor = date("2027-01-01") + chrono::Days::new(day.into());
-            let mut rhythm = BillingSchedule::since(anchor, Cycle::Monthly);
+            let mut schedule = BillingSchedule::since(anchor, Cycle::Monthly);
             let (mut no, mut end) = (0, anchor);
             for (periods, yearly) in changes {
                 for _ in 0..periods {
-                    let period = rhythm.period(no).unwrap();
+                    let period = schedule.period(no).unwrap();
                     prop_assert_eq!(period.start, end);
                     prop_assert!(period.end > period.start);
                     (no, end) = (no + 1, period.end);
                 }
                 let cycle = if yearly { Cycle::Yearly } else { Cycle::Monthly };
-                rhythm = rhythm.changed(no, cycle).unwrap();
-                let month = rhythm.month_of(no).unwrap();
+                schedule = schedule.changed(no, cycle).unwrap();
+                let month = schedule.month_of(no).unwrap();
                 prop_assert_eq!(end, Cycle::Monthly.period_start(anchor, month).unwrap());
             }
         }

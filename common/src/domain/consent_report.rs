@@ -13,7 +13,7 @@ pub enum Answer {
     /// It pays no more than before.
     NoneNeeded,
     /// The customer's own change comes first.
-    OwnWish,
+    OwnChange,
     /// It pays the new price.
     Applied,
     /// Ended for want of a consent.
@@ -31,7 +31,7 @@ pub struct Facts {
     /// None: pending.
     pub end: Option<ChangeEnd>,
     pub raises: bool,
-    pub own_wish: bool,
+    pub own_change: bool,
     pub reply: Reply,
     pub subscription: SubscriptionState,
 }
@@ -56,8 +56,8 @@ pub fn answer(facts: Facts) -> Answer {
     match (facts.end, facts.subscription) {
         (Some(ChangeEnd::Applied), _) => Answer::Applied,
         (Some(ChangeEnd::Withdrawn), _) => Answer::Withdrawn,
-        (Some(ChangeEnd::Superseded), _) | (None, SubscriptionState::Continues) if facts.own_wish => {
-            Answer::OwnWish
+        (Some(ChangeEnd::Superseded), _) | (None, SubscriptionState::Continues) if facts.own_change => {
+            Answer::OwnChange
         }
         (Some(ChangeEnd::Superseded), _) => Answer::Replaced,
         (Some(ChangeEnd::Lapsed), SubscriptionState::EndedByChange) => Answer::Ended,
@@ -79,7 +79,7 @@ mod tests {
     const SILENT: Facts = Facts {
         end: None,
         raises: true,
-        own_wish: false,
+        own_change: false,
         reply: Reply::Silent,
         subscription: SubscriptionState::Continues,
     };
@@ -91,9 +91,9 @@ mod tests {
         let consented = Facts { reply: Reply::Consented, ..SILENT };
         assert_eq!(answer(consented), Answer::Consented);
         assert_eq!(answer(Facts { raises: false, ..SILENT }), Answer::NoneNeeded);
-        let wish = Facts { own_wish: true, ..consented };
-        assert_eq!(answer(wish), Answer::OwnWish);
-        assert_eq!(answer(Facts { subscription: SubscriptionState::Canceled, ..wish }), Answer::Canceled);
+        let request = Facts { own_change: true, ..consented };
+        assert_eq!(answer(request), Answer::OwnChange);
+        assert_eq!(answer(Facts { subscription: SubscriptionState::Canceled, ..request }), Answer::Canceled);
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(ended(ChangeEnd::Applied, SILENT), Answer::Applied);
         assert_eq!(ended(ChangeEnd::Withdrawn, SILENT), Answer::Withdrawn);
         assert_eq!(ended(ChangeEnd::Superseded, SILENT), Answer::Replaced);
-        assert_eq!(ended(ChangeEnd::Superseded, Facts { own_wish: true, ..SILENT }), Answer::OwnWish);
+        assert_eq!(ended(ChangeEnd::Superseded, Facts { own_change: true, ..SILENT }), Answer::OwnChange);
         let canceled = Facts { subscription: SubscriptionState::Canceled, ..SILENT };
         assert_eq!(ended(ChangeEnd::Lapsed, canceled), Answer::Canceled);
         assert_eq!(

@@ -131,9 +131,9 @@ mod tests {
 
         #[test]
         fn the_days_of_any_date_are_some_of_the_period(back in -400i64..400) {
-            let it = subscription(SubscriptionStatus::Active);
-            let today = it.current_period_start + chrono::TimeDelta::days(back);
-            let Unused { days, of } = unused_days(&it, today);
+            let subscription = subscription(SubscriptionStatus::Active);
+            let today = subscription.current_period_start + chrono::TimeDelta::days(back);
+            let Unused { days, of } = unused_days(&subscription, today);
             prop_assert!(of == 30 && days < of);
         }
     }

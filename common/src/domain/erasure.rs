@@ -34,9 +34,9 @@ pub enum EraseRefused {
 }
 
 /// Money that moves, and whatever may still bring a name or a card, comes to its end first.
-pub fn erase(it: Unfinished) -> Result<(), EraseRefused> {
-    match it {
-        Unfinished { running: 1.., .. } => Err(EraseRefused::Running(it.running)),
+pub fn erase(unfinished: Unfinished) -> Result<(), EraseRefused> {
+    match unfinished {
+        Unfinished { running: 1.., .. } => Err(EraseRefused::Running(unfinished.running)),
         Unfinished { payments: 1.., .. } => Err(EraseRefused::PaymentUnfinished),
         Unfinished { refunds: 1.., .. } => Err(EraseRefused::RefundUnfinished),
         Unfinished { registrations: 1.., .. } => Err(EraseRefused::RegistrationUnfinished),

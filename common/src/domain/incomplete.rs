@@ -44,7 +44,7 @@ pub fn at_deadline(subscription: &Subscription, attempts: &[Payment], now: DateT
 
 /// The civil date in Seoul from which a subscription's periods are counted: that of the capture.
 ///
-/// The gateway's clock is believed only between the instants at which we asked and heard: in tests it may stand in another
+/// The gateway's clock is believed only between the instants of our question and its answer: in tests it may stand in another
 /// year than ours.
 pub fn first_day(
     first_sent_at: Option<DateTime<Utc>>,
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn the_first_day_is_the_captures_within_question_and_answer() {
-        let (asked, heard) = (at("2026-11-22T23:59:58+09:00"), at("2026-11-23T00:00:03+09:00"));
-        let day = |paid_at: &str| first_day(Some(asked), at(paid_at), heard).to_string();
+        let (asked, answered) = (at("2026-11-22T23:59:58+09:00"), at("2026-11-23T00:00:03+09:00"));
+        let day = |paid_at: &str| first_day(Some(asked), at(paid_at), answered).to_string();
         assert_eq!(day("2026-11-22T23:59:59+09:00"), "2026-11-22");
         assert_eq!(day("2026-11-23T00:00:01+09:00"), "2026-11-23");
         assert_eq!(day("2020-01-01T00:00:00+09:00"), "2026-11-22");

@@ -88,16 +88,16 @@ pub struct DuePeriods {
     pub older: Vec<Period>,
 }
 
-/// Which periods after `paid_no` have begun by `today`, under the terms of `rhythm`. None: nothing is due.
+/// Which periods after `paid_no` have begun by `today`, under the terms of `schedule`. None: nothing is due.
 pub fn due_periods(
-    rhythm: BillingSchedule,
+    schedule: BillingSchedule,
     paid_no: u32,
     today: NaiveDate,
 ) -> Result<Option<DuePeriods>, OutOfCalendar> {
     let mut begun = Vec::new();
-    let mut no = paid_no.checked_add(1).ok_or(OutOfCalendar)?.max(rhythm.from_no);
+    let mut no = paid_no.checked_add(1).ok_or(OutOfCalendar)?.max(schedule.from_no);
     loop {
-        let period = rhythm.period(no)?;
+        let period = schedule.period(no)?;
         if period.start > today {
             break;
         }

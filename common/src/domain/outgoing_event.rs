@@ -199,19 +199,19 @@ impl Events<'_> {
     }
 }
 
-fn subscription_data(it: &Subscription) -> SubscriptionData<'_> {
+fn subscription_data(subscription: &Subscription) -> SubscriptionData<'_> {
     SubscriptionData {
-        id: subscription_ref(it.id),
-        user_id: it.user_id,
-        plan: &it.plan,
-        billing_cycle: it.cycle.into(),
-        amount: it.amount.get(),
-        status: it.status.into(),
-        current_period_start: it.current_period_start,
-        current_period_end: it.current_period_end,
-        next_billing_date: it.next_billing_on(),
-        access_until: it.access_ends_on(),
-        has_payment_method: it.sealed_billing_key.is_some(),
+        id: subscription_ref(subscription.id),
+        user_id: subscription.user_id,
+        plan: &subscription.plan,
+        billing_cycle: subscription.cycle.into(),
+        amount: subscription.amount.get(),
+        status: subscription.status.into(),
+        current_period_start: subscription.current_period_start,
+        current_period_end: subscription.current_period_end,
+        next_billing_date: subscription.next_billing_on(),
+        access_until: subscription.access_ends_on(),
+        has_payment_method: subscription.sealed_billing_key.is_some(),
     }
 }
 

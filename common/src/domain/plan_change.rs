@@ -30,7 +30,7 @@ pub struct Terms {
 pub struct PlanChange {
     pub id: Uuid,
     pub subscription_id: Uuid,
-    /// The plan's new price that it follows from; none: the customer's own wish.
+    /// The plan's new price that it follows from; none: the customer's own change.
     pub price_change_id: Option<Uuid>,
     pub from: Terms,
     pub to: Terms,
@@ -110,14 +110,14 @@ pub fn next_unbilled(
 
 /// The first period after `last_no`, the last one paid or billed, that begins after `day`.
 pub fn first_unbilled(
-    rhythm: BillingSchedule,
+    schedule: BillingSchedule,
     last_no: u32,
     day: NaiveDate,
 ) -> Result<Period, OutOfCalendar> {
-    let mut no = last_no.max(rhythm.from_no);
+    let mut no = last_no.max(schedule.from_no);
     loop {
         no = no.checked_add(1).ok_or(OutOfCalendar)?;
-        let period = rhythm.period(no)?;
+        let period = schedule.period(no)?;
         if period.start > day {
             return Ok(period);
         }
@@ -146,7 +146,7 @@ impl PlanChange {
     }
 }
 
-/// Of the pending changes of one subscription, the one that comes next: on the same day the customer's own wish, which
+/// Of the pending changes of one subscription, the one that comes next: on the same day the customer's own change, which
 /// was made at the price of that day.
 pub fn next_change(pending: &[PlanChange]) -> Option<&PlanChange> {
     pending.iter().min_by_key(|change| (change.effective_on, change.price_change_id.is_some()))

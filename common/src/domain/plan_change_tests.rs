@@ -34,7 +34,9 @@ fn given(amount: i64, at: &str) -> Consent {
 #[test]
 fn a_change_comes_with_the_first_period_not_yet_billed() {
     let active = subscription(SubscriptionStatus::Active);
-    let on = |it: &Subscription, billed, today: &str| takes_effect(it, "pro", it.cycle, billed, date(today));
+    let on = |subscription: &Subscription, billed, today: &str| {
+        takes_effect(subscription, "pro", subscription.cycle, billed, date(today))
+    };
     assert_eq!(on(&active, 0, "2026-12-21").unwrap().start, date("2026-12-22"));
     // Its day has come, and the daily run may be looking at it: too late for this one.
     assert_eq!(on(&active, 0, "2026-12-22").unwrap().start, date("2027-01-22"));
@@ -92,18 +94,20 @@ fn a_consent_is_taken_only_to_this_change_and_in_time() {
 
 #[test]
 fn the_customers_change_comes_before_a_price_of_that_day() {
-    let wish = change(9_900, 19_900, None);
+    let request = change(9_900, 19_900, None);
     let price = PlanChange { price_change_id: Some(Uuid::nil()), ..change(9_900, 11_900, None) };
-    assert_eq!(next_change(&[price.clone(), wish.clone()]), Some(&wish));
+    assert_eq!(next_change(&[price.clone(), request.clone()]), Some(&request));
     let sooner = PlanChange { effective_on: date("2026-12-21"), ..price };
-    assert_eq!(next_change(&[wish, sooner.clone()]), Some(&sooner));
+    assert_eq!(next_change(&[request, sooner.clone()]), Some(&sooner));
     assert_eq!(next_change(&[]), None);
 }
 
 #[test]
 fn a_retry_keeps_its_amount_and_the_next_charge_is_todays() {
     let active = subscription(SubscriptionStatus::Active);
-    let on = |it: &Subscription, change: PlanChange, day: &str| terms_on(it, &[change], date(day));
+    let on = |subscription: &Subscription, change: PlanChange, day: &str| {
+        terms_on(subscription, &[change], date(day))
+    };
     let (up, down) = (change(9_900, 19_900, None), change(9_900, 7_900, None));
     let agreed = change(9_900, 19_900, Some(given(19_900, "2026-12-01T00:00:00+09:00")));
     let present = Terms { plan: "personal".into(), cycle: Cycle::Monthly, amount: won(9_900) };
@@ -134,9 +138,9 @@ proptest! {
         });
         let change = change(from, to, consent);
         let today = seoul_date(due + chrono::TimeDelta::days(today_after));
-        let fresh = consent.is_some_and(|it| {
-            let before = due - it.given_at;
-            it.amount.get() == i32::try_from(to).unwrap()
+        let fresh = consent.is_some_and(|consent| {
+            let before = due - consent.given_at;
+            consent.amount.get() == i32::try_from(to).unwrap()
                 && before > chrono::TimeDelta::zero() && before <= chrono::TimeDelta::days(30)
         });
         let seen = at_renewal(&change, status, today);

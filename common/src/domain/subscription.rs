@@ -236,8 +236,8 @@ pub(crate) mod tests {
         let after = seoul_midnight("2026-12-22".parse().unwrap());
         let seen: Vec<_> = [S::Incomplete, S::Active, S::PastDue, S::Suspended, S::Canceled]
             .map(|status| {
-                let it = subscription(status);
-                (has_access(&it, last_day), has_access(&it, after))
+                let subscription = subscription(status);
+                (has_access(&subscription, last_day), has_access(&subscription, after))
             })
             .into();
         assert_eq!(seen, [(false, false), (true, true), (true, true), (false, false), (true, false)]);
@@ -251,7 +251,8 @@ pub(crate) mod tests {
         let suspended = Subscription { suspended_at: Some(canceled_at), ..canceled.clone() };
         let never_began = Subscription { activated_at: None, ..canceled.clone() };
         let later = seoul_midnight("2027-01-05".parse().unwrap());
-        let until = [canceled, suspended, never_began].map(|it| it.access_until(later).to_string());
+        let until = [canceled, suspended, never_began]
+            .map(|subscription| subscription.access_until(later).to_string());
         assert_eq!(until, ["2026-12-22", "2026-12-01", "2026-12-01"]);
     }
 
@@ -265,7 +266,9 @@ pub(crate) mod tests {
     fn a_cancel_is_taken_back_only_while_what_is_paid_for_runs() {
         use SubscriptionStatus as S;
         let canceled = subscription(S::Canceled);
-        let on = |it: &Subscription, refunds, date: &str| resume(it, refunds, date.parse().unwrap());
+        let on = |subscription: &Subscription, refunds, date: &str| {
+            resume(subscription, refunds, date.parse().unwrap())
+        };
         assert_eq!(on(&canceled, PeriodRefunds::Kept, "2026-12-21"), Ok(()));
         let ended = Err(ResumeRefused::PeriodEnded);
         assert_eq!(on(&canceled, PeriodRefunds::Kept, "2026-12-22"), ended);

@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_sender_has_the_given_name_or_the_brands() {
-        let named = |text| sender(Some("(주)집체크"), text).map(|it| (it.name, it.email.to_string()));
+        let named =
+            |text| sender(Some("(주)집체크"), text).map(|sender| (sender.name, sender.email.to_string()));
         let address = || "billing@example.com".to_owned();
         assert_eq!(named("billing@example.com"), Ok((Some("(주)집체크".into()), address())));
         assert_eq!(

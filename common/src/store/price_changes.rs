@@ -218,7 +218,7 @@ struct AnswerRow {
     ended_by_it: bool,
     consented_at: Option<DateTime<Utc>>,
     asked_at: Option<DateTime<Utc>>,
-    own_wish: bool,
+    own_change: bool,
 }
 
 impl From<AnswerRow> for Answered {
@@ -226,7 +226,7 @@ impl From<AnswerRow> for Answered {
         let facts = Facts {
             end: row.end,
             raises: row.new > row.old,
-            own_wish: row.own_wish,
+            own_change: row.own_change,
             reply: match (row.consented_at, row.asked_at) {
                 (Some(_), _) => Reply::Consented,
                 (None, Some(_)) => Reply::Silent,
@@ -261,11 +261,11 @@ pub async fn answers(conn: &mut PgConnection, price: Uuid) -> Result<Vec<Answere
                subscription.canceled_at is not null as "canceled!",
                coalesce(subscription.canceled_at = change.settled_at, false) as "ended_by_it!",
                consent.given_at as "consented_at?", mail.asked_at as "asked_at?",
-               exists (select from plan_changes wish
-                        where wish.subscription_id = change.subscription_id and wish.price_change_id is null
-                          and ((change.status = 'pending' and wish.status = 'pending'
-                                and wish.effective_on <= change.effective_on)
-                               or (wish.status = 'applied' and wish.settled_at = change.settled_at))) as "own_wish!"
+               exists (select from plan_changes own
+                        where own.subscription_id = change.subscription_id and own.price_change_id is null
+                          and ((change.status = 'pending' and own.status = 'pending'
+                                and own.effective_on <= change.effective_on)
+                               or (own.status = 'applied' and own.settled_at = change.settled_at))) as "own_change!"
           from plan_changes change
           join subscriptions subscription on subscription.id = change.subscription_id
           left join consents consent on consent.plan_change_id = change.id

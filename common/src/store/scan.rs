@@ -11,7 +11,7 @@ use crate::domain::{billing_schedule::BillingSchedule, calendar::Cycle, money::W
 #[derive(Debug, Clone)]
 pub struct Due {
     pub subscription_id: Uuid,
-    pub rhythm: BillingSchedule,
+    pub schedule: BillingSchedule,
     pub period_no: u32,
     pub amount: Won,
 }
@@ -137,7 +137,7 @@ pub async fn due_batch(
     .await?;
     let due = rows.into_iter().map(|row| Due {
         subscription_id: row.id,
-        rhythm: BillingSchedule {
+        schedule: BillingSchedule {
             cycle: row.cycle,
             anchor_on: row.anchor_on,
             from_no: row.from_no.into(),

@@ -108,7 +108,7 @@ pub struct EmailLine {
 #[serde(rename_all = "camelCase")]
 pub struct ChangeLine {
     pub id: Uuid,
-    /// The plan's new price that it follows from; none: the customer's own wish.
+    /// The plan's new price that it follows from; none: the customer's own change.
     pub price_change_id: Option<Uuid>,
     pub from_plan: String,
     pub from_cycle: String,

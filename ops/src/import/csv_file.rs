@@ -24,8 +24,8 @@ fn decode(bytes: &[u8]) -> Result<&str, String> {
         let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
         let line = line.saturating_add(1);
         format!(
-            "line {line} is not UTF-8: the file looks like CP949 (EUC-KR), as Excel saves it in Korea. \
-             Save it as \"CSV UTF-8\" and try again"
+            "line {line} is not UTF-8: the file looks like CP949 (EUC-KR), as Excel saves position in Korea. \
+             Save position as \"CSV UTF-8\" and try again"
         )
     })?;
     Ok(text.strip_prefix(MARK).unwrap_or(text))
@@ -68,7 +68,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// The line on which a record begins; records come in the order of the file.
     fn of(&mut self, position: Option<&Position>) -> u64 {
-        let start = position.and_then(|it| usize::try_from(it.byte()).ok()).unwrap_or(self.at);
+        let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
         let (mut passed, rest) = self.text.split_at(start.min(self.text.len()));
         passed = passed.get(self.at..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));

@@ -46,9 +46,9 @@ pub(crate) async fn find_conflicts(
     mistakes: &mut Mistakes,
 ) -> Result<(), OpsError> {
     for batch in new.chunks(BATCH) {
-        let ids: Vec<_> = batch.iter().map(|it| it.record.id).collect();
-        let users: Vec<_> = batch.iter().map(|it| it.record.user_id).collect();
-        let keys: Vec<_> = batch.iter().map(|it| sealer.fingerprints(&it.record.billing_key)).collect();
+        let ids: Vec<_> = batch.iter().map(|row| row.record.id).collect();
+        let users: Vec<_> = batch.iter().map(|row| row.record.user_id).collect();
+        let keys: Vec<_> = batch.iter().map(|row| sealer.fingerprints(&row.record.billing_key)).collect();
         let ids: HashSet<_> = imports::taken_ids(conn, &ids).await?.into_iter().collect();
         let users: HashSet<_> = imports::subscribed_users(conn, &users).await?.into_iter().collect();
         let here: HashSet<_> = imports::registered_keys(conn, &keys.concat()).await?.into_iter().collect();

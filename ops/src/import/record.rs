@@ -45,7 +45,7 @@ fn record(row: &Row, naive: NaiveTimes, mistakes: &mut Mistakes) -> Option<Recor
         fields.text("customer_key", "must be 2 to 255 characters of A-Z a-z 0-9 - _ = . @", is_customer_key);
     let amount = fields.parsed("amount", "must be whole won, digits only", won);
     let status =
-        fields.parsed("status", "must be active, past_due, suspended or canceled", |it| it.parse().ok());
+        fields.parsed("status", "must be active, past_due, suspended or canceled", |text| text.parse().ok());
     let is_instant = "must be a date like 2026-12-22, or a time like 2026-12-22T00:00:00+09:00";
     let next_on = fields.parsed("next_billing_date", is_instant, |text| parse_instant(text, naive));
     let mut instant = |name| fields.optional(name, is_instant, |text| parse_instant(text, naive));

@@ -121,9 +121,9 @@ impl fmt::Display for Report {
         if !self.ignored_columns.is_empty() {
             writeln!(f, "columns without a meaning here: {}", plain(&self.ignored_columns.join(", ")))?;
         }
-        lines(f, &self.left_out, |it| format!("left out: {}: {}", it.place, it.why))?;
-        lines(f, &self.moved, |it| {
-            let Moved { place, from, first_charge_on, amount } = it;
+        lines(f, &self.left_out, |row| format!("left out: {}: {}", row.place, row.why))?;
+        lines(f, &self.moved, |row| {
+            let Moved { place, from, first_charge_on, amount } = row;
             format!("{place}: {from} counts as charged there; {amount} on {first_charge_on}")
         })?;
         if self.below_price > 0 {

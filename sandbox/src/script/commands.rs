@@ -120,10 +120,10 @@ impl Script {
     /// Every billing key that a customer was ever issued, the oldest first.
     pub fn billing_keys(&self, customer_key: &str) -> Vec<IssuedKey> {
         let owned = self.lock().billing.of_customer(customer_key);
-        let shown = owned.into_iter().map(|it| IssuedKey {
-            billing_key: it.key,
-            card_number: it.card_number,
-            is_deleted: it.removed,
+        let shown = owned.into_iter().map(|key| IssuedKey {
+            billing_key: key.key,
+            card_number: key.card_number,
+            is_deleted: key.removed,
         });
         shown.collect()
     }

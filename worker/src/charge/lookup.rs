@@ -78,7 +78,7 @@ async fn act_on_not_found(
     else {
         return Err(JobError::new("the subscription or its invoice vanished"));
     };
-    let Some(current) = context.attempt(attempt.id).filter(|it| it.is_unfinished()) else {
+    let Some(current) = context.attempt(attempt.id).filter(|payment| payment.is_unfinished()) else {
         return Ok(Ran::Finish(Finish::Done(Some("settled meanwhile by another worker".into()))));
     };
     // Another worker has sent it since we read it: its answer may still come.

@@ -139,7 +139,7 @@ async fn bill(
 fn missing(due: &[Due], job: &ScanDueSubscriptions, now: DateTime<Utc>) -> Result<Vec<Invoice>, SettleError> {
     let mut wanted = Vec::with_capacity(due.len());
     for due in due {
-        if let Some(periods) = due_periods(due.rhythm, due.period_no, job.date)? {
+        if let Some(periods) = due_periods(due.schedule, due.period_no, job.date)? {
             wanted.extend(Invoice::for_periods(due.subscription_id, due.amount, &periods, now));
         }
     }

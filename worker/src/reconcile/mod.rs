@@ -169,7 +169,7 @@ async fn write_down(
         seen.push(Seen { found, row });
     }
     tx.commit().await?;
-    for Seen { found, .. } in seen.iter().filter(|it| !it.row.is_accepted) {
+    for Seen { found, .. } in seen.iter().filter(|seen| !seen.row.is_accepted) {
         let Discrepancy { kind, reference, order_id, our_amount, their_amount, .. } = found;
         if kind.is_alarm() {
             raise_alarm((*kind).into());
@@ -184,15 +184,15 @@ async fn write_down(
 /// Books the refunds of our payments that were made in Toss's dashboard. Answers which discrepancies that explains.
 async fn book_found(env: &Env, seen: &[Seen]) -> Result<Vec<Uuid>, JobError> {
     let unknown: Vec<&Seen> =
-        seen.iter().filter(|it| it.found.kind == DiscrepancyKind::UnknownRefund).collect();
-    let mut payments: Vec<Uuid> = unknown.iter().filter_map(|it| it.found.payment_id).collect();
+        seen.iter().filter(|seen| seen.found.kind == DiscrepancyKind::UnknownRefund).collect();
+    let mut payments: Vec<Uuid> = unknown.iter().filter_map(|seen| seen.found.payment_id).collect();
     payments.sort_unstable();
     payments.dedup();
     let mut explained = Vec::new();
     for payment_id in payments {
         if let Some(shown) = book_of(env, payment_id).await? {
-            let of_it = unknown.iter().filter(|it| it.found.payment_id == Some(payment_id));
-            explained.extend(of_it.filter(|it| lists(&shown, &it.found)).map(|it| it.row.id));
+            let of_it = unknown.iter().filter(|seen| seen.found.payment_id == Some(payment_id));
+            explained.extend(of_it.filter(|seen| lists(&shown, &seen.found)).map(|seen| seen.row.id));
         }
     }
     Ok(explained)

@@ -112,8 +112,10 @@ fn is_same(attempt: &Payment, shown: &GatewayPayment) -> bool {
 
 /// The cancels that took place. One whose amount is no money is none.
 fn cancels(shown: &GatewayPayment) -> Vec<GatewayCancel> {
-    let made =
-        shown.cancels.iter().filter(|it| it.cancel_status.as_deref().is_none_or(|status| status == "DONE"));
+    let made = shown
+        .cancels
+        .iter()
+        .filter(|cancel| cancel.cancel_status.as_deref().is_none_or(|status| status == "DONE"));
     made.filter_map(|cancel| {
         Some(GatewayCancel {
             transaction_key: cancel.transaction_key.clone(),

@@ -33,7 +33,7 @@ use crate::{
 mod followup;
 
 /// What could not be settled by then is left to a person; the daily comparison of the books goes on.
-const PATIENCE: TimeDelta = TimeDelta::hours(24);
+const MAX_WAIT: TimeDelta = TimeDelta::hours(24);
 /// Anybody can send events that name a payment: it is read back once a minute at most, however many come.
 const READ_BACK_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
@@ -170,7 +170,7 @@ async fn end(
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let verdict = match verdict {
-        WebhookVerdict::Later(reason, _) if now - event.received_at >= PATIENCE => {
+        WebhookVerdict::Later(reason, _) if now - event.received_at >= MAX_WAIT => {
             WebhookVerdict::End(WebhookEnd::Failed, format!("{reason}, for a day now"))
         }
         other => other,

@@ -156,7 +156,9 @@ async fn try_out(
     let after = match refused {
         // A statement that a constraint refused has ended the transaction.
         Some(_) => before.state.clone(),
-        None => action_targets::read(conn, target).await?.map_or_else(|| before.state.clone(), |it| it.state),
+        None => action_targets::read(conn, target)
+            .await?
+            .map_or_else(|| before.state.clone(), |target| target.state),
     };
     Ok(Preview {
         action: action.name(),
