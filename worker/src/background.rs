@@ -120,7 +120,8 @@ impl Background {
             .unwrap_or(false)
     }
 
-    /// Shows the breakers, and limits claims by that of the billing account. Confirmations are claimed always: a buyer waits.
+    /// Shows the breakers, and limits claims by those of the accounts that a job may call. Confirmations are claimed always:
+    /// a buyer waits.
     async fn read_breaker(&self) {
         let status = async { gate::read(&mut *self.env.pool.acquire().await?).await };
         match status.await {
@@ -134,8 +135,7 @@ impl Background {
                         0.0
                     });
                 }
-                let billing = status.breaker(GatewayAccount::Billing).state(self.env.clock.now());
-                jobs::limit_claims(&self.queue, billing);
+                jobs::limit_claims(&self.queue, &status, self.env.clock.now());
             }
             Err(error) => tracing::debug!(%error, "the breaker could not be read"),
         }

@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
+use chrono::{DateTime, Utc};
 use common::jobs::{
     ChargeSubscription, CheckPaymentClaim, ConfirmPayment, DeleteBillingKey, DeliverEvent,
     EndIncompleteSubscription, HandleWebhook, IssueBillingKey, Job, ReconcilePayments, RefundPayment,
@@ -15,12 +16,13 @@ use common::jobs::{
 };
 use common::{
     clock::Clock,
-    domain::breaker::BreakerState,
+    domain::breaker::{BreakerState, GatewayAccount},
     id::new_key,
     queue::{
         Backoff, ClaimLimit, Claimed, Finished, JobError, KindConfig, OnStop, Queue, QueueConfig, QueueError,
         Ran, Supervisor,
     },
+    store::gate::GatewayStatus,
 };
 
 use crate::{
@@ -58,8 +60,8 @@ impl Concurrency {
 /// Whether jobs of a kind stay unclaimed while the circuit breaker is open: each would only be put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Each of them calls Toss first of all, except under an open breaker.
-    Gateway,
+    /// Each of them calls Toss first of all, with the keys of one of these accounts, except under its open breaker.
+    Gateway(&'static [GatewayAccount]),
     /// They do something else, or call Toss under an open breaker, too.
     Nothing,
 }
@@ -119,14 +121,16 @@ macro_rules! job_list {
     };
 }
 
+use GatewayAccount::{Billing, Widget};
+
 // Jobs that move money are never cut off: they keep their lease at a stop. The others start over when they are cut off.
 job_list! {
     ConfirmPayment: charge::confirm_payment, Concurrency::Fixed(16), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Nothing;
-    ChargeSubscription: charge::charge_subscription, Concurrency::Charges, MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
-    RefundPayment: refund::refund_payment, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
-    IssueBillingKey: card::issue_billing_key, Concurrency::Fixed(8), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
-    CheckPaymentClaim: charge::claim::check_payment_claim, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
-    DeleteBillingKey: card::deletion::delete_billing_key, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway;
+    ChargeSubscription: charge::charge_subscription, Concurrency::Charges, MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway(&[Billing]);
+    RefundPayment: refund::refund_payment, Concurrency::Fixed(4), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway(&[Billing, Widget]);
+    IssueBillingKey: card::issue_billing_key, Concurrency::Fixed(8), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway(&[Billing]);
+    CheckPaymentClaim: charge::claim::check_payment_claim, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway(&[Billing, Widget]);
+    DeleteBillingKey: card::deletion::delete_billing_key, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::KeepLease, Needs::Gateway(&[Billing]);
     EndIncompleteSubscription: charge::end_incomplete::end_incomplete_subscription, Concurrency::Fixed(2), MONEY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     ScanDueSubscriptions: daily::scan_due_subscriptions, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
     SendRenewalNotices: daily::renewal_notices::send_renewal_notices, Concurrency::Fixed(1), DAILY_TIMEOUT, OnStop::HandBack, Needs::Nothing;
@@ -168,15 +172,29 @@ fn poll_interval(clock: &Clock) -> Duration {
 
 /// Keeps jobs that need Toss in the table while its breaker is open. When its pause is over, one of each kind is claimed:
 /// the first to call is the probe.
-pub(crate) fn limit_claims(queue: &Queue, breaker: BreakerState) {
-    let limit = match breaker {
+pub(crate) fn limit_claims(queue: &Queue, status: &GatewayStatus, now: DateTime<Utc>) {
+    for job in JOBS {
+        if let Needs::Gateway(accounts) = job.needs {
+            let states = accounts.iter().map(|account| status.breaker(*account).state(now));
+            queue.limit_claims(job.kind, claim_limit(states));
+        }
+    }
+}
+
+/// The limit for a kind whose jobs call one of several accounts. One account that is left alone stops no job of another: a
+/// job of its own is put off, once, until its pause is over.
+fn claim_limit(states: impl Iterator<Item = BreakerState>) -> ClaimLimit {
+    let limits = states.map(|state| match state {
         BreakerState::Closed => ClaimLimit::All,
         BreakerState::HalfOpen => ClaimLimit::One,
         BreakerState::Open(_) => ClaimLimit::Nothing,
-    };
-    for job in JOBS.iter().filter(|job| job.needs == Needs::Gateway) {
-        queue.limit_claims(job.kind, limit);
-    }
+    });
+    let widest = limits.reduce(|one, other| match (one, other) {
+        (ClaimLimit::All, _) | (_, ClaimLimit::All) => ClaimLimit::All,
+        (ClaimLimit::One, _) | (_, ClaimLimit::One) => ClaimLimit::One,
+        (ClaimLimit::Nothing, ClaimLimit::Nothing) => ClaimLimit::Nothing,
+    });
+    widest.unwrap_or(ClaimLimit::All)
 }
 
 /// Runs one due job of any kind by hand, with no background task. Returns `None` when nothing is due.
@@ -195,4 +213,23 @@ pub async fn run_claimed(env: &Env, claimed: Claimed) -> Result<Finished, QueueE
     let answer = common::queue::caused_by(traceparent, Box::pin(call(env, claimed))).await;
     let mut conn = env.pool.acquire().await?;
     common::queue::settle(&mut conn, &lease, answer, Backoff::default(), env.clock.now(), 0.5).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_is_left_alone_stops_no_other() {
+        use BreakerState::{Closed, HalfOpen, Open};
+        let open = Open(DateTime::UNIX_EPOCH);
+        for (states, limit) in [
+            ([Closed, open], ClaimLimit::All),
+            ([open, Closed], ClaimLimit::All),
+            ([HalfOpen, open], ClaimLimit::One),
+            ([open, open], ClaimLimit::Nothing),
+        ] {
+            assert_eq!(claim_limit(states.into_iter()), limit, "{states:?}");
+        }
+    }
 }

@@ -3,9 +3,13 @@
 use std::{fs::File, net::SocketAddr};
 
 use chrono::TimeDelta;
-use common::domain::subscription::SubscriptionStatus;
+use common::{
+    domain::subscription::SubscriptionStatus,
+    jobs::{self, ChargeSubscription},
+};
 use sqlx::PgPool;
 use testing::{free_address, until};
+use uuid::Uuid;
 
 use crate::{program::ready, system::System};
 
@@ -96,29 +100,59 @@ async fn a_worker_whose_log_nobody_reads_works(pool: PgPool) {
     drop(reader);
 }
 
-#[sqlx::test(migrations = "../migrations")]
-async fn jobs_that_need_toss_stay_unclaimed_while_its_breaker_is_open(pool: PgPool) {
-    let system = System::on(pool, "2026-11-22").await;
-    let id = system.subscriber().await;
-    let open = "update gateway_breaker set failures = 10, open_until = $1";
-    sqlx::query(open).bind(system.now() + TimeDelta::days(1)).execute(&system.pool).await.unwrap();
-    let address = free_address();
-    let mut worker = system.worker().var("WORKER_ADDR", address).start();
+async fn open_breaker(system: &System, account: &str) {
+    let open = "update gateway_breaker set failures = 10, open_until = case gateway when $1 then $2 end";
+    let until = system.now() + TimeDelta::minutes(5);
+    sqlx::query(open).bind(account).bind(until).execute(&system.pool).await.unwrap();
+}
+
+async fn sees_open_breaker(address: SocketAddr, account: &str) {
     until("the worker to see the breaker", async || {
         let metrics = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
-        metrics.contains("billing_breaker_open{account=\"billing\"} 1").then_some(())
+        metrics.contains(&format!("billing_breaker_open{{account=\"{account}\"}} 1")).then_some(())
     })
     .await;
-    system.refund(id).await;
-    // A buyer waits for a confirmation: it goes through, and shows that the worker has looked for jobs since.
+}
+
+/// A job that finds nothing to charge once it is claimed.
+async fn put_charge_job(system: &System, id: Uuid) -> i64 {
+    let mut conn = system.pool.acquire().await.unwrap();
+    let job = ChargeSubscription { invoice_id: Uuid::nil(), subscription_id: id, by_scan: false };
+    jobs::enqueue(&mut conn, &job, system.now(), system.now()).await.unwrap().id()
+}
+
+async fn is_untouched(system: &System, job: i64) -> bool {
+    let untouched = "select 1 from jobs where id = $1 and started_at is null and snoozes = 0";
+    sqlx::query(untouched).bind(job).fetch_optional(&system.pool).await.unwrap().is_some()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_open_breaker_keeps_the_jobs_of_its_own_account(pool: PgPool) {
+    let system = System::on(pool, "2026-11-22").await;
     let other = system.order("ORDER_2").await;
-    until("the confirmation", async || system.is(other, SubscriptionStatus::Active).await.then_some(()))
-        .await;
-    let untouched = "select 1 from jobs where kind = 'refund-payment' and started_at is null and snoozes = 0";
-    assert!(sqlx::query(untouched).fetch_optional(&system.pool).await.unwrap().is_some());
-    let close = "update gateway_breaker set failures = 0, open_until = null";
-    sqlx::query(close).execute(&system.pool).await.unwrap();
+    let id = system.subscriber().await;
+    open_breaker(&system, "billing").await;
+    let address = free_address();
+    let mut worker = system.worker().var("WORKER_ADDR", address).start();
+    sees_open_breaker(address, "billing").await;
+    let charge = put_charge_job(&system, id).await;
+    // The refund of a widget payment goes through, and shows that the worker has looked for jobs since.
+    system.refund(id).await;
     until("the refund", async || (system.ledger(id).await.cancels == 1).then_some(())).await;
+    assert!(is_untouched(&system, charge).await);
+
+    open_breaker(&system, "widget").await;
+    sees_open_breaker(address, "widget").await;
+    system.refund(other).await;
+    until("the charge job to run", async || (!is_untouched(&system, charge).await).then_some(())).await;
+    let put_off = "select 1 from jobs where kind = 'refund-payment' and state = 'available' and snoozes = 1";
+    until("the refund to be put off", async || {
+        sqlx::query(put_off).fetch_optional(&system.pool).await.unwrap().map(drop)
+    })
+    .await;
+    assert_eq!(system.ledger(other).await.cancels, 0);
+    system.advance(TimeDelta::minutes(6)).await;
+    until("the refund", async || (system.ledger(other).await.cancels == 1).then_some(())).await;
     worker.terminate();
     assert!(worker.end().await.success());
 }

@@ -48,8 +48,11 @@ pub(crate) async fn reconcile_payments(
     lease: Lease,
     env: Data<Env>,
 ) -> Result<Ran, JobError> {
-    if let Some(finish) = health::blocked(&env, GatewayAccount::Billing).await? {
-        return Ok(Ran::Finish(finish));
+    // The ledgers of both accounts are read.
+    for account in [GatewayAccount::Billing, GatewayAccount::Widget] {
+        if let Some(finish) = health::blocked(&env, account).await? {
+            return Ok(Ran::Finish(finish));
+        }
     }
     let started_at = env.clock.now();
     let books = match read_both_books(&env, job.date).await {
