@@ -146,15 +146,18 @@ pub async fn take_probe(
     Ok(done.rows_affected() == 1)
 }
 
-/// The probe's holder found nothing to ask: another job may take the probe now.
+/// The holder of the probe until `until` has no answer: another job may take the probe now. Once an answer was recorded,
+/// or another probe taken, nothing changes.
 pub async fn give_probe_back(
     conn: &mut PgConnection,
     account: GatewayAccount,
+    until: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "update gateway_breaker set open_until = $2 where gateway = $1 and open_until > $2",
+        "update gateway_breaker set open_until = $3 where gateway = $1 and open_until = $2",
         <&str>::from(account),
+        until,
         now,
     )
     .execute(conn)

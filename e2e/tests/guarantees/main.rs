@@ -39,6 +39,7 @@ mod price_change_fences;
 mod price_change_reach;
 mod price_changes;
 mod prices;
+mod probes;
 mod receiver;
 mod reconciliation;
 mod refunds;

@@ -25,7 +25,7 @@ use crate::{
     error::SettleError,
     gateway::{
         answer,
-        health::{self, Call, Caller, Permit, Sign},
+        health::{self, Caller, Sign},
     },
     notifications,
 };
@@ -145,10 +145,7 @@ async fn issued(
         return Err(refused.into());
     }
     crash::point("after_registration_key");
-    match health::check_gateway(env, Call::CARD).await? {
-        Permit::Later(finish) => Ok(Ran::Finish(finish)),
-        Permit::Go(caller) => super::apply(env, lease, found, caller).await,
-    }
+    super::apply(env, lease, found).await
 }
 
 fn reason(refusal: &Decline) -> (&str, &str) {

@@ -34,7 +34,7 @@ use crate::{
     charge::{self, Sending, context::ChargeContext},
     env::Env,
     error::SettleError,
-    gateway::health::{self, Call, Caller, Permit},
+    gateway::health::{self, Call, Caller},
     notifications,
 };
 
@@ -63,20 +63,21 @@ pub(crate) async fn issue_billing_key(
         }
         RegistrationStatus::Verifying => go_on_verifying(env, lease, &found).await,
         RegistrationStatus::Pending | RegistrationStatus::Unknown => {
-            match health::check_gateway(env, Call::CARD).await? {
-                Permit::Later(finish) => Ok(Ran::Finish(finish)),
-                Permit::Go(caller) => issue::issue(env, lease, &found, caller).await,
-            }
+            let permit = health::check_gateway(env, Call::CARD).await?;
+            health::when_permitted(env, permit, |caller| issue::issue(env, lease, &found, caller)).await
         }
-        RegistrationStatus::Issued => match health::check_gateway(env, Call::CARD).await? {
-            Permit::Later(finish) => Ok(Ran::Finish(finish)),
-            Permit::Go(caller) => apply(env, lease, &found, caller).await,
-        },
+        RegistrationStatus::Issued => apply(env, lease, &found).await,
     }
 }
 
+/// Puts a card in force whose key is known.
+pub(crate) async fn apply(env: &Env, lease: &Lease, found: &Registration) -> Result<Ran, JobError> {
+    let permit = health::check_gateway(env, Call::CARD).await?;
+    health::when_permitted(env, permit, |caller| replace_or_verify(env, lease, found, caller)).await
+}
+
 /// Under the subscription's lock: replaces the old card at once where nothing is open, else proves the new one first.
-pub(crate) async fn apply(
+async fn replace_or_verify(
     env: &Env,
     lease: &Lease,
     found: &Registration,

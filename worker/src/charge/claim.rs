@@ -26,7 +26,7 @@ use super::{context::ChargeContext, gateway, lookup, outcome};
 use crate::{
     env::Env,
     gateway::{
-        health::{self, Call, Permit},
+        health::{self, Call, Caller},
         reads::gateway_account_of,
     },
 };
@@ -54,16 +54,24 @@ pub(crate) async fn check_payment_claim(
     if claim.state != <&str>::from(ClaimState::Checking) {
         return Ok(Ran::Finish(Finish::Done(Some(format!("the claim is {}", claim.state)))));
     }
-    let caller = match health::check_gateway(&env, Call::look_up(gateway_account_of(payment.kind))).await? {
-        Permit::Go(caller) => caller,
-        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
-    };
-    let found = ask(&env, &subscription, &payment, &claim).await;
-    health::record_gateway_health(&env, caller, health::sign_of(&payment, &found)).await;
-    if let Some((reason, pause)) = ask_again(&claim, &found) {
+    let permit = health::check_gateway(&env, Call::look_up(gateway_account_of(payment.kind))).await?;
+    let check = |caller| check(&env, &lease, caller, &subscription, (&claim, &payment));
+    health::when_permitted(&env, permit, check).await
+}
+
+async fn check(
+    env: &Env,
+    lease: &Lease,
+    caller: Caller,
+    subscription: &Subscription,
+    (claim, payment): (&ClaimRow, &Payment),
+) -> Result<Ran, JobError> {
+    let found = ask(env, subscription, payment, claim).await;
+    health::record_gateway_health(env, caller, health::sign_of(payment, &found)).await;
+    if let Some((reason, pause)) = ask_again(claim, &found) {
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + pause }));
     }
-    settle(&env, &lease, (&claim, &payment), &found).await
+    settle(env, lease, (claim, payment), &found).await
 }
 
 /// Why the gateway has to be asked once more before the claim can be judged, and after which time.

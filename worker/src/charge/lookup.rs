@@ -21,7 +21,10 @@ use common::{
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{Sending, context::ChargeContext, gateway, outcome, settle_declined};
-use crate::{env::Env, gateway::health::Caller};
+use crate::{
+    env::Env,
+    gateway::health::{self, Caller},
+};
 
 type Tx = Transaction<'static, Postgres>;
 
@@ -49,6 +52,8 @@ pub(super) async fn look_up(
     if found != Outcome::NoSuchOrder {
         return outcome::record(env, lease, attempt, caller, found).await;
     }
+    // Whatever becomes of the payment: Toss has answered.
+    health::record_gateway_health(env, caller, health::sign_of(attempt, &found)).await;
     act_on_not_found(env, lease, attempt, caller).await
 }
 

@@ -48,7 +48,7 @@ use self::{context::ChargeContext, lookup::look_up};
 use crate::{
     card, crash,
     env::Env,
-    gateway::health::{self, Call, Caller, Permit},
+    gateway::health::{self, Call, Caller},
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -84,19 +84,23 @@ pub(crate) async fn advance(
     subscription_id: Uuid,
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
-    let caller = match health::check_for_invoice(env, call, invoice_id).await? {
-        Permit::Go(caller) => caller,
-        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
-    };
+    let permit = health::check_for_invoice(env, call, invoice_id).await?;
+    health::when_permitted(env, permit, |caller| step(env, lease, caller, (subscription_id, invoice_id))).await
+}
+
+async fn step(
+    env: &Env,
+    lease: &Lease,
+    caller: Caller,
+    (subscription_id, invoice_id): (Uuid, Uuid),
+) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
     };
     let decision = context.decide(now);
-    if !decision.asks_gateway() {
-        health::give_back(env, caller).await?;
-    } else if caller == Caller::Idle {
+    if decision.asks_gateway() && caller == Caller::Idle {
         let reason = "an operator lets it be charged again".into();
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(1) }));
     }

@@ -9,7 +9,7 @@ use common::{
         outcome::Outcome,
         payment::Payment,
     },
-    queue::{Finish, JobError},
+    queue::{Finish, JobError, Ran},
     store::{
         StoreError,
         gate::{self, Lane},
@@ -40,9 +40,16 @@ pub(crate) enum Permit {
 pub(crate) enum Caller {
     Ordinary,
     /// The one call that goes through after a pause: its failure lengthens the pause.
-    Probe(GatewayAccount),
+    Probe(Probe),
     /// None is to be made: the job has no turn.
     Idle,
+}
+
+/// A probe that was taken. No other caller of its account goes through until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    account: GatewayAccount,
+    until: DateTime<Utc>,
 }
 
 /// The call that a job is about to make.
@@ -159,27 +166,49 @@ async fn permit(
         (BreakerState::Closed, _) | (BreakerState::Open(_), true) => Caller::Ordinary,
         (BreakerState::Open(until), false) => return Ok(Permit::Later(gateway_away(until, now))),
         (BreakerState::HalfOpen, _) => {
-            let again_at = now + PROBE_TAKES;
-            match (gate::take_probe(&mut conn, call.account, now, again_at).await?, call.buyer_waits) {
-                (true, _) => Caller::Probe(call.account),
+            let probe = Probe { account: call.account, until: now + PROBE_TAKES };
+            match (gate::take_probe(&mut conn, probe.account, now, probe.until).await?, call.buyer_waits) {
+                (true, _) => Caller::Probe(probe),
                 (false, true) => Caller::Ordinary,
-                (false, false) => return Ok(Permit::Later(gateway_away(again_at, now))),
+                (false, false) => return Ok(Permit::Later(gateway_away(probe.until, now))),
             }
         }
     };
     drop(conn);
-    env.rate_limiter.acquire(&env.pool, call.lane).await?;
+    if let Err(error) = env.rate_limiter.acquire(&env.pool, call.lane).await {
+        give_back(env, caller).await;
+        return Err(error.into());
+    }
     Ok(Permit::Go(caller))
 }
 
-/// A probe that was taken for nothing is given back, so that the next job may ask at once.
-pub(crate) async fn give_back(env: &Env, caller: Caller) -> Result<(), StoreError> {
-    match caller {
-        Caller::Ordinary | Caller::Idle => Ok(()),
-        Caller::Probe(account) => {
-            let mut conn = env.pool.acquire().await?;
-            gate::give_probe_back(&mut conn, account, env.clock.now()).await
-        }
+/// Does `work` where Toss may be called. A probe that it leaves without an answer, however it ends, is given back.
+pub(crate) async fn when_permitted<Work>(
+    env: &Env,
+    permit: Permit,
+    work: impl FnOnce(Caller) -> Work,
+) -> Result<Ran, JobError>
+where
+    Work: Future<Output = Result<Ran, JobError>>,
+{
+    let caller = match permit {
+        Permit::Go(caller) => caller,
+        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
+    };
+    let ran = work(caller).await;
+    give_back(env, caller).await;
+    ran
+}
+
+/// Another job may ask at once. Changes nothing where the probe's answer was recorded.
+pub(crate) async fn give_back(env: &Env, caller: Caller) {
+    let Caller::Probe(probe) = caller else { return };
+    let given_back = async {
+        let mut conn = env.pool.acquire().await?;
+        gate::give_probe_back(&mut conn, probe.account, probe.until, env.clock.now()).await
+    };
+    if let Err(error) = given_back.await {
+        tracing::warn!(%error, "a probe that nobody needs was not given back");
     }
 }
 
@@ -269,7 +298,7 @@ async fn write_gateway_health(env: &Env, caller: Caller, sign: Sign<'_>) -> Resu
         }
         Some(false) => {
             let Sign { account, subject, why, .. } = sign;
-            let is_probe = caller == Caller::Probe(account);
+            let is_probe = matches!(caller, Caller::Probe(probe) if probe.account == account);
             let mut tx = env.pool.begin().await?;
             let failure = gate::Failure { account, subject, why, is_probe };
             let after = gate::gateway_failed(&mut tx, failure, now).await?;

@@ -35,7 +35,7 @@ use crate::{
     error::SettleError,
     gateway::{
         answer,
-        health::{self, Call, Caller, Permit, Sign},
+        health::{self, Call, Caller, Sign},
         reads::{account_of, gateway_account_of},
     },
     notifications,
@@ -56,10 +56,11 @@ pub(crate) async fn refund_payment(
         return Ok(Ran::Finish(Finish::Discard("the refund is settled, or does not exist".into())));
     };
     drop(conn);
-    let caller = match health::check_gateway(env, Call::refund(gateway_account_of(kind))).await? {
-        Permit::Later(finish) => return Ok(Ran::Finish(finish)),
-        Permit::Go(caller) => caller,
-    };
+    let permit = health::check_gateway(env, Call::refund(gateway_account_of(kind))).await?;
+    health::when_permitted(env, permit, |caller| step(env, lease, refund_id, caller)).await
+}
+
+async fn step(env: &Env, lease: &Lease, refund_id: Uuid, caller: Caller) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut tx = env.pool.begin().await?;
     let Some(refund) = refunds::lock(&mut tx, refund_id).await? else {
@@ -91,15 +92,18 @@ async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran
     crash::point("after_refund_call");
     match answer {
         Some(answer) => {
-            record_health(env, caller, payment, &answer).await;
+            record_health(env, caller, payment, answer.gateway_works()).await;
             record(env, lease, refund, payment, answer).await
         }
-        None => never_made(env, lease, refund, payment).await,
+        None => {
+            // Toss has answered that it does not list the refund.
+            record_health(env, caller, payment, (Some(true), "")).await;
+            never_made(env, lease, refund, payment).await
+        }
     }
 }
 
-async fn record_health(env: &Env, caller: Caller, payment: &Payment, answer: &CancelOutcome) {
-    let (works, why) = answer.gateway_works();
+async fn record_health(env: &Env, caller: Caller, payment: &Payment, (works, why): (Option<bool>, &str)) {
     let (account, subject) = (gateway_account_of(payment.kind), payment.subscription_id);
     let sign = Sign { account, subject, works, why, retry_after: None };
     health::record_gateway_health(env, caller, sign).await;
