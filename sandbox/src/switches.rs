@@ -47,6 +47,8 @@ pub struct Switches {
     /// A widget's payment is confirmed with the widget secret only, the API window's with the API secret only; and each
     /// is read and cancelled with a secret of its own pair only.
     pub strict_key_pairs: bool,
+    /// Answers with 429 or 5xx carry this `Retry-After`, in seconds.
+    pub retry_after_secs: Option<u32>,
     /// The code for an auth key that is unknown or used up.
     pub auth_key_refusal: String,
     /// The rows of cancels in `GET /v1/transactions` have negative amounts.
@@ -66,6 +68,7 @@ impl Default for Switches {
             hold_webhooks: false,
             rate_limit: false,
             strict_key_pairs: false,
+            retry_after_secs: None,
             auth_key_refusal: "NOT_FOUND_BILLING".to_owned(),
             negative_cancel_rows: false,
             merchant_id: "tosssandbox".to_owned(),

@@ -120,6 +120,8 @@ pub struct Why {
     pub message: String,
     pub http_status: Option<u16>,
     pub trace_id: Option<String>,
+    /// How long Toss asks us to wait before the next call, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// What stands between the question and its answer.
@@ -151,8 +153,9 @@ pub enum WhyKind {
 
 impl From<Reason> for Why {
     fn from(reason: Reason) -> Self {
+        let retry_after = reason.retry_after();
         let Reason { kind, code, message, http_status, trace_id, key_is_burnt: _ } = reason;
-        Self { kind: WhyKind::NotHeard(kind), code, message, http_status, trace_id }
+        Self { kind: WhyKind::NotHeard(kind), code, message, http_status, trace_id, retry_after }
     }
 }
 
@@ -199,7 +202,8 @@ impl Decline {
         }
         let Self { code, message, hard: _, http_status, trace_id } = self;
         let kind = WhyKind::NotHeard(ReasonKind::CredentialsRefused);
-        Err(Why { kind, code: Some(code), message, http_status: Some(http_status), trace_id })
+        let (code, http_status) = (Some(code), Some(http_status));
+        Err(Why { kind, code, message, http_status, trace_id, retry_after: None })
     }
 }
 
@@ -270,7 +274,7 @@ impl Why {
             | WhyKind::Mismatch
             | WhyKind::NotHeard(_) => return Err(self),
         };
-        let Self { kind: _, code, message, http_status, trace_id } = self;
+        let Self { kind: _, code, message, http_status, trace_id, retry_after: _ } = self;
         Ok(Reason { kind, code, message, http_status, trace_id, key_is_burnt: true })
     }
 }
@@ -301,6 +305,15 @@ impl IssueOutcome {
         }
     }
 
+    /// How long Toss asks us to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Issued(_) | Self::Refused(_) => None,
+            Self::NotSent(reason) => reason.retry_after(),
+            Self::Unknown(why) => why.retry_after,
+        }
+    }
+
     /// The outcome of the *registration*, when this call repeated an earlier one of unknown outcome under the same key:
     /// a repeat that was not taken leaves it unknown.
     #[must_use]
@@ -315,6 +328,27 @@ impl IssueOutcome {
     }
 }
 
+impl DeleteOutcome {
+    /// How long Toss asks us to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Gone { .. } => None,
+            Self::NotSent(reason) => reason.retry_after(),
+            Self::Unknown(why) => why.retry_after,
+        }
+    }
+}
+
+impl LookupOutcome {
+    /// How long Toss asks us to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Found(_) | Self::NotFound { .. } => None,
+            Self::Unavailable(why) => why.retry_after,
+        }
+    }
+}
+
 impl CancelOutcome {
     /// What the answer says about Toss, and in which words. `None`: nothing.
     pub fn gateway_works(&self) -> (Option<bool>, &str) {
@@ -322,6 +356,15 @@ impl CancelOutcome {
             Self::Canceled(_) | Self::Refused(_) => (Some(true), ""),
             Self::NotSent(reason) => (reason.gateway_works(), &reason.message),
             Self::Unknown(why) => (why.is_technical().then_some(false), &why.message),
+        }
+    }
+
+    /// How long Toss asks us to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Canceled(_) | Self::Refused(_) => None,
+            Self::NotSent(reason) => reason.retry_after(),
+            Self::Unknown(why) => why.retry_after,
         }
     }
 

@@ -68,6 +68,7 @@ impl<'a> TransactionPages<'a> {
                 message,
                 http_status: Some(200),
                 trace_id: page.trace_id,
+                retry_after: None,
             });
         }
         self.query.starting_after = Some(last.transaction_key.clone());

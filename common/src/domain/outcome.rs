@@ -90,6 +90,8 @@ pub struct UnknownOutcome {
     pub code: Option<String>,
     pub message: String,
     pub trace_id: Option<String>,
+    /// How long the gateway asks us to wait.
+    pub retry_after: Option<TimeDelta>,
 }
 
 impl UnknownOutcome {
@@ -101,6 +103,7 @@ impl UnknownOutcome {
             code: None,
             message: message.into(),
             trace_id: None,
+            retry_after: None,
         }
     }
 }

@@ -47,6 +47,7 @@ mod refused_requests;
 mod renewal;
 mod requests;
 mod resume;
+mod retry_after;
 mod scan_rows;
 mod second_purchase;
 mod subscribe;

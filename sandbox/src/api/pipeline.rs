@@ -40,7 +40,8 @@ pub(crate) async fn serve(
         Outgoing::Answer { answer, trace: first } => {
             let trace = first.map_or_else(|| trace.clone(), |first| format!("{trace}, {first}"));
             tracing::info!(http.method = %parts.method, http.status = answer.status, toss.trace = trace, "answered");
-            response(answer, &trace, parts.headers.get(&IDEMPOTENCY_KEY))
+            let retry_after = script.lock().switches.retry_after_secs;
+            response(answer, &trace, (parts.headers.get(&IDEMPOTENCY_KEY), retry_after))
         }
         Outgoing::Cut => {
             connection.cut();

@@ -50,13 +50,21 @@ fn another_order(answer: Answer) -> Answer {
     Answer { status: answer.status, body: body.to_string() }
 }
 
-pub(super) fn response(answer: Answer, trace: &str, idempotency_key: Option<&HeaderValue>) -> Response {
+pub(super) fn response(
+    answer: Answer,
+    trace: &str,
+    (idempotency_key, retry_after_secs): (Option<&HeaderValue>, Option<u32>),
+) -> Response {
+    let asks_to_wait = answer.status == 429 || answer.status >= 500;
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     if let Ok(trace) = HeaderValue::from_str(trace) {
         headers.insert(TRACE, trace);
+    }
+    if let Some(wait) = retry_after_secs.filter(|_| asks_to_wait) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
     if let Some(key) = idempotency_key {
         headers.insert(IDEMPOTENCY_KEY, key.clone());

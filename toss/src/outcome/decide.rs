@@ -113,6 +113,7 @@ pub(super) fn unanswered(not_done: NotDone) -> Why {
             message,
             http_status: Some(http_status),
             trace_id,
+            retry_after: None,
         },
     }
 }
@@ -128,7 +129,8 @@ pub(super) fn success(call: Call, reply: Reply) -> Result<Answer, NotDone> {
                 Loss::CutLine => WhyKind::CutLine,
                 Loss::TooLong => WhyKind::Undecodable,
             };
-            return Err(NotDone::Unknown(Why { kind, code: None, message, http_status, trace_id }));
+            let (code, retry_after) = (None, None);
+            return Err(NotDone::Unknown(Why { kind, code, message, http_status, trace_id, retry_after }));
         }
     };
     match answer.http_status {
@@ -145,7 +147,7 @@ pub(super) fn success(call: Call, reply: Reply) -> Result<Answer, NotDone> {
 
 fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
     let ErrorBody { code, message } = body;
-    let Answer { http_status, trace_id, .. } = answer;
+    let Answer { http_status, trace_id, retry_after, .. } = answer;
     match verdict(call, code.as_str()) {
         Verdict::Refused { hard } => NotDone::Refused(Decline { code, message, hard, http_status, trace_id }),
         Verdict::Unknown(kind) => NotDone::Unknown(Why {
@@ -154,6 +156,7 @@ fn by_code(call: Call, answer: Answer, body: ErrorBody) -> NotDone {
             message,
             http_status: Some(http_status),
             trace_id,
+            retry_after,
         }),
         Verdict::NotSent(kind) => NotDone::NotSent(Reason {
             kind,
@@ -240,8 +243,8 @@ fn undecodable(answer: &Answer, at: &str) -> NotDone {
 fn unknown(answer: &Answer, kind: WhyKind, message: String) -> NotDone {
     let (code, said) = said(answer);
     let message = if message.is_empty() { said } else { message };
-    let trace_id = answer.trace_id.clone();
-    NotDone::Unknown(Why { kind, code, message, http_status: Some(answer.http_status), trace_id })
+    let (http_status, trace_id) = (Some(answer.http_status), answer.trace_id.clone());
+    NotDone::Unknown(Why { kind, code, message, http_status, trace_id, retry_after: answer.retry_after })
 }
 
 fn said(answer: &Answer) -> (Option<crate::Code>, String) {

@@ -121,5 +121,6 @@ fn is_fault_of_the_system(code: &Code) -> bool {
 
 fn why(payment: &GatewayPayment, kind: WhyKind, message: String) -> Why {
     let code = payment.failure.as_ref().map(|failure| failure.code.clone());
-    Why { kind, code, message, http_status: Some(200), trace_id: payment.trace_id.clone() }
+    let trace_id = payment.trace_id.clone();
+    Why { kind, code, message, http_status: Some(200), trace_id, retry_after: None }
 }

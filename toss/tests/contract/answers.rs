@@ -65,6 +65,19 @@ async fn a_429_says_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn a_5xx_and_a_look_up_say_how_long_to_wait_too() {
+    let body = r#"{"code":"COMMON_ERROR","message":""}"#;
+    let failed = charge(answer_with(503, "Retry-After: 7\r\n", body)).await;
+    let ChargeOutcome::Unknown(why) = failed else { panic!("{failed:?}") };
+    assert_eq!((why.kind, why.retry_after), (WhyKind::ServerError, Some(Duration::from_secs(7))));
+    for status in [429, 503] {
+        let stub = Stub::start(vec![answer_with(status, "Retry-After: 7\r\n", body)]).await;
+        let read = stub.client().payment_by_order_id(Account::Billing, "order-1").await;
+        assert_eq!(read.retry_after(), Some(Duration::from_secs(7)), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_409_a_404_a_500_and_an_unlisted_code_are_unknown() {
     for (status, code, kind) in [
         (409, "IDEMPOTENT_REQUEST_PROCESSING", WhyKind::InFlight),

@@ -42,6 +42,7 @@ pub(crate) async fn delete_billing_key(
     // The probe is money's: this answer says too little.
     health::give_back(env, caller).await;
     let answer = env.toss.delete_billing_key(&BillingKey::new(key)).await;
+    env.rate_limiter.put_off(&env.pool, answer.retry_after()).await;
     crash::point("after_deletion_call");
     let now = env.clock.now();
     let reason = match answer {

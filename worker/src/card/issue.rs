@@ -26,6 +26,7 @@ use crate::{
     gateway::{
         answer,
         health::{self, Caller, Sign},
+        rate_limiter::pause_of,
     },
     notifications,
 };
@@ -67,7 +68,7 @@ pub(crate) async fn issue(
     crash::point("after_registration_call");
     let (works, why) = answer.gateway_works();
     let (account, subject) = (GatewayAccount::Billing, found.subscription_id);
-    let sign = Sign { account, subject, works, why, retry_after: None };
+    let sign = Sign { account, subject, works, why, retry_after: answer.retry_after() };
     health::record_gateway_health(env, caller, sign).await;
     // Turned away at the door, a repeat says nothing about the sending before it.
     let answer = if found.sent_at.is_some() { answer.of_resend() } else { answer };
@@ -104,10 +105,11 @@ async fn not_sent(env: &Env, lease: &Lease, found: &Registration, reason: &Reaso
         tracing::error!(registration.id = %found.id, message, "the gateway refuses to register a card: an operator is needed");
     }
     let fresh = reason.key_is_burnt.then(new_key);
+    let pause = TimeDelta::seconds(30).max(pause_of(reason.retry_after()));
     let ran = answer::record(env, lease, "card registration", |mut tx, now| async move {
         registrations::not_sent(&mut tx, found.id, message, fresh).await?;
         let reason = format!("not sent: {message}");
-        Ok((tx, Finish::Snooze { reason, run_at: now + TimeDelta::seconds(30) }))
+        Ok((tx, Finish::Snooze { reason, run_at: now + pause }))
     });
     Ok(ran.await?)
 }
@@ -118,6 +120,7 @@ async fn unknown(env: &Env, lease: &Lease, found: &Registration, why: &Why) -> R
         registrations::unknown(&mut tx, found.id, &why.message, is_server_error).await?;
         let waited = found.first_sent_at.map_or(TimeDelta::zero(), |first| now - first);
         let pause = (waited / 2).clamp(TimeDelta::seconds(20), TimeDelta::minutes(15));
+        let pause = pause.max(pause_of(why.retry_after));
         let reason = format!("unknown outcome, sent again: {}", why.message);
         Ok((tx, Finish::Snooze { reason, run_at: now + pause }))
     });

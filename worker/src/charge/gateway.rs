@@ -83,6 +83,7 @@ pub(crate) async fn close_account(env: &Env, attempt: &Payment, payment_key: &st
     let reason = "구독 신청이 취소되었습니다.".to_owned();
     let request = CancelRequest { reason, amount: None, refundable_amount: None };
     let answer = env.toss.cancel(account_of(attempt.kind), payment_key, &request, &key).await;
+    env.rate_limiter.put_off(&env.pool, answer.retry_after()).await;
     match answer {
         CancelOutcome::Canceled(_) => {
             tracing::info!(payment.id = %attempt.id, "the virtual account was closed");
@@ -274,6 +275,7 @@ pub(crate) fn doubt(why: Why) -> UnknownOutcome {
         code: why.code.map(|code| code.as_str().to_owned()),
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,
+        retry_after: why.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     gateway::{
         answer,
         health::{self, Caller},
+        rate_limiter::pause_of,
     },
     notifications,
 };
@@ -34,8 +35,6 @@ use crate::{
 /// The buyer authenticates within 30 minutes and is confirmed within 10 more. Asked on for longer than that, a
 /// confirmation would only repeat its refusal.
 const CONFIRM_WITHIN: TimeDelta = TimeDelta::minutes(30);
-/// Toss may ask for a pause; a wrong number must not stop a charge for a day.
-const LONGEST_RETRY_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// Records the outcome of an attempt, however long the database cannot: the answer is held in hand.
 pub(crate) async fn record(
@@ -184,7 +183,7 @@ async fn not_sent(
         (_, PaymentKind::First) => TimeDelta::seconds(20),
         (true, PaymentKind::Renewal | PaymentKind::NewCard) => TimeDelta::hours(1),
         (false, PaymentKind::Renewal | PaymentKind::NewCard) => {
-            later(attempt, now).max(why.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+            later(attempt, now).max(asked_pause(attempt, why.retry_after))
         }
     };
     Ok(Finish::Snooze { reason, run_at: now + pause })
@@ -269,6 +268,16 @@ async fn wait(
     Ok(Finish::Snooze { reason, run_at: waited_for.next_lookup(now) })
 }
 
+/// The pause that Toss asks for. The authentication of a buyer who waits dies sooner than that.
+fn asked_pause(attempt: &Payment, retry_after: Option<TimeDelta>) -> TimeDelta {
+    match attempt.kind {
+        PaymentKind::First => TimeDelta::zero(),
+        PaymentKind::Renewal | PaymentKind::NewCard => {
+            pause_of(retry_after.and_then(|wait| wait.to_std().ok()))
+        }
+    }
+}
+
 /// Soon while the outage is young, half-hourly later.
 fn later(attempt: &Payment, now: DateTime<Utc>) -> TimeDelta {
     let trying_for = now - attempt.created_at;
@@ -292,7 +301,8 @@ async fn unknown(
     };
     review_if_due(conn, attempt, &waiting, now).await?;
     let reason = format!("unknown outcome, asked again until it is known: {}", doubt.message);
-    Ok(Finish::Snooze { reason, run_at: waiting.next_lookup(now) })
+    let run_at = waiting.next_lookup(now).max(now + asked_pause(attempt, doubt.retry_after));
+    Ok(Finish::Snooze { reason, run_at })
 }
 
 /// Puts an attempt before an operator once. `after` is the attempt as it stands with this answer.

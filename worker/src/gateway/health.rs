@@ -287,9 +287,7 @@ pub(crate) async fn record_gateway_health(env: &Env, caller: Caller, sign: Sign<
 
 async fn write_gateway_health(env: &Env, caller: Caller, sign: Sign<'_>) -> Result<(), StoreError> {
     let now = env.clock.now();
-    if let Some(wait) = sign.retry_after {
-        gate::put_off_turns(&mut *env.pool.acquire().await?, wait).await?;
-    }
+    env.rate_limiter.put_off(&env.pool, sign.retry_after).await;
     match sign.works {
         None => {}
         Some(true) => {
@@ -315,7 +313,7 @@ async fn write_gateway_health(env: &Env, caller: Caller, sign: Sign<'_>) -> Resu
 pub(crate) fn sign_of<'a>(payment: &Payment, outcome: &'a Outcome) -> Sign<'a> {
     let (why, retry_after) = match outcome {
         Outcome::NotSent(why) => (why.message.as_str(), why.retry_after),
-        Outcome::Unknown(doubt) => (doubt.message.as_str(), None),
+        Outcome::Unknown(doubt) => (doubt.message.as_str(), doubt.retry_after),
         Outcome::Paid(_) | Outcome::Declined(_) | Outcome::Waiting(_) | Outcome::NoSuchOrder => ("", None),
     };
     Sign {

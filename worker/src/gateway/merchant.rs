@@ -18,7 +18,9 @@ pub(super) async fn is_same(
     fingerprint: &str,
 ) -> Result<Option<bool>, JobError> {
     if let Some(charge) = payments::last_captured_charge(conn).await? {
-        match env.toss.payment_by_order_id(Account::Billing, &charge.order_id).await {
+        let found = env.toss.payment_by_order_id(Account::Billing, &charge.order_id).await;
+        env.rate_limiter.put_off(&env.pool, found.retry_after()).await;
+        match found {
             LookupOutcome::Found(found) => {
                 tracing::info!(
                     toss.merchant = found.merchant_id,

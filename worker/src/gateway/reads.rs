@@ -31,8 +31,10 @@ pub(crate) fn gateway_account_of(kind: PaymentKind) -> GatewayAccount {
 pub(crate) async fn read_back(env: &Env, payment: &Payment, lane: Lane) -> Result<LookupOutcome, StoreError> {
     env.rate_limiter.acquire(&env.pool, lane).await?;
     let account = account_of(payment.kind);
-    Ok(match &payment.payment_key {
+    let found = match &payment.payment_key {
         Some(key) if !payment.is_unfinished() => env.toss.payment_by_key(account, key).await,
         Some(_) | None => env.toss.payment_by_order_id(account, &payment.order_id).await,
-    })
+    };
+    env.rate_limiter.put_off(&env.pool, found.retry_after()).await;
+    Ok(found)
 }

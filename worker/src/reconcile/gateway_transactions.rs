@@ -47,8 +47,13 @@ pub(crate) async fn read_gateway_transactions(
         let mut cursors = HashSet::new();
         loop {
             env.rate_limiter.acquire(&env.pool, Lane::LookUp).await?;
-            let Some(page) = pages.next_page().await.map_err(|why| LedgerError::Toss(Box::new(why)))? else {
-                break;
+            let page = match pages.next_page().await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(why) => {
+                    env.rate_limiter.put_off(&env.pool, why.retry_after).await;
+                    return Err(LedgerError::Toss(Box::new(why)));
+                }
             };
             let cursor = page.transactions.last().map(|row| row.transaction_key.clone());
             if !cursor.is_none_or(|cursor| cursors.insert(cursor)) {

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use self::gateway_transactions::{LedgerError, read_gateway_transactions};
 use crate::{
     env::{Env, raise_alarm},
-    gateway::{health, reads::read_back},
+    gateway::{health, rate_limiter::pause_of, reads::read_back},
     refund::external::{BookedRefunds, book_external_refunds},
 };
 
@@ -143,6 +143,10 @@ async fn read_both_books(env: &Env, date: NaiveDate) -> Result<Books, LedgerErro
 /// Toss does not answer: later. It answers that it will not: a try is spent, and a person sees why.
 fn put_off(unread: LedgerError, now: DateTime<Utc>) -> Result<Ran, JobError> {
     let why = unread.to_string();
+    let asked = match &unread {
+        LedgerError::Toss(why) => pause_of(why.retry_after),
+        LedgerError::Store(_) | LedgerError::Circular => TimeDelta::zero(),
+    };
     let needs_a_person = match unread {
         LedgerError::Store(error) => return Err(error.into()),
         LedgerError::Circular => true,
@@ -155,7 +159,7 @@ fn put_off(unread: LedgerError, now: DateTime<Utc>) -> Result<Ran, JobError> {
         return Ok(Ran::Finish(Finish::Retry { error, run_at: now + TimeDelta::hours(1) }));
     }
     let reason = format!("Toss's books could not be read to the end: {why}");
-    Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(5) }))
+    Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(5).max(asked) }))
 }
 
 /// Writes every discrepancy down before anything is done about any, and raises the alarms.

@@ -6,6 +6,8 @@
 //! outcome's commit, one that looks sent, so it is looked for first, and what is sent again carries the old key and the
 //! amount that must still be left: the gateway cannot make it twice. After that commit nothing is left to do.
 
+use std::time::Duration;
+
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran, hold_on};
@@ -36,6 +38,7 @@ use crate::{
     gateway::{
         answer,
         health::{self, Call, Caller, Sign},
+        rate_limiter::pause_of,
         reads::{account_of, gateway_account_of},
     },
     notifications,
@@ -92,20 +95,26 @@ async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran
     crash::point("after_refund_call");
     match answer {
         Some(answer) => {
-            record_health(env, caller, payment, answer.gateway_works()).await;
+            let (works, why) = answer.gateway_works();
+            record_health(env, caller, payment, (works, why, answer.retry_after())).await;
             record(env, lease, refund, payment, answer).await
         }
         None => {
             // Toss has answered that it does not list the refund.
-            record_health(env, caller, payment, (Some(true), "")).await;
+            record_health(env, caller, payment, (Some(true), "", None)).await;
             never_made(env, lease, refund, payment).await
         }
     }
 }
 
-async fn record_health(env: &Env, caller: Caller, payment: &Payment, (works, why): (Option<bool>, &str)) {
+async fn record_health(
+    env: &Env,
+    caller: Caller,
+    payment: &Payment,
+    (works, why, retry_after): (Option<bool>, &str, Option<Duration>),
+) {
     let (account, subject) = (gateway_account_of(payment.kind), payment.subscription_id);
-    let sign = Sign { account, subject, works, why, retry_after: None };
+    let sign = Sign { account, subject, works, why, retry_after };
     health::record_gateway_health(env, caller, sign).await;
 }
 
@@ -297,8 +306,9 @@ async fn not_sent(
         tracing::error!(refund.id = %refund.id, toss.code = code, "the gateway refuses to be asked for a refund: an operator is needed");
     }
     refunds::not_sent(conn, refund.id, code, &reason.message, fresh).await?;
+    let pause = TimeDelta::minutes(5).max(pause_of(reason.retry_after()));
     let reason = format!("not sent: {} {}", code.unwrap_or("no answer"), reason.message);
-    Ok(Finish::Snooze { reason, run_at: now + TimeDelta::minutes(5) })
+    Ok(Finish::Snooze { reason, run_at: now + pause })
 }
 
 /// What an operator has to know beside Toss's words.
@@ -352,6 +362,7 @@ async fn snooze_unknown(
         tracing::error!(refund.id = %refund.id, toss.code = code, "a refund has been unknown for more than 24 h: a person has to look");
     }
     let pause = (waited / 2).clamp(TimeDelta::seconds(75), TimeDelta::hours(1));
+    let pause = pause.max(pause_of(why.retry_after));
     let reason = format!("unknown outcome, looked for and sent again: {}", why.message);
     Ok(Finish::Snooze { reason, run_at: now + pause })
 }

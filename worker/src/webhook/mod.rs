@@ -26,6 +26,7 @@ use crate::{
     env::{Env, raise_alarm},
     gateway::{
         health,
+        rate_limiter::pause_of,
         reads::{gateway_account_of, read_back},
     },
 };
@@ -136,7 +137,8 @@ async fn follow_up(
         }
         LookupOutcome::Unavailable(why) => {
             tracing::info!(why = why.message, "the payment could not be read back");
-            let verdict = WebhookVerdict::Later("Toss could not be asked", READ_BACK_PAUSE);
+            let pause = READ_BACK_PAUSE.max(pause_of(why.retry_after));
+            let verdict = WebhookVerdict::Later("Toss could not be asked", pause);
             return end(env, lease, env.pool.begin().await?, event, verdict).await;
         }
     };
