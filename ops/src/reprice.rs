@@ -7,7 +7,7 @@ use clap::Args;
 use common::{
     commands::{
         announce_price::{Announcement, announce_price},
-        roll_out_price::{Next, roll_out_price},
+        roll_out_price::{self, next_batch, parts},
     },
     domain::{
         calendar::{Cycle, seoul_date},
@@ -137,17 +137,22 @@ fn wanted<'a>(request: &'a PriceRequest, actor: &'a str) -> Result<Vec<Announcem
     Ok(prices.into_iter().map(one).collect())
 }
 
-/// Makes the plan changes, batch by batch.
+/// Makes the plan changes, batch by batch. The daily run makes those of subscriptions whose rows somebody holds.
 pub(crate) async fn roll_out(
     conn: &mut PgConnection,
     price: &PriceChange,
     now: DateTime<Utc>,
 ) -> Result<(), OpsError> {
-    let mut next = Next::After(Uuid::nil());
-    while let Next::After(last) = next {
-        let mut tx = conn.begin().await?;
-        next = roll_out_price(&mut tx, price, last, now).await?;
-        tx.commit().await?;
+    for part in parts(price, seoul_date(now)) {
+        let mut last = Uuid::nil();
+        loop {
+            let mut tx = conn.begin().await?;
+            let batch = next_batch(&mut tx, price, *part, last, now).await?;
+            let Some(end) = batch.last() else { break };
+            last = end.subscription_id;
+            roll_out_price::roll_out(&mut tx, price, *part, batch, now).await?;
+            tx.commit().await?;
+        }
     }
     Ok(())
 }

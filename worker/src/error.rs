@@ -1,7 +1,7 @@
 //! Why the result of a gateway call could not be recorded.
 
 use common::{
-    commands::settle_change,
+    commands::{roll_out_price::RollOutError, settle_change},
     outbox::OutboxError,
     queue::QueueError,
     store::{StoreError, is_held_up, is_refused},
@@ -62,6 +62,15 @@ impl SettleError {
                 | OutboxError::Queue(QueueError::Database(error)),
             ) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<RollOutError> for SettleError {
+    fn from(error: RollOutError) -> Self {
+        match error {
+            RollOutError::Store(error) => error.into(),
+            RollOutError::Calendar(error) => error.into(),
         }
     }
 }

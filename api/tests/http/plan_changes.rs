@@ -5,7 +5,7 @@ use common::{
     clock::Clock,
     commands::{
         announce_price::{Announcement, announce_price},
-        roll_out_price::{Next, roll_out_price},
+        roll_out_price::{Part, next_batch, roll_out},
     },
     domain::{
         calendar::{Cycle, days_after, seoul_date},
@@ -232,7 +232,9 @@ async fn a_new_price_is_shown_agreed_to_and_not_taken_back(pool: PgPool) {
     };
     let mut conn = api.pool.acquire().await.unwrap();
     let price = announce_price(&mut conn, wanted, now).await.unwrap();
-    assert_eq!(roll_out_price(&mut conn, &price, Uuid::nil(), now).await.unwrap(), Next::Done);
+    let affected = next_batch(&mut conn, &price, Part::MakeMissing, Uuid::nil(), now).await.unwrap();
+    assert_eq!(affected.len(), 1);
+    roll_out(&mut conn, &price, Part::MakeMissing, affected, now).await.unwrap();
     drop(conn);
     let answer = api.get(&customer, &format!("/api/subscriptions/{id}")).await;
     let pending = &answer.body["subscription"]["pendingChange"];

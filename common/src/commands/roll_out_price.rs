@@ -1,20 +1,21 @@
 //! Makes the plan changes that follow from an announced price, and takes back those of a withdrawn one.
 //!
 //! The command that announces a price runs it, and the daily run does so again. It can stop after any batch and be repeated:
-//! what exists stays, what is missing is made. A subscription that comes to pay an old price later (begun, resumed, imported)
-//! gets its change from the next daily run.
+//! what exists stays, what is missing is made. A subscription whose row somebody else holds is left out: the daily run comes
+//! back for it. One that comes to pay an old price later (begun, resumed, imported) gets its change from the next daily run.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use crate::store::price_rollout::Concerned;
 use crate::{
     domain::{
         calendar::{OutOfCalendar, seoul_date},
         plan_change::ChangeEnd,
         price_change::{Dates, PriceChange, Standing},
     },
-    store::{StoreError, price_changes, price_rollout},
+    store::{StoreError, price_changes, price_rollout, subscriptions},
 };
 
 const BATCH: i64 = 5_000;
@@ -27,70 +28,85 @@ pub enum RollOutError {
     Store(#[from] StoreError),
 }
 
-/// What a batch leaves to do.
+/// A part of a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Another batch, after this subscription.
-    After(Uuid),
-    Done,
+pub enum Part {
+    /// Takes back the plan changes to a withdrawn price.
+    TakeBack,
+    /// Ends plan changes to an earlier price that would come on this price's date or later.
+    EndSuperseded,
+    /// Ends plan changes whose customers would be canceled without ever having been asked, for example after an outage.
+    EndUnasked,
+    /// Makes the plan changes to this price.
+    MakeMissing,
 }
 
-/// One batch, after `after` (first: nil). The caller commits.
-pub async fn roll_out_price(
+/// The parts of a price's roll-out, in their order.
+pub fn parts(price: &PriceChange, today: NaiveDate) -> &'static [Part] {
+    match price.standing(today) {
+        Standing::Withdrawn => &[Part::TakeBack],
+        // Its changes that come before the next price's date stay; the next price makes the others.
+        Standing::Followed => &[],
+        Standing::Announced | Standing::InForce => {
+            &[Part::EndSuperseded, Part::EndUnasked, Part::MakeMissing]
+        }
+    }
+}
+
+/// The next subscriptions after `after` (first: nil) that a part concerns, in the order of their ids. Locks nothing.
+pub async fn next_batch(
     conn: &mut PgConnection,
     price: &PriceChange,
+    part: Part,
     after: Uuid,
     now: DateTime<Utc>,
-) -> Result<Next, RollOutError> {
-    Ok(match price.standing(seoul_date(now)) {
-        Standing::Withdrawn => {
-            let taken_back = price_rollout::lock_pending(conn, price.id, BATCH).await?;
-            price_rollout::settle_all(conn, &taken_back, ChangeEnd::Withdrawn, false, now).await?;
-            if is_full(&taken_back) { Next::After(after) } else { Next::Done }
+) -> Result<Vec<Concerned>, RollOutError> {
+    Ok(match part {
+        Part::TakeBack => price_rollout::pending(conn, price.id, after, BATCH).await?,
+        Part::EndSuperseded => price_rollout::superseded(conn, price, after, BATCH).await?,
+        Part::EndUnasked => {
+            let until = Dates::of(seoul_date(now))?.first_raise_on;
+            price_rollout::unnotified(conn, price.id, until, after, BATCH).await?
         }
-        // Its changes that come before the next price's date stay; the next price makes the others.
-        Standing::Followed => Next::Done,
-        Standing::Announced | Standing::InForce => {
-            if make_room(conn, price, now).await? {
-                Next::After(after)
-            } else {
-                make_missing(conn, price, after, now).await?
+        Part::MakeMissing => {
+            let amounts = price_changes::old_amounts(conn, price).await?;
+            price_rollout::affected(conn, price, &amounts, after, BATCH).await?
+        }
+    })
+}
+
+/// Does a part for those of these subscriptions that nobody else holds. Returns the ones that somebody holds. The caller
+/// commits.
+pub async fn roll_out(
+    conn: &mut PgConnection,
+    price: &PriceChange,
+    part: Part,
+    batch: Vec<Concerned>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Concerned>, RollOutError> {
+    let ids: Vec<Uuid> = batch.iter().map(|concerned| concerned.subscription_id).collect();
+    let free = subscriptions::lock_free(conn, &ids).await?;
+    // The ids come in their order.
+    let (free, locked): (Vec<Concerned>, Vec<Concerned>) =
+        batch.into_iter().partition(|it| free.binary_search(&it.subscription_id).is_ok());
+    let changes: Vec<Uuid> = free.iter().filter_map(|concerned| concerned.change_id).collect();
+    match part {
+        Part::TakeBack => {
+            price_rollout::settle_all(conn, &changes, ChangeEnd::Withdrawn, false, now).await?;
+        }
+        Part::EndSuperseded => {
+            price_rollout::settle_all(conn, &changes, ChangeEnd::Superseded, false, now).await?;
+        }
+        Part::EndUnasked => {
+            price_rollout::settle_all(conn, &changes, ChangeEnd::Superseded, true, now).await?;
+        }
+        Part::MakeMissing => {
+            // An operator may have withdrawn it since the batch was read.
+            if price_rollout::stands(conn, price.id).await? {
+                let ids: Vec<Uuid> = free.iter().map(|concerned| concerned.subscription_id).collect();
+                price_rollout::insert_changes(conn, price, &ids, Dates::of(seoul_date(now))?, now).await?;
             }
         }
-    })
-}
-
-fn is_full(batch: &[Uuid]) -> bool {
-    i64::try_from(batch.len()).is_ok_and(|len| len >= BATCH)
-}
-
-/// Ends plan changes that this price replaces: those to an earlier price that would come on its date or later, and those
-/// whose customers would be canceled without ever having been asked, for example after an outage. Returns whether there
-/// may be more.
-async fn make_room(
-    conn: &mut PgConnection,
-    price: &PriceChange,
-    now: DateTime<Utc>,
-) -> Result<bool, RollOutError> {
-    let superseded = price_rollout::lock_superseded(conn, price, BATCH).await?;
-    price_rollout::settle_all(conn, &superseded, ChangeEnd::Superseded, false, now).await?;
-    let until = Dates::of(seoul_date(now))?.first_raise_on;
-    let unnotified = price_rollout::lock_unnotified(conn, price.id, until, BATCH).await?;
-    price_rollout::settle_all(conn, &unnotified, ChangeEnd::Superseded, true, now).await?;
-    Ok(is_full(&superseded) || is_full(&unnotified))
-}
-
-async fn make_missing(
-    conn: &mut PgConnection,
-    price: &PriceChange,
-    after: Uuid,
-    now: DateTime<Utc>,
-) -> Result<Next, RollOutError> {
-    let amounts = price_changes::old_amounts(conn, price).await?;
-    let batch = price_rollout::lock_affected(conn, price, &amounts, after, BATCH).await?;
-    price_rollout::insert_changes(conn, price, &batch, Dates::of(seoul_date(now))?, now).await?;
-    Ok(match batch.last() {
-        Some(last) if is_full(&batch) => Next::After(*last),
-        Some(_) | None => Next::Done,
-    })
+    }
+    Ok(locked)
 }

@@ -12,19 +12,27 @@ use crate::domain::{
     price_change::{Dates, PriceChange},
 };
 
-/// Locks the next affected subscriptions after `after`, in the order of their ids, that are charged at present and have no
-/// plan change to a new price yet.
-pub async fn lock_affected(
+/// A subscription that a roll-out concerns, and its plan change; none where one is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concerned {
+    pub subscription_id: Uuid,
+    pub change_id: Option<Uuid>,
+}
+
+/// The next affected subscriptions after `after`, in the order of their ids, that are charged at present and have no plan
+/// change to a new price yet.
+pub async fn affected(
     conn: &mut PgConnection,
     price: &PriceChange,
     amounts: &[Won],
     after: Uuid,
     limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
+) -> Result<Vec<Concerned>, StoreError> {
     let amounts: Vec<i32> = amounts.iter().map(|amount| amount.get()).collect();
-    let ids = sqlx::query_scalar!(
+    let concerned = sqlx::query_as!(
+        Concerned,
         r#"
-        select id from subscriptions
+        select id as subscription_id, null::uuid as "change_id?" from subscriptions
          where plan = $1 and billing_cycle = $2 and amount = any ($3) and id > $5
            -- The others follow once they are charged again: begun, revived by a new card, or resumed.
            and status in ('active', 'past_due')
@@ -34,7 +42,6 @@ pub async fn lock_affected(
                                    or (change.price_change_id = $4 and change.status <> 'superseded')))
          order by id
          limit $6
-           for update
         "#,
         price.plan,
         <&str>::from(price.cycle),
@@ -45,7 +52,20 @@ pub async fn lock_affected(
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    Ok(concerned)
+}
+
+/// Whether the price still stands. It stands until the caller's transaction ends, too.
+pub async fn stands(conn: &mut PgConnection, price: Uuid) -> Result<bool, StoreError> {
+    let stands = sqlx::query_scalar!(
+        r#"
+        select withdrawn_at is null and closed_at is null as "stands!" from price_changes where id = $1 for share
+        "#,
+        price,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(stands)
 }
 
 /// Writes the plan changes of these subscriptions, whose rows are locked. Returns how many are new.
@@ -164,63 +184,71 @@ pub async fn lowest(
     Ok(lowest)
 }
 
-/// Locks the subscriptions of the next pending changes to this price, and returns the changes.
-pub async fn lock_pending(conn: &mut PgConnection, price: Uuid, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
+/// The next subscriptions after `after`, in the order of their ids, with a pending change to this price.
+pub async fn pending(
+    conn: &mut PgConnection,
+    price: Uuid,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Concerned>, StoreError> {
+    let concerned = sqlx::query_as!(
+        Concerned,
         r#"
-        select change.id
-          from plan_changes change join subscriptions subscription on subscription.id = change.subscription_id
-         where change.price_change_id = $1 and change.status = 'pending'
-         order by subscription.id
-         limit $2
-           for update of subscription
+        select subscription_id, id as "change_id?" from plan_changes
+         where price_change_id = $1 and status = 'pending' and subscription_id > $2
+         order by subscription_id
+         limit $3
         "#,
         price,
+        after,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    Ok(concerned)
 }
 
-/// As [`lock_pending`], for changes to earlier prices of the plan that would come on this price's date or later.
-pub async fn lock_superseded(
+/// As [`pending`], for changes to earlier prices of the plan that would come on this price's date or later.
+pub async fn superseded(
     conn: &mut PgConnection,
     price: &PriceChange,
+    after: Uuid,
     limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
+) -> Result<Vec<Concerned>, StoreError> {
+    let concerned = sqlx::query_as!(
+        Concerned,
         r#"
-        select change.id
-          from plan_changes change join subscriptions subscription on subscription.id = change.subscription_id
-         where change.price_change_id in (select id from price_changes
-                                           where plan = $1 and cycle = $2 and closed_at is not null)
-           and change.status = 'pending' and change.effective_on >= $3
-         order by subscription.id
-         limit $4
-           for update of subscription
+        select subscription_id, id as "change_id?" from plan_changes
+         where price_change_id in (select id from price_changes
+                                    where plan = $1 and cycle = $2 and closed_at is not null)
+           and status = 'pending' and effective_on >= $3 and subscription_id > $4
+         order by subscription_id
+         limit $5
         "#,
         price.plan,
         <&str>::from(price.cycle),
         price.effective_from,
+        after,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    Ok(concerned)
 }
 
-/// As [`lock_pending`], for changes to this price that come before `until` and whose customers have neither consented nor
-/// been asked.
-pub async fn lock_unnotified(
+/// As [`pending`], for changes to this price that come before `until` and whose customers have neither consented nor been
+/// asked.
+pub async fn unnotified(
     conn: &mut PgConnection,
     price: Uuid,
     until: NaiveDate,
+    after: Uuid,
     limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
+) -> Result<Vec<Concerned>, StoreError> {
+    let concerned = sqlx::query_as!(
+        Concerned,
         r#"
-        select change.id
+        select change.subscription_id, change.id as "change_id?"
           from plan_changes change join subscriptions subscription on subscription.id = change.subscription_id
          where change.price_change_id = $1 and change.status = 'pending' and change.effective_on < $2
            and change.to_amount > change.from_amount and subscription.status in ('active', 'past_due', 'suspended')
@@ -229,17 +257,18 @@ pub async fn lock_unnotified(
                             where emails.subscription_id = change.subscription_id and emails.kind = 'consent_request'
                               and emails.status in ('sent', 'failed')
                               and position(replace(change.id::text, '-', '') in emails.unique_key) > 0)
-         order by subscription.id
-         limit $3
-           for update of subscription
+           and change.subscription_id > $3
+         order by change.subscription_id
+         limit $4
         "#,
         price,
         until,
+        after,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    Ok(concerned)
 }
 
 /// Ends these pending changes. With `unless_agreed`, changes that got a consent meanwhile stay pending.

@@ -78,6 +78,18 @@ pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid
     Ok(free)
 }
 
+/// Those of these subscriptions that rows may refer to now, and until the caller's transaction ends: nobody holds them for
+/// an update of their keys or a deletion.
+pub async fn free_to_refer_to(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let free = sqlx::query_scalar!(
+        "select id from subscriptions where id = any($1) order by id for key share skip locked",
+        ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(free)
+}
+
 /// Locks the subscriptions that a user's next purchase may collide with, oldest first: all that are not canceled, and canceled
 /// ones with paid time left on `today`. Plans that may be held beside others are left out.
 pub async fn in_the_way_of_purchase(

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use common::{
-    commands::roll_out_price::{Next, roll_out_price},
+    commands::roll_out_price::{Part, next_batch, roll_out},
     domain::{
         billing_schedule::BillingSchedule,
         calendar::{Cycle, days_after},
@@ -37,8 +37,8 @@ async fn an_announcement_that_died_reaches_everybody_once(pool: PgPool) {
     subscribers::insert(&world.pool, &many, "2026-11-20".parse().unwrap(), world.now()).await.unwrap();
     let price = only_announce(&world, 12_900, "2027-01-01").await;
     let mut tx = world.pool.begin().await.unwrap();
-    let next = roll_out_price(&mut tx, &price, Uuid::nil(), world.now()).await.unwrap();
-    assert!(matches!(next, Next::After(_)));
+    let batch = next_batch(&mut tx, &price, Part::MakeMissing, Uuid::nil(), world.now()).await.unwrap();
+    roll_out(&mut tx, &price, Part::MakeMissing, batch, world.now()).await.unwrap();
     tx.commit().await.unwrap();
     let changes = "select count(*) from plan_changes where status = 'pending'";
     assert_eq!(number(&world, changes).await, 5_000, "a batch, and then it died");

@@ -15,32 +15,35 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::batches::{Tx, Worked, work_through};
+use super::batches::{Tx, Worked, come_back, work_through};
 use crate::{env::Env, error::SettleError};
 
 /// From how many days before to how many, and from when on it would be stale.
 const STAGES: [(u32, u32); 2] = [(30, 7), (7, 0)];
 const BATCH: i64 = 500;
 
+const WHAT: &str = "ask for consents";
+
 /// Once per change and stage, whoever runs it. A change that came up later is asked about in the stage it is in.
-pub(super) async fn ask_for_consents(env: &Env, today: NaiveDate) -> Result<usize, SettleError> {
-    let mut written = 0_usize;
+pub(super) async fn ask_for_consents(env: &Env, today: NaiveDate) -> Result<Worked<Uuid>, SettleError> {
+    let mut all = Worked::default();
     for stage in STAGES {
         let (from, until) = (days_after(today, stage.1)?, days_after(today, stage.0)?);
-        let mut last = Uuid::nil();
+        let (mut last, mut asked) = (Uuid::nil(), Worked::default());
+        let ask = |tx, ids| ask_all(env, tx, ids, (from, until), stage);
         loop {
             let mut conn = env.pool.acquire().await?;
             let batch = plan_changes::unconsented_batch(&mut conn, from, until, last, BATCH).await?;
             drop(conn);
             let Some(end) = batch.last() else { break };
             last = *end;
-            let asked = work_through(env, "ask for consents", batch, |tx, ids| {
-                ask_all(env, tx, ids, (from, until), stage)
-            });
-            written = written.saturating_add(asked.await?.done);
+            asked.add(work_through(env, WHAT, batch, ask).await?);
         }
+        let locked = std::mem::take(&mut asked.locked);
+        asked.add(come_back(env, WHAT, locked, ask).await?);
+        all.add(asked);
     }
-    Ok(written)
+    Ok(all)
 }
 
 async fn ask_all(
@@ -50,10 +53,11 @@ async fn ask_all(
     (from, until): (NaiveDate, NaiveDate),
     stage: (u32, u32),
 ) -> Result<(Tx, Worked<Uuid>), SettleError> {
+    let free = subscriptions::free_to_refer_to(&mut tx, &ids).await?;
     let mut written = Worked::default();
-    for id in ids {
-        let Some(subscription) = subscriptions::find(&mut tx, id).await? else { continue };
-        let pending = plan_changes::pending_of(&mut tx, &[id]).await?;
+    for id in &free {
+        let Some(subscription) = subscriptions::find(&mut tx, *id).await? else { continue };
+        let pending = plan_changes::pending_of(&mut tx, &[*id]).await?;
         let asked = next_change(&pending).filter(|change| {
             !change.is_agreed() && from < change.effective_on && change.effective_on <= until
         });
@@ -62,6 +66,7 @@ async fn ask_all(
             written.done = written.done.saturating_add(usize::from(is_new));
         }
     }
+    written.locked = ids.into_iter().filter(|id| free.binary_search(id).is_err()).collect();
     Ok((tx, written))
 }
 

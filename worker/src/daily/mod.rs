@@ -47,8 +47,7 @@ pub(crate) async fn scan_due_subscriptions(
     if let Some(finish) = health::blocked(&env, GatewayAccount::Billing).await? {
         return Ok(Ran::Finish(finish));
     }
-    roll_out_prices(&env).await?;
-    let unsettled = settle_changes(&env, job.date).await?;
+    let unchanged = roll_out_prices(&env).await?.saturating_add(settle_changes(&env, job.date).await?);
     let until = seoul_midnight(days_after(job.date, 1)?) - TimeDelta::microseconds(1);
     let day = ScanDay { date: job.date, until };
     let done = bill_in_sets(&env, day).await?;
@@ -66,7 +65,7 @@ pub(crate) async fn scan_due_subscriptions(
     }
     let locked = std::mem::take(&mut all.locked);
     all.add(come_back(&env, WHAT, locked, |tx, due| bill(&env, tx, due, &job)).await?);
-    let (enqueued, locked) = (all.done, all.locked.len().saturating_add(unsettled));
+    let (enqueued, locked) = (all.done, all.locked.len().saturating_add(unchanged));
     tracing::info!(job.id = lease.id(), scan.date = %job.date, due = seen, enqueued, locked, failed = all.failed, "scanned");
     if locked > 0 {
         let reason = format!("{locked} rows are locked by somebody else: they come later");

@@ -1,26 +1,55 @@
 //! Makes the plan changes that follow from new prices: before anybody is asked, told or billed today.
 
 use common::{
-    commands::roll_out_price::{Next, roll_out_price},
-    queue::JobError,
+    commands::roll_out_price::{Concerned, Part, next_batch, parts, roll_out},
+    domain::{calendar::seoul_date, price_change::PriceChange},
     store::price_changes,
 };
 use uuid::Uuid;
 
-use crate::env::Env;
+use super::batches::{Tx, Worked, come_back, work_through};
+use crate::{env::Env, error::SettleError};
 
-/// Can die after any batch and go on.
-pub(crate) async fn roll_out_prices(env: &Env) -> Result<(), JobError> {
+const WHAT: &str = "roll out a price";
+
+/// Can die after any batch and go on. Answers for how many subscriptions it could not be done because somebody else held
+/// their rows.
+pub(super) async fn roll_out_prices(env: &Env) -> Result<usize, SettleError> {
     let mut conn = env.pool.acquire().await?;
     let prices = price_changes::to_roll_out(&mut conn).await?;
     drop(conn);
-    for price in prices {
-        let mut next = Next::After(Uuid::nil());
-        while let Next::After(last) = next {
-            let mut tx = env.pool.begin().await?;
-            next = roll_out_price(&mut tx, &price, last, env.clock.now()).await?;
-            tx.commit().await?;
+    let mut locked = 0_usize;
+    for price in &prices {
+        for part in parts(price, seoul_date(env.clock.now())) {
+            locked = locked.saturating_add(roll_out_part(env, price, *part).await?);
         }
     }
-    Ok(())
+    Ok(locked)
+}
+
+async fn roll_out_part(env: &Env, price: &PriceChange, part: Part) -> Result<usize, SettleError> {
+    let (mut last, mut all) = (Uuid::nil(), Worked::default());
+    let work = |tx, batch| roll_out_batch(env, tx, (price, part), batch);
+    loop {
+        let mut conn = env.pool.acquire().await?;
+        let batch = next_batch(&mut conn, price, part, last, env.clock.now()).await?;
+        drop(conn);
+        let Some(end) = batch.last() else { break };
+        last = end.subscription_id;
+        all.add(work_through(env, WHAT, batch, work).await?);
+    }
+    let locked = std::mem::take(&mut all.locked);
+    all.add(come_back(env, WHAT, locked, work).await?);
+    Ok(all.locked.len())
+}
+
+async fn roll_out_batch(
+    env: &Env,
+    mut tx: Tx,
+    (price, part): (&PriceChange, Part),
+    batch: Vec<Concerned>,
+) -> Result<(Tx, Worked<Concerned>), SettleError> {
+    let concerned = batch.len();
+    let locked = roll_out(&mut tx, price, part, batch, env.clock.now()).await?;
+    Ok((tx, Worked { done: concerned.saturating_sub(locked.len()), locked, failed: 0 }))
 }

@@ -19,7 +19,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    batches::{Tx, Worked, work_through},
+    COME_BACK_AFTER,
+    batches::{Tx, Worked, come_back, work_through},
     consent_requests::ask_for_consents,
     price_changes::roll_out_prices,
 };
@@ -46,7 +47,7 @@ pub(crate) async fn send_renewal_notices(
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + LOOK_AGAIN_AFTER }));
     }
     let today = seoul_date(now).max(job.date);
-    roll_out_prices(&env).await?;
+    let mut locked = roll_out_prices(&env).await?;
     let from = seoul_midnight(today);
     let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
     let (mut last, mut all) = (Uuid::nil(), Worked::default());
@@ -58,9 +59,17 @@ pub(crate) async fn send_renewal_notices(
         last = *end;
         all.add(work_through(&env, WHAT, batch, |tx, ids| notify_all(&env, tx, ids)).await?);
     }
-    let asked = ask_for_consents(&env, today).await?;
-    let written = all.done;
-    tracing::info!(job.id = lease.id(), written, asked, failed = all.failed, "renewal notices");
+    let skipped = std::mem::take(&mut all.locked);
+    all.add(come_back(&env, WHAT, skipped, |tx, ids| notify_all(&env, tx, ids)).await?);
+    let consents = ask_for_consents(&env, today).await?;
+    let (written, asked) = (all.done, consents.done);
+    let failed = all.failed.saturating_add(consents.failed);
+    locked = locked.saturating_add(all.locked.len()).saturating_add(consents.locked.len());
+    tracing::info!(job.id = lease.id(), written, asked, locked, failed, "renewal notices");
+    if locked > 0 {
+        let reason = format!("{locked} rows are locked by somebody else: they come later");
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + COME_BACK_AFTER }));
+    }
     let told = format!("{written} notices written, {asked} consents asked for");
     Ok(Ran::Finish(Finish::Done(Some(told))))
 }
@@ -68,13 +77,15 @@ pub(crate) async fn send_renewal_notices(
 const WHAT: &str = "write renewal notices";
 
 async fn notify_all(env: &Env, mut tx: Tx, ids: Vec<Uuid>) -> Result<(Tx, Worked<Uuid>), SettleError> {
+    let free = subscriptions::free_to_refer_to(&mut tx, &ids).await?;
     let mut written = Worked::default();
-    for id in ids {
-        if let Some(subscription) = subscriptions::find(&mut tx, id).await? {
+    for id in &free {
+        if let Some(subscription) = subscriptions::find(&mut tx, *id).await? {
             let is_new = notify(env, &mut tx, &subscription).await?;
             written.done = written.done.saturating_add(usize::from(is_new));
         }
     }
+    written.locked = ids.into_iter().filter(|id| free.binary_search(id).is_err()).collect();
     Ok((tx, written))
 }
 
