@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::id::{event_ref, subscription_ref};
+use crate::{
+    domain::calendar::seoul_date,
+    id::{event_ref, subscription_ref},
+};
 
 /// One kind of job.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -315,23 +318,38 @@ impl Job for ScanDueSubscriptions {
     }
 }
 
-/// Tells customers three days ahead that their card will be charged. Runs daily.
+/// Tells customers three days ahead that their card will be charged. Runs daily, and for one subscription whose charge comes
+/// back within these days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SendRenewalNotices {
     /// The civil date in Seoul from which the three days are counted.
     pub date: NaiveDate,
+    /// The only subscription that it is about. `None` for the daily run.
+    #[serde(default)]
+    pub subscription_id: Option<Uuid>,
+}
+
+impl SendRenewalNotices {
+    /// For a subscription whose next charge comes back: what its customer was told, or was not told, holds no more.
+    pub fn about(subscription_id: Uuid, now: DateTime<Utc>) -> Self {
+        Self { date: seoul_date(now), subscription_id: Some(subscription_id) }
+    }
 }
 
 impl Job for SendRenewalNotices {
     const KIND: &'static str = "send-renewal-notices";
 
     fn subject(&self) -> Value {
-        json!({ "date": self.date })
+        match self.subscription_id {
+            Some(id) => json!({ "date": self.date, "subscription": subscription_ref(id) }),
+            None => json!({ "date": self.date }),
+        }
     }
 
+    /// One daily run per day. A notice itself is written once.
     fn unique_key(&self) -> Option<String> {
-        Some(format!("cron:{}", self.date))
+        self.subscription_id.is_none().then(|| format!("cron:{}", self.date))
     }
 }
 

@@ -4,13 +4,14 @@
 //! later, and raises an alarm after an hour.
 
 use apalis::prelude::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
     domain::{
         email_delivery::{GIVE_UP_AFTER, NextTry, SendFailure, next_try},
         erasure::ERASED_ADDRESS,
         plan_change::PlanChange,
+        renewal_notice::{Announcement, announcement},
     },
     jobs::SendEmail,
     mailer::{OutgoingEmail, SendError},
@@ -28,6 +29,9 @@ use crate::{
     gateway::health,
 };
 
+/// How soon it is looked again whether a charge that an e-mail announces comes back.
+const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+
 pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
     let now = env.clock.now();
     let mut conn = env.pool.acquire().await?;
@@ -38,9 +42,13 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
         return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
     };
-    if let Some(reason) = reason_to_drop(&mut conn, &email, now).await? {
-        drop(conn);
-        return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
+    match fate(&mut conn, &email, status.charging_enabled, now).await? {
+        Fate::Send => {}
+        Fate::Wait => return Ok(Ran::Finish(wait(&email, now))),
+        Fate::Drop(reason) => {
+            drop(conn);
+            return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
+        }
     }
     let sent = env.mailer.send(&outgoing(&email)).await;
     crash::point("after_mail");
@@ -65,39 +73,62 @@ async fn record_sent(env: &Env, conn: &mut PgConnection, email: &QueuedEmail) ->
     Ok(Ran::Finish(Finish::Done(Some(format!("sent {}", email.kind)))))
 }
 
-/// Why an e-mail is not sent any more; `None` for one that goes out.
-async fn reason_to_drop(
+/// What becomes of an e-mail whose turn has come.
+enum Fate {
+    Send,
+    Wait,
+    /// Why it is not sent any more.
+    Drop(&'static str),
+}
+
+const POINTLESS: Fate = Fate::Drop("there is no reason for it any more");
+
+async fn fate(
     conn: &mut PgConnection,
     email: &QueuedEmail,
+    charging_enabled: bool,
     now: DateTime<Utc>,
-) -> Result<Option<&'static str>, JobError> {
+) -> Result<Fate, JobError> {
     if email.to_address == ERASED_ADDRESS {
-        return Ok(Some("the customer was erased"));
+        return Ok(Fate::Drop("the customer was erased"));
     }
     // An operator who sends an e-mail again has decided that it is still of use.
     if email.resend_of.is_some() {
-        return Ok(None);
+        return Ok(Fate::Send);
     }
     if email.send_before.is_some_and(|before| now >= before) {
-        return Ok(Some("its moment had passed"));
+        return Ok(Fate::Drop("its moment had passed"));
     }
-    Ok(is_pointless(conn, email).await?.then_some("there is no reason for it any more"))
-}
-
-/// A notice of a renewal that will not come; a question that has been answered or is moot.
-async fn is_pointless(conn: &mut PgConnection, email: &QueuedEmail) -> Result<bool, JobError> {
     if !["renewal_notice", "card_reminder", "card_needed", "consent_request"].contains(&email.kind.as_str()) {
-        return Ok(false);
+        return Ok(Fate::Send);
     }
     let subscription = subscriptions::find(conn, email.subscription_id).await?;
-    if subscription.is_none_or(|subscription| subscription.canceled_at.is_some()) {
-        return Ok(true);
-    }
+    let Some(subscription) = subscription else { return Ok(POINTLESS) };
     let pending = plan_changes::pending_of(conn, &[email.subscription_id]).await?;
+    let announced = || match announcement(&subscription, &pending, charging_enabled) {
+        Announcement::Send => Fate::Send,
+        Announcement::Wait => Fate::Wait,
+        Announcement::Drop => POINTLESS,
+    };
     let is_asked_for = |change: &PlanChange| {
         email.unique_key.contains(&change.id.simple().to_string()) && !change.is_agreed()
     };
-    Ok(email.kind == "consent_request" && !pending.iter().any(is_asked_for))
+    Ok(match email.kind.as_str() {
+        "renewal_notice" => announced(),
+        // The customer has registered a card meanwhile.
+        "card_reminder" if subscription.sealed_billing_key.is_some() => POINTLESS,
+        "card_reminder" => announced(),
+        _ if subscription.canceled_at.is_some() => POINTLESS,
+        "consent_request" if !pending.iter().any(is_asked_for) => POINTLESS,
+        _ => Fate::Send,
+    })
+}
+
+/// The e-mail announces a charge that would not happen now. It goes out when the charge comes back in time.
+fn wait(email: &QueuedEmail, now: DateTime<Utc>) -> Finish {
+    let run_at = now + LOOK_AGAIN_AFTER;
+    let run_at = email.send_before.map_or(run_at, |before| run_at.min(before));
+    Finish::Snooze { reason: "the charge that it announces would not happen now".into(), run_at }
 }
 
 fn outgoing(email: &QueuedEmail) -> OutgoingEmail {

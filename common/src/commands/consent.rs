@@ -12,6 +12,7 @@ use crate::{
         subscription::Subscription,
     },
     id::new_id,
+    jobs::{self, SendRenewalNotices},
     store::{
         StoreError,
         consents::{self, Evidence},
@@ -68,6 +69,8 @@ pub async fn give_consent(
     };
     if consents::insert(conn, new_id(now), &change, evidence, now).await? {
         note(conn, &subscription, request.actor, "consent.given", &in_words(&change), now).await?;
+        let notice = SendRenewalNotices::about(subscription.id, now);
+        jobs::enqueue(conn, &notice, now, now).await.map_err(StoreError::from)?;
     }
     Ok(subscription)
 }

@@ -1,6 +1,6 @@
 //! Taking a cancel back: the subscription goes on as if it had not been canceled, as long as what is paid for still runs.
 //!
-//! Nothing is charged by it: the next charge stays on its date. One transaction under the subscription's lock, so a death
+//! Nothing is charged by it: the next charge stays on its date, and is announced where it is near. One transaction under the subscription's lock, so a death
 //! leaves either the cancel or the resumed subscription with its entry in the audit log.
 
 use chrono::{DateTime, Utc};
@@ -13,6 +13,7 @@ use crate::{
         subscription::{ResumeRefused, Subscription, resume},
     },
     id::subscription_ref,
+    jobs::{self, SendRenewalNotices},
     store::{
         StoreError,
         events::{self, Entry},
@@ -61,6 +62,7 @@ pub async fn resume_subscription(
     if let Some(canceled_at) = before.canceled_at {
         invoices::reopen_held(conn, before.id, canceled_at).await?;
     }
+    jobs::enqueue(conn, &SendRenewalNotices::about(before.id, now), now, now).await.map_err(StoreError::from)?;
     let entry =
         Entry { actor: request.actor, what: "subscription.resumed", why: "the cancel was taken back" };
     events::append(conn, &before, entry, now).await?;

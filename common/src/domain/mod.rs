@@ -32,5 +32,6 @@ pub mod purchase;
 pub mod reconcile;
 pub mod refund;
 pub mod registration;
+pub mod renewal_notice;
 pub mod subscription;
 pub mod validated;

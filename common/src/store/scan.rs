@@ -179,11 +179,12 @@ pub async fn untried_invoices(
 }
 
 /// Active subscriptions that will be charged after `from` and up to `until`, in the order of their ids, after `after`. Paused
-/// ones are left out.
+/// ones are left out. With `only`, no other subscription is looked at.
 pub async fn unnoticed_batch(
     conn: &mut PgConnection,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
+    only: Option<Uuid>,
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
@@ -191,7 +192,7 @@ pub async fn unnoticed_batch(
         r#"
         select id from subscriptions
          where status = 'active' and next_billing_date > $1 and next_billing_date <= $2 and id > $3
-           and charging_paused_at is null
+           and charging_paused_at is null and ($5::uuid is null or id = $5)
          order by id
          limit $4
         "#,
@@ -199,6 +200,7 @@ pub async fn unnoticed_batch(
         until,
         after,
         limit,
+        only,
     )
     .fetch_all(conn)
     .await?;

@@ -45,6 +45,7 @@ mod reconciliation;
 mod refunds;
 mod refused_requests;
 mod renewal;
+mod renewal_notices;
 mod requests;
 mod resume;
 mod retry_after;

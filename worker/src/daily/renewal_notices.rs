@@ -7,7 +7,8 @@ use common::{
     domain::{
         calendar::{days_after, seoul_date, seoul_midnight},
         plan_change::{NextTerms, Terms, terms_on},
-        subscription::{Subscription, SubscriptionStatus},
+        renewal_notice::{Announcement, announcement},
+        subscription::Subscription,
     },
     email::{self, RenderError, RenderedEmail},
     id::subscription_ref,
@@ -47,13 +48,14 @@ pub(crate) async fn send_renewal_notices(
         return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + LOOK_AGAIN_AFTER }));
     }
     let today = seoul_date(now).max(job.date);
-    let mut locked = roll_out_prices(&env).await?;
+    let is_daily_run = job.subscription_id.is_none();
+    let mut locked = if is_daily_run { roll_out_prices(&env).await? } else { 0 };
     let from = seoul_midnight(today);
     let until = seoul_midnight(days_after(today, DAYS_AHEAD)?);
     let (mut last, mut all) = (Uuid::nil(), Worked::default());
     loop {
         let mut conn = env.pool.acquire().await?;
-        let batch = scan::unnoticed_batch(&mut conn, from, until, last, BATCH).await?;
+        let batch = scan::unnoticed_batch(&mut conn, from, until, job.subscription_id, last, BATCH).await?;
         drop(conn);
         let Some(end) = batch.last() else { break };
         last = *end;
@@ -61,7 +63,7 @@ pub(crate) async fn send_renewal_notices(
     }
     let skipped = std::mem::take(&mut all.locked);
     all.add(come_back(&env, WHAT, skipped, |tx, ids| notify_all(&env, tx, ids)).await?);
-    let consents = ask_for_consents(&env, today).await?;
+    let consents = if is_daily_run { ask_for_consents(&env, today).await? } else { Worked::default() };
     let (written, asked) = (all.done, consents.done);
     let failed = all.failed.saturating_add(consents.failed);
     locked = locked.saturating_add(all.locked.len()).saturating_add(consents.locked.len());
@@ -94,10 +96,11 @@ async fn notify(
     conn: &mut PgConnection,
     subscription: &Subscription,
 ) -> Result<bool, SettleError> {
-    if subscription.status != SubscriptionStatus::Active {
-        return Ok(false);
-    }
     let pending = plan_changes::pending_of(conn, &[subscription.id]).await?;
+    match announcement(subscription, &pending, true) {
+        Announcement::Send => {}
+        Announcement::Wait | Announcement::Drop => return Ok(false),
+    }
     let terms = match terms_on(subscription, &pending, seoul_date(subscription.next_billing_date)) {
         NextTerms::Agreed(terms) => terms,
         // Another mail asks for the consent.

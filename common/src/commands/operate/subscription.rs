@@ -19,6 +19,7 @@ use crate::{
         subscription::Subscription,
     },
     email::Brand,
+    jobs::{self, SendRenewalNotices},
     store::{
         events::{self, Entry},
         subscriptions,
@@ -108,6 +109,7 @@ pub(super) async fn resume_charging(
         return Ok(Vec::new());
     }
     turn(conn, &before, None, ("charging.resumed", request), now).await?;
+    jobs::enqueue(conn, &SendRenewalNotices::about(id, now), now, now).await?;
     Ok(vec![Effect::ChargesGoOn])
 }
 
