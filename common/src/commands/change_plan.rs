@@ -14,6 +14,7 @@ use crate::{
         subscription::Subscription,
     },
     id::{new_id, subscription_ref},
+    jobs::{self, SendRenewalNotices},
     store::{
         StoreError,
         events::{self, Entry},
@@ -89,6 +90,8 @@ pub async fn undo_change(
     let change = own_change(conn, subscription.id).await?.ok_or(ChangeError::NothingPending)?;
     plan_changes::settle(conn, change.id, ChangeEnd::Withdrawn, now).await?;
     note(conn, &subscription, request.actor, "plan_change.withdrawn", &in_words(&change), now).await?;
+    let notice = SendRenewalNotices::about(subscription.id, now);
+    jobs::enqueue(conn, &notice, now, now).await.map_err(StoreError::from)?;
     Ok(subscription)
 }
 
