@@ -12,6 +12,9 @@ pub struct Billing {
     pub billing_key: BillingKey,
     /// The only customer key this billing key can be charged with; store the two together.
     pub customer_key: String,
+    /// The merchant whose keys the card was registered with.
+    #[serde(default, rename = "mId", deserialize_with = "wire::or_none")]
+    pub merchant_id: Option<String>,
     /// `카드` or `계좌이체`.
     #[serde(default, deserialize_with = "wire::or_none")]
     pub method: Option<String>,

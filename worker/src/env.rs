@@ -9,11 +9,17 @@ use common::{
 use sqlx::PgPool;
 use toss::Toss;
 
-use crate::{endpoint::Endpoint, gateway::rate_limiter::RateLimiter};
+use crate::{
+    endpoint::Endpoint,
+    gateway::{merchant::KnownMerchants, rate_limiter::RateLimiter},
+};
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Env(Arc<Parts>);
+pub struct Env {
+    parts: Arc<Parts>,
+    pub(crate) merchants: Arc<KnownMerchants>,
+}
 
 pub struct Parts {
     pub pool: PgPool,
@@ -34,7 +40,7 @@ pub struct Parts {
 
 impl Env {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), merchants: Arc::default() }
     }
 }
 
@@ -42,7 +48,7 @@ impl std::ops::Deref for Env {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 

@@ -122,6 +122,42 @@ pub async fn accept_key(conn: &mut PgConnection, fingerprint: &str) -> Result<()
     Ok(())
 }
 
+/// The merchant that this account charges for: the first one that Toss named since the database was bound. `named` becomes it
+/// where there is none yet. `None`: the database is bound to no installation.
+pub async fn bind_merchant(
+    conn: &mut PgConnection,
+    account: GatewayAccount,
+    named: &str,
+) -> Result<Option<String>, StoreError> {
+    let account = <&str>::from(account);
+    if let Some(bound) = merchant_of(conn, account).await? {
+        return Ok(Some(bound));
+    }
+    sqlx::query!(
+        r#"
+        update settings
+           set value = jsonb_set(value, '{merchants}',
+                                 coalesce(value->'merchants', '{}') || jsonb_build_object($1::text, $2::text))
+         where name = 'instance' and value->'merchants'->>$1 is null
+        "#,
+        account,
+        named,
+    )
+    .execute(&mut *conn)
+    .await?;
+    merchant_of(conn, account).await
+}
+
+async fn merchant_of(conn: &mut PgConnection, account: &str) -> Result<Option<String>, StoreError> {
+    let merchant = sqlx::query_scalar!(
+        "select value->'merchants'->>$1 as merchant from settings where name = 'instance'",
+        account
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(merchant.flatten())
+}
+
 /// Frees the database for whichever installation starts next. An operator's decision.
 pub async fn unbind(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!("delete from settings where name = 'instance'").execute(conn).await?;

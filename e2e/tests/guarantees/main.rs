@@ -25,6 +25,7 @@ mod import;
 mod job_table;
 mod lost_answers;
 mod mailbox;
+mod merchants;
 mod never_arrived;
 mod new_card;
 mod new_card_races;

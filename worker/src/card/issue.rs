@@ -26,6 +26,7 @@ use crate::{
     gateway::{
         answer,
         health::{self, Caller, Sign},
+        merchant::{is_ours, mismatch},
         rate_limiter::pause_of,
     },
     notifications,
@@ -70,6 +71,12 @@ pub(crate) async fn issue(
     let (account, subject) = (GatewayAccount::Billing, found.subscription_id);
     let sign = Sign { account, subject, works, why, retry_after: answer.retry_after() };
     health::record_gateway_health(env, caller, sign).await;
+    let answer = match answer {
+        IssueOutcome::Issued(billing) if !is_ours(env, account, billing.merchant_id.as_deref()).await => {
+            IssueOutcome::Unknown(mismatch(billing.trace_id))
+        }
+        other => other,
+    };
     // Turned away at the door, a repeat says nothing about the sending before it.
     let answer = if found.sent_at.is_some() { answer.of_resend() } else { answer };
     hear(env, lease, found, answer).await

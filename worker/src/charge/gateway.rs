@@ -22,7 +22,10 @@ use super::match_payment::{
 };
 use crate::{
     env::{Env, raise_alarm},
-    gateway::reads::account_of,
+    gateway::{
+        merchant::{is_ours, mismatch},
+        reads::{account_of, gateway_account_of},
+    },
 };
 
 /// Charges or confirms. `again`: the same order and key went out before, and the gateway did not know the order.
@@ -56,7 +59,7 @@ pub(crate) async fn charge(
         },
     };
     let answer = if again { answer.of_resend() } else { answer };
-    translate(env, subscription, answer)
+    translate(env, subscription, attempt, answer).await
 }
 
 /// Asks what became of an attempt that was, or may have been, sent.
@@ -64,7 +67,7 @@ pub(crate) async fn look_up_outcome(env: &Env, subscription: &Subscription, atte
     let account = account_of(attempt.kind);
     match env.toss.payment_by_order_id(account, &attempt.order_id).await {
         LookupOutcome::Found(payment) if !is_another_payment(attempt, &payment) => {
-            said_of(env, subscription, attempt, &payment)
+            said_of(env, subscription, attempt, &payment).await
         }
         LookupOutcome::Found(_) | LookupOutcome::NotFound { .. } => match &attempt.payment_key {
             Some(payment_key) if attempt.kind == PaymentKind::First => {
@@ -108,7 +111,7 @@ pub(super) async fn find_payment(
         LookupOutcome::Found(payment) if payment.order_id != attempt.order_id => {
             Outcome::Declined(already("the payment key is that of another order", &payment))
         }
-        LookupOutcome::Found(payment) => said_of(env, subscription, attempt, &payment),
+        LookupOutcome::Found(payment) => said_of(env, subscription, attempt, &payment).await,
         LookupOutcome::NotFound { .. } => Outcome::NoSuchOrder,
         LookupOutcome::Unavailable(why) => Outcome::Unknown(unanswered(why)),
     }
@@ -120,7 +123,12 @@ fn unanswered(why: Why) -> UnknownOutcome {
 }
 
 /// What the payment that was found says of the attempt.
-fn said_of(env: &Env, subscription: &Subscription, attempt: &Payment, found: &GatewayPayment) -> Outcome {
+async fn said_of(
+    env: &Env,
+    subscription: &Subscription,
+    attempt: &Payment,
+    found: &GatewayPayment,
+) -> Outcome {
     if was_refunded_before(attempt, found) {
         return Outcome::Declined(already("the payment was made and given back before it came to us", found));
     }
@@ -130,7 +138,8 @@ fn said_of(env: &Env, subscription: &Subscription, attempt: &Payment, found: &Ga
     if is_not_confirmed_yet(attempt, found) {
         return Outcome::NoSuchOrder;
     }
-    translate(env, subscription, outcome_of_lookup(found, &attempt.order_id, i64::from(attempt.amount.get())))
+    let answer = outcome_of_lookup(found, &attempt.order_id, i64::from(attempt.amount.get()));
+    translate(env, subscription, attempt, answer).await
 }
 
 fn already(message: &str, found: &GatewayPayment) -> outcome::Decline {
@@ -178,7 +187,17 @@ fn as_toss_takes_it(text: &str) -> Option<String> {
     (text.chars().count() <= 100).then(|| text.to_owned())
 }
 
-fn translate(env: &Env, subscription: &Subscription, answer: ChargeOutcome) -> Outcome {
+async fn translate(
+    env: &Env,
+    subscription: &Subscription,
+    attempt: &Payment,
+    answer: ChargeOutcome,
+) -> Outcome {
+    if let ChargeOutcome::Paid(payment) | ChargeOutcome::Waiting(payment) = &answer
+        && !is_ours(env, gateway_account_of(attempt.kind), payment.merchant_id.as_deref()).await
+    {
+        return Outcome::Unknown(doubt(mismatch(payment.trace_id.clone())));
+    }
     match answer {
         ChargeOutcome::Paid(payment) => Outcome::Paid(receipt(env, subscription, &payment)),
         ChargeOutcome::Waiting(payment) => Outcome::Waiting(waiting(env, &payment)),

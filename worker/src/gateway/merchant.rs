@@ -1,13 +1,70 @@
-//! Whether a new secret key belongs to the merchant that this database has charged for: Toss says so by reading a charge back.
+//! Whether a new secret key, or an answer of Toss, belongs to the merchant that this database charges for.
+
+use std::sync::{Mutex, PoisonError};
 
 use common::{
+    domain::breaker::GatewayAccount,
     queue::JobError,
     store::{gate, payments},
 };
 use sqlx::PgConnection;
-use toss::{Account, LookupOutcome};
+use toss::{Account, LookupOutcome, Why, WhyKind};
 
+use super::answer::keep_trying;
 use crate::env::{Env, raise_alarm};
+
+/// The merchants that this process has found on record. They stay the same until an operator releases the database.
+#[derive(Debug, Default)]
+pub(crate) struct KnownMerchants(Mutex<Vec<(GatewayAccount, String)>>);
+
+impl KnownMerchants {
+    fn has(&self, account: GatewayAccount, merchant: &str) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().any(|(of, name)| *of == account && name == merchant)
+    }
+
+    fn remember(&self, account: GatewayAccount, merchant: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(of, _)| *of != account);
+        known.push((account, merchant.to_owned()));
+    }
+}
+
+/// Whether an answer names the merchant that this database charges for: the first one that was named since it was bound to
+/// this installation. The answer is held until the database can tell. Raises the alarm where it is another.
+pub(crate) async fn is_ours(env: &Env, account: GatewayAccount, named: Option<&str>) -> bool {
+    // A database that is bound to no installation has no merchant of its own.
+    let (Some(named), Some(_)) = (named, &env.instance) else { return true };
+    if env.merchants.has(account, named) {
+        return true;
+    }
+    let bound = keep_trying("merchant", || async move {
+        Ok(gate::bind_merchant(&mut *env.pool.acquire().await?, account, named).await?)
+    });
+    match bound.await {
+        Ok(Some(bound)) if bound == named => {
+            env.merchants.remember(account, named);
+            true
+        }
+        Ok(Some(bound)) => {
+            raise_alarm("answer_mismatch");
+            tracing::error!(%account, bound, named, "an answer of Toss names another merchant");
+            false
+        }
+        // Released meanwhile.
+        Ok(None) => true,
+        Err(error) => {
+            tracing::error!(%account, named, %error, "the merchant of an answer could not be compared");
+            true
+        }
+    }
+}
+
+/// What an answer that names another merchant comes to: nobody knows what it is about.
+pub(crate) fn mismatch(trace_id: Option<String>) -> Why {
+    let message = "the answer names another merchant".to_owned();
+    Why { kind: WhyKind::Mismatch, code: None, message, http_status: Some(200), trace_id, retry_after: None }
+}
 
 /// Asks Toss for the last charge. Another merchant's key does not find it. None: Toss could not be asked.
 ///
@@ -21,6 +78,11 @@ pub(super) async fn is_same(
         let found = env.toss.payment_by_order_id(Account::Billing, &charge.order_id).await;
         env.rate_limiter.put_off(&env.pool, found.retry_after()).await;
         match found {
+            LookupOutcome::Found(found)
+                if !is_ours(env, GatewayAccount::Billing, found.merchant_id.as_deref()).await =>
+            {
+                return Ok(Some(false));
+            }
             LookupOutcome::Found(found) => {
                 tracing::info!(
                     toss.merchant = found.merchant_id,

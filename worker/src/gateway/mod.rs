@@ -2,6 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod health;
-mod merchant;
+pub(crate) mod merchant;
 pub mod rate_limiter;
 pub(crate) mod reads;

@@ -9,6 +9,7 @@ use common::{
 };
 use toss::{Account, LookupOutcome};
 
+use super::merchant::{is_ours, mismatch};
 use crate::env::Env;
 
 /// The account whose secret key made the payment. Only that key can read or refund it.
@@ -36,5 +37,12 @@ pub(crate) async fn read_back(env: &Env, payment: &Payment, lane: Lane) -> Resul
         Some(_) | None => env.toss.payment_by_order_id(account, &payment.order_id).await,
     };
     env.rate_limiter.put_off(&env.pool, found.retry_after()).await;
-    Ok(found)
+    Ok(match found {
+        LookupOutcome::Found(shown)
+            if !is_ours(env, gateway_account_of(payment.kind), shown.merchant_id.as_deref()).await =>
+        {
+            LookupOutcome::Unavailable(mismatch(shown.trace_id))
+        }
+        other => other,
+    })
 }

@@ -38,6 +38,7 @@ use crate::{
     gateway::{
         answer,
         health::{self, Call, Caller, Sign},
+        merchant::{is_ours, mismatch},
         rate_limiter::pause_of,
         reads::{account_of, gateway_account_of},
     },
@@ -91,7 +92,7 @@ async fn step(env: &Env, lease: &Lease, refund_id: Uuid, caller: Caller) -> Resu
 async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran, JobError> {
     let RefundCall { env, payment, refund, .. } = call;
     hold_on();
-    let answer = call.answer().await?;
+    let answer = of_our_merchant(env, payment, call.answer().await?).await;
     crash::point("after_refund_call");
     match answer {
         Some(answer) => {
@@ -104,6 +105,22 @@ async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran
             record_health(env, caller, payment, (Some(true), "", None)).await;
             never_made(env, lease, refund, payment).await
         }
+    }
+}
+
+/// A cancel under another merchant's name is not taken for ours.
+async fn of_our_merchant(
+    env: &Env,
+    payment: &Payment,
+    answer: Option<CancelOutcome>,
+) -> Option<CancelOutcome> {
+    match answer {
+        Some(CancelOutcome::Canceled(after))
+            if !is_ours(env, gateway_account_of(payment.kind), after.merchant_id.as_deref()).await =>
+        {
+            Some(CancelOutcome::Unknown(mismatch(after.trace_id)))
+        }
+        other => other,
     }
 }
 
