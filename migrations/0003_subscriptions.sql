@@ -7,7 +7,8 @@ create table subscriptions (
     billing_cycle        varchar(20) not null,
     -- Sealed (key id, nonce, ciphertext); null until a card is registered. Useless without customer_key.
     billing_key          text,
-    customer_key         varchar(255) not null,
+    -- Toss takes up to 300 characters.
+    customer_key         varchar(300) not null,
     card_number          text,
     card_registered_at   timestamptz,
     -- What the customer agreed to pay each period, in won. No invoice may ask for more.

@@ -383,7 +383,7 @@ create table card_registrations (
     user_id            uuid         not null references users (id),
     auth_key           text,
     auth_key_hash      bytea        not null,
-    customer_key       varchar(255) not null,
+    customer_key       varchar(300) not null,
     idempotency_key    uuid         not null,
     status             varchar(20)  not null default 'pending',
     sealed_billing_key text,

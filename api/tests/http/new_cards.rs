@@ -43,7 +43,23 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_card_is_recorded_once_per_key_before_the_answer(pool: PgPool) {
+async fn a_customer_key_of_any_length_that_toss_takes_registers_a_card(pool: PgPool) {
+    let (api, customer, id) = subscribed(pool).await;
+    for (n, length) in [51, 255, 300].into_iter().enumerate() {
+        let key = "k".repeat(length);
+        let imported = "update subscriptions set customer_key = $1";
+        sqlx::query(imported).bind(&key).execute(&api.pool).await.unwrap();
+        let body = json!({ "authKey": format!("bln_{n}"), "customerKey": key });
+        assert_eq!(register(&api, &customer, &id, &body).await.status, 202, "{length}");
+        sqlx::query("truncate card_registrations cascade").execute(&api.pool).await.unwrap();
+    }
+    let body = json!({ "authKey": "bln_9", "customerKey": "k".repeat(301) });
+    let refused = register(&api, &customer, &id, &body).await;
+    assert!(refused.body["message"].as_str().unwrap().contains("2~300자"), "{}", refused.body);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_card_is_on_record_with_its_job_before_it_is_answered_and_one_per_key(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     let answer = register(&api, &customer, &id, &card(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);

@@ -118,14 +118,15 @@ texts! {
     OrderId: 6..=64, |text| has_only(text, "-_") && !text.starts_with(OUR_ORDERS),
         "항목은 영문, 숫자, -, _ 6~64자여야 하며 AUTO_로 시작할 수 없습니다",
         "must be 6 to 64 characters of A-Z a-z 0-9 - _ and not begin with AUTO_";
-    /// Under which a payment window is opened. Toss takes 2 to 50 of these (docs.tosspayments.com/reference, `customerKey`).
+    /// Under which a payment window is opened. Toss's browser SDK takes 2 to 50 of these.
     CustomerKey: 2..=50, |text| has_only(text, "-_=.@"),
         "항목은 영문, 숫자, -, _, =, ., @ 2~50자여야 합니다",
         "must be 2 to 50 characters of A-Z a-z 0-9 - _ = . @";
-    /// The customer key of a subscription on record: an imported one may be longer than a new one.
-    RecordedCustomerKey: 2..=255, |text| has_only(text, "-_=.@"),
-        "항목은 영문, 숫자, -, _, =, ., @ 2~255자여야 합니다",
-        "must be 2 to 255 characters of A-Z a-z 0-9 - _ = . @";
+    /// The customer key of a subscription that is imported, or on record. Toss's servers take 2 to 300 of these
+    /// (docs.tosspayments.com/reference, `customerKey`); its browser SDK opens windows for at most 50.
+    RecordedCustomerKey: 2..=300, |text| has_only(text, "-_=.@"),
+        "항목은 영문, 숫자, -, _, =, ., @ 2~300자여야 합니다",
+        "must be 2 to 300 characters of A-Z a-z 0-9 - _ = . @";
     /// The registration window's one-time key, good for one billing key.
     AuthKey: 1..=300, is_printable, "항목은 1~300자여야 합니다", "must be 1 to 300 printable characters";
     EmailAddress: 3..=254, is_address, "항목은 이메일 주소여야 합니다", "must be an e-mail address";

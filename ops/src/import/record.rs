@@ -1,7 +1,7 @@
 //! A row understood: each value of its type, or a mistake with the name of its field.
 
 use common::{
-    domain::{calendar::seoul_date, import::SourceStatus, money::Won},
+    domain::{calendar::seoul_date, import::SourceStatus, money::Won, validated::RecordedCustomerKey},
     email::is_address,
     id::parse_subscription_ref,
 };
@@ -41,8 +41,10 @@ fn record(row: &Row, naive: NaiveTimes, mistakes: &mut Mistakes) -> Option<Recor
     let billing_key = fields
         .text("billing_key", "must be 1 to 200 visible ASCII characters", |text| is_visible(text, 200))
         .map(SecretString::from);
-    let customer_key =
-        fields.text("customer_key", "must be 2 to 255 characters of A-Z a-z 0-9 - _ = . @", is_customer_key);
+    // What is imported here is compared by the API when the customer registers a new card.
+    let customer_key = fields.parsed("customer_key", RecordedCustomerKey::RULE.en, |text| {
+        RecordedCustomerKey::try_from(text.to_owned()).ok().map(String::from)
+    });
     let amount = fields.parsed("amount", "must be whole won, digits only", won);
     let status =
         fields.parsed("status", "must be active, past_due, suspended or canceled", |text| text.parse().ok());
@@ -147,10 +149,4 @@ fn is_line(text: &str, most: usize) -> bool {
 
 fn is_visible(text: &str, most: usize) -> bool {
     text.len() <= most && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Toss documents these characters; the length is the guide's column.
-fn is_customer_key(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.@".contains(&byte);
-    (2..=255).contains(&text.len()) && text.bytes().all(fits)
 }

@@ -95,7 +95,20 @@ async fn everything(pool: &PgPool) -> Vec<String> {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_dry_run_writes_nothing_and_an_import_places_each(pool: PgPool) {
+async fn a_customer_key_is_as_long_as_toss_takes_it(pool: PgPool) {
+    let with_key = |no, length| {
+        row(no, "active", "2027-02-28").replace(&format!("customer-{no}"), &"k".repeat(length))
+    };
+    let done = import(&pool, &csv(&[with_key(1, 51), with_key(2, 300)]), &["--apply"]).await;
+    assert_eq!(done.json()["imported"], 2, "{}", done.err);
+    let refused = import(&pool, &csv(&[with_key(3, 301)]), &[]).await;
+    assert_eq!(refused.mistakes(), ["line 2 customer_key"]);
+    let problem = refused.json()["mistakes"][0].to_string();
+    assert!(problem.contains("must be 2 to 300 characters"), "{problem}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_dry_run_writes_nothing_and_an_import_brings_each_to_its_place(pool: PgPool) {
     let rows = [
         row(1, "active", "2027-02-28"),
         row(2, "active", "2026-11-25T03:00:00+09:00"),
