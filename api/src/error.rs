@@ -10,7 +10,7 @@ use axum::{
 use common::{
     domain::validated::Rule,
     jobs::QueueError,
-    store::{StoreError, database_is_away},
+    store::StoreError,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -271,9 +271,27 @@ impl From<StoreError> for ApiError {
 
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
-        match error {
-            QueueError::Database(cause) if database_is_away(&cause) => Self::unavailable(cause),
-            other => Self::internal(other),
+        StoreError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_503_however_it_is_wrapped() {
+        let away = || QueueError::Database(sqlx::Error::PoolTimedOut);
+        let silent = || QueueError::NoAnswer(Duration::from_secs(1));
+        for error in [
+            ApiError::from(sqlx::Error::PoolTimedOut),
+            away().into(),
+            silent().into(),
+            StoreError::Queue(away()).into(),
+            StoreError::Queue(silent()).into(),
+        ] {
+            assert_eq!(error.problem(), Problem::Unavailable);
         }
+        assert_eq!(ApiError::from(sqlx::Error::RowNotFound).problem(), Problem::Internal);
     }
 }

@@ -32,6 +32,15 @@ pub enum OutboxError {
     Queue(#[from] queue::QueueError),
 }
 
+impl From<OutboxError> for StoreError {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Store(error) => error,
+            OutboxError::Queue(error) => error.into(),
+        }
+    }
+}
+
 /// Puts the e-mail into the outbox unless this fact has written its own already. Answers whether it is new.
 pub async fn post(
     conn: &mut PgConnection,

@@ -103,35 +103,61 @@ impl OpsError {
             Self::Refused(_) | Self::Queue(QueueError::WrongState { .. }) => "refused",
             Self::Reported { code, .. } => code,
             Self::Away { .. } => "database_away",
-            Self::Store(_) | Self::Queue(_) => match self.database_error() {
-                Some(error) if database_is_away(error) => "database_away",
-                Some(error) if is_of_another_schema(error) => "schema_missing",
-                Some(_) | None => "failed",
+            Self::Store(_) | Self::Queue(_) | Self::Migrate(_) => match self.database_state() {
+                DatabaseState::Away => "database_away",
+                DatabaseState::OfAnotherSchema => "schema_missing",
+                DatabaseState::Fine if matches!(self, Self::Migrate(_)) => "migration_failed",
+                DatabaseState::Fine => "failed",
             },
-            Self::Migrate(_) => "migration_failed",
             Self::Json(_) => "failed",
         }
     }
 
     /// One line that says what to do, where that is known.
     pub fn line(&self) -> String {
-        match self.database_error() {
-            Some(error) if database_is_away(error) => format!("the database broke off: {error}"),
-            Some(error) if is_of_another_schema(error) => {
-                format!("the database has not the schema of this program: run `billing migrate` ({error})")
+        match self.database_state() {
+            DatabaseState::Away => format!("the database broke off: {self}"),
+            DatabaseState::OfAnotherSchema => {
+                format!("the database has not the schema of this program: run `billing migrate` ({self})")
             }
-            Some(_) | None => self.to_string(),
+            DatabaseState::Fine => self.to_string(),
         }
     }
 
-    fn database_error(&self) -> Option<&sqlx::Error> {
-        match self {
-            Self::Store(StoreError::Database(error)) | Self::Queue(QueueError::Database(error)) => {
-                Some(error)
+    fn database_state(&self) -> DatabaseState {
+        let (is_away, error) = match self {
+            Self::Store(error) => (error.is_unavailable(), error.database()),
+            Self::Queue(error) => {
+                let is_silent = matches!(error, QueueError::NoAnswer(_));
+                (is_silent || error.database().is_some_and(database_is_away), error.database())
             }
-            _ => None,
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                // An undefined table within a migration is the migration's fault.
+                (database_is_away(error), None)
+            }
+            Self::Usage(_)
+            | Self::Configuration(_)
+            | Self::NotFound(_)
+            | Self::Refused(_)
+            | Self::Reported { .. }
+            | Self::Away { .. }
+            | Self::Migrate(_)
+            | Self::Json(_) => (false, None),
+        };
+        match error {
+            _ if is_away => DatabaseState::Away,
+            Some(error) if is_of_another_schema(error) => DatabaseState::OfAnotherSchema,
+            Some(_) | None => DatabaseState::Fine,
         }
     }
+}
+
+/// What an error says about the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DatabaseState {
+    Away,
+    OfAnotherSchema,
+    Fine,
 }
 
 /// Undefined table or column.
@@ -149,5 +175,29 @@ pub(crate) fn given_reason(text: &str) -> Result<&str, OpsError> {
     match text.trim() {
         "" => Err(OpsError::Usage("the reason may not be empty".to_owned())),
         reason => Ok(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_as_one_however_it_is_wrapped() {
+        let away = || QueueError::Database(sqlx::Error::PoolTimedOut);
+        let silent = || QueueError::NoAnswer(Duration::from_secs(1));
+        for error in [
+            OpsError::from(sqlx::Error::PoolTimedOut),
+            away().into(),
+            silent().into(),
+            StoreError::Queue(away()).into(),
+            StoreError::Queue(silent()).into(),
+            MigrateError::Execute(sqlx::Error::PoolTimedOut).into(),
+        ] {
+            assert_eq!(error.code(), "database_away", "{error}");
+            assert!(error.line().starts_with("the database broke off"), "{}", error.line());
+        }
     }
 }

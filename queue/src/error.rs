@@ -42,6 +42,19 @@ pub enum QueueError {
 }
 
 impl QueueError {
+    /// The error of PostgreSQL that it comes from, if it comes from one.
+    pub fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::NoAnswer(_)
+            | Self::LeaseLost(_)
+            | Self::NotFound(_)
+            | Self::WrongState { .. }
+            | Self::UniqueKeyVanished(_)
+            | Self::UnknownState { .. } => None,
+        }
+    }
+
     /// Whether the same statement would be refused again: bad data or a broken schema, not an outage.
     pub(crate) fn is_permanent(&self) -> bool {
         match self {

@@ -4,19 +4,14 @@ use common::{
     commands::{roll_out_price::RollOutError, settle_change},
     outbox::OutboxError,
     queue::QueueError,
-    store::{StoreError, is_held_up, is_refused},
+    store::{StoreError, is_held_up},
 };
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettleError {
+    /// Whatever wraps an error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(transparent)]
-    Outbox(#[from] OutboxError),
     #[error(transparent)]
     Render(#[from] common::email::RenderError),
     #[error(transparent)]
@@ -30,39 +25,36 @@ pub(crate) enum SettleError {
 impl SettleError {
     /// Whether the same write is refused again whenever it is tried: a bug of ours. Anything else may pass.
     pub(crate) fn is_refusal(&self) -> bool {
-        if let Some(error) = self.database_error() {
-            return is_refused(error);
-        }
         match self {
-            Self::Queue(QueueError::NoAnswer(_))
-            | Self::Outbox(OutboxError::Queue(QueueError::NoAnswer(_))) => false,
-            Self::Store(_)
-            | Self::Database(_)
-            | Self::Queue(_)
-            | Self::Outbox(_)
-            | Self::Render(_)
-            | Self::Calendar(_)
-            | Self::Seal(_)
-            | Self::Vanished => true,
+            Self::Store(error) => error.is_refusal(),
+            Self::Render(_) | Self::Calendar(_) | Self::Seal(_) | Self::Vanished => true,
         }
     }
 
     /// Whether a row that somebody else holds stopped the write.
     pub(crate) fn is_held_up(&self) -> bool {
-        self.database_error().is_some_and(is_held_up)
-    }
-
-    fn database_error(&self) -> Option<&sqlx::Error> {
         match self {
-            Self::Store(StoreError::Database(error))
-            | Self::Database(error)
-            | Self::Queue(QueueError::Database(error))
-            | Self::Outbox(
-                OutboxError::Store(StoreError::Database(error))
-                | OutboxError::Queue(QueueError::Database(error)),
-            ) => Some(error),
-            _ => None,
+            Self::Store(error) => error.database().is_some_and(is_held_up),
+            Self::Render(_) | Self::Calendar(_) | Self::Seal(_) | Self::Vanished => false,
         }
+    }
+}
+
+impl From<sqlx::Error> for SettleError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<QueueError> for SettleError {
+    fn from(error: QueueError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<OutboxError> for SettleError {
+    fn from(error: OutboxError) -> Self {
+        Self::Store(error.into())
     }
 }
 
@@ -83,5 +75,30 @@ impl From<settle_change::SettleError> for SettleError {
             settle_change::SettleError::Render(error) => error.into(),
             settle_change::SettleError::Calendar(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_outage_refuses_no_write_however_it_is_wrapped() {
+        let away = || QueueError::Database(sqlx::Error::PoolTimedOut);
+        let silent = || QueueError::NoAnswer(Duration::from_secs(1));
+        for error in [
+            SettleError::from(sqlx::Error::PoolTimedOut),
+            away().into(),
+            silent().into(),
+            StoreError::Queue(away()).into(),
+            StoreError::Queue(silent()).into(),
+            OutboxError::Store(StoreError::Queue(away())).into(),
+            OutboxError::Queue(silent()).into(),
+        ] {
+            assert!(!error.is_refusal(), "{error:?}");
+        }
+        assert!(SettleError::from(QueueError::LeaseLost(1)).is_refusal());
     }
 }

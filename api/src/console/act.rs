@@ -18,6 +18,7 @@ use common::{
         money::Won,
     },
     id::{new_key, parse_event_ref, parse_subscription_ref},
+    store::StoreError,
 };
 use uuid::Uuid;
 
@@ -342,7 +343,7 @@ fn failed(error: ActionError) -> ConsoleError {
     match error {
         ActionError::NotFound(_) => Failure::NotFound.into(),
         ActionError::Store(error) => error.into(),
-        ActionError::Queue(common::queue::QueueError::Database(error)) => error.into(),
+        ActionError::Queue(error) => StoreError::from(error).into(),
         other => ConsoleError::internal(other),
     }
 }

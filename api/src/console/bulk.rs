@@ -15,8 +15,8 @@ use common::{
         bulk::{BulkAction, BulkFilter},
     },
     id::new_key,
-    queue::QueueError,
     store::{
+        StoreError,
         bulk_actions::{self, BulkRow, SkippedItem},
         console,
     },
@@ -229,7 +229,7 @@ fn failed(error: BulkError) -> ConsoleError {
     match error {
         BulkError::NotFound(_) => Failure::NotFound.into(),
         BulkError::Store(error) => error.into(),
-        BulkError::Queue(QueueError::Database(error)) => error.into(),
+        BulkError::Queue(error) => StoreError::from(error).into(),
         other => ConsoleError::internal(other),
     }
 }

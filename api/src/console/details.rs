@@ -57,8 +57,7 @@ pub(super) async fn job(
     let mut tx = console::begin(&app.pool).await?;
     let rows = queue::show(&mut tx, id).await.map_err(|error| match error {
         QueueError::NotFound(_) => ConsoleError::from(Failure::NotFound),
-        QueueError::Database(error) => StoreError::from(error).into(),
-        other => ConsoleError::internal(other),
+        other => StoreError::from(other).into(),
     })?;
     drop(tx);
     let first = rows.first().ok_or(Failure::NotFound)?;

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::store::{StoreError, database_is_away};
+use common::store::StoreError;
 
 use askama::Template;
 
@@ -65,8 +65,7 @@ impl From<StoreError> for ConsoleError {
 
 impl From<sqlx::Error> for ConsoleError {
     fn from(error: sqlx::Error) -> Self {
-        let failure = if database_is_away(&error) { Failure::Unavailable } else { Failure::Internal };
-        Self { failure, cause: Some(error.into()) }
+        StoreError::from(error).into()
     }
 }
 

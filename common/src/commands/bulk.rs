@@ -164,15 +164,16 @@ pub async fn do_next_item(
     let Some(item) = bulk_actions::next_item(conn, bulk.id).await? else { return Ok(BulkStep::Over) };
     let mut savepoint = conn.begin().await?;
     let done = do_item(&mut savepoint, brand, (bulk, actor), &item, now).await;
+    let done = done.map_err(|error| match error {
+        ActionError::Queue(error) => ActionError::Store(error.into()),
+        other => other,
+    });
     let skipped_because = match done {
         Ok(()) => {
             savepoint.commit().await?;
             None
         }
         Err(ActionError::Store(error)) if error.is_unavailable() => return Err(error),
-        Err(ActionError::Queue(QueueError::Database(error))) if crate::store::database_is_away(&error) => {
-            return Err(error.into());
-        }
         Err(refused) => {
             savepoint.rollback().await?;
             Some(refused.to_string())

@@ -66,12 +66,30 @@ pub enum StoreError {
     WrongRowCount { what: &'static str, touched: u64 },
 }
 
+// Every error that wraps one of the database becomes a `StoreError`, or is asked through one: the lists below are the only ones.
 impl StoreError {
-    /// The database could not be reached, or broke off: nothing is wrong with what was asked.
+    /// The error of the database, however it is wrapped.
+    pub fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Queue(error) => error.database(),
+            Self::Inconsistent { .. } | Self::WrongRowCount { .. } => None,
+        }
+    }
+
+    /// The database could not be reached, broke off or gave no answer: nothing is wrong with what was asked.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Database(error) | Self::Queue(QueueError::Database(error)) => database_is_away(error),
-            Self::Queue(_) | Self::Inconsistent { .. } | Self::WrongRowCount { .. } => false,
+            Self::Queue(QueueError::NoAnswer(_)) => true,
+            other => other.database().is_some_and(database_is_away),
+        }
+    }
+
+    /// Whether the same write is refused again whenever it is tried: a bug of ours. Anything else may pass.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Queue(QueueError::NoAnswer(_)) => false,
+            other => other.database().is_none_or(is_refused),
         }
     }
 
@@ -102,7 +120,7 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the same write is refused again whenever it is tried. Every other error may pass, whatever its SQLSTATE.
-pub fn is_refused(error: &sqlx::Error) -> bool {
+fn is_refused(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_refused(&code)),
         _ => false,
