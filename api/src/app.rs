@@ -3,10 +3,15 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{clock::Clock, email::Brand, queue::Supervisor, store::StoreError};
+use common::{
+    clock::Clock,
+    email::Brand,
+    queue::Supervisor,
+    store::{StoreError, sessions_found_unfit},
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -99,12 +104,25 @@ impl App {
     /// written.
     pub(crate) async fn transaction<T, E: From<StoreError>>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+        work: impl AsyncFn(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
-        let done = work(&mut tx).await?;
+        let found_unfit = sessions_found_unfit();
+        let (tx, done) = match self.uncommitted(&work).await {
+            // Nothing of it is on record: a session from before a changed table does it anew as a new one.
+            Err(_) if sessions_found_unfit() != found_unfit => self.uncommitted(&work).await?,
+            worked => worked?,
+        };
         tx.commit().await.map_err(StoreError::from)?;
         Ok(done)
+    }
+
+    async fn uncommitted<T, E: From<StoreError>>(
+        &self,
+        work: &impl AsyncFn(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<(Transaction<'static, Postgres>, T), E> {
+        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let done = work(&mut tx).await?;
+        Ok((tx, done))
     }
 }
 

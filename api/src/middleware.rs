@@ -8,12 +8,13 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use common::jobs::caused_by;
+use common::{jobs::caused_by, store::sessions_found_unfit};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
@@ -103,7 +104,7 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         user.id = Empty
     );
     let within = WORK_TIMEOUT + app.confirm_wait;
-    let work = caused_by(Some(trace_id.traceparent().to_owned()), next.run(request));
+    let work = caused_by(Some(trace_id.traceparent().to_owned()), run(next, request));
     async {
         // Dropped in the middle, a request that was committing may be on record: it is safe to repeat.
         let response = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
@@ -119,6 +120,24 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     }
     .instrument(span)
     .await
+}
+
+/// Runs the request. A read that met a session from before a changed table or a failover runs once more, on a new one.
+async fn run(next: Next, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+    let again = is_read.then(|| (next.clone(), Request::from_parts(parts.clone(), Body::empty())));
+    let found_unfit = sessions_found_unfit();
+    let response = next.run(Request::from_parts(parts, body)).await;
+    match again {
+        Some((next, request))
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE
+                && sessions_found_unfit() != found_unfit =>
+        {
+            next.run(request).await
+        }
+        Some(_) | None => response,
+    }
 }
 
 fn add_headers(response: &mut Response, trace_id: &TraceId, is_api: bool) {
@@ -164,7 +183,7 @@ fn method_label(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, routing::get};
+    use axum::routing::get;
     use common::{
         clock::{Clock, ClockKind},
         config::Vars,

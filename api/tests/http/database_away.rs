@@ -6,8 +6,9 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
+use common::store;
 use serde_json::json;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool, postgres::PgPoolOptions};
 
 use crate::support::{Api, CRON_SECRET, Customer, order};
 
@@ -41,6 +42,27 @@ async fn every_route_that_needs_the_database_says_when_to_come_back() {
     }
     let alive = customer.request(Method::GET, "/healthz").body(Body::empty()).unwrap();
     assert_eq!(api.send(alive).await.status, 200);
+}
+
+/// The plans of statements that a session has prepared no longer fit what they return.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_changed_column_costs_no_request_its_answer(pool: PgPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let (api, customer) = (Api::new(store::pool(&url.into(), 5).unwrap()), Customer::new(1));
+    assert_eq!(api.confirm(&customer, &order("ORDER_000001")).await.status, 202);
+    assert_eq!(api.get(&customer, "/api/subscriptions").await.status, 200);
+    for length in [200, 201] {
+        let change = format!("alter table subscriptions alter column customer_name type varchar({length})");
+        let change = sqlx::AssertSqlSafe(change);
+        sqlx::raw_sql(change).execute(&pool).await.unwrap();
+        let answer = if length == 200 {
+            api.get(&customer, "/api/subscriptions").await
+        } else {
+            // The first statement of the purchase reads the customer's subscriptions.
+            api.confirm(&Customer::new(2), &order("ORDER_000002")).await
+        };
+        assert!(answer.status.is_success(), "{length}: {}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -57,13 +57,38 @@ pub const SETTLED_CHANNEL: &str = "payment_settled";
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error("{table}.{column} holds {value:?}, which this version does not know")]
     Inconsistent { table: &'static str, column: &'static str, value: String },
     #[error("{what}: expected to touch one row, touched {touched}")]
     WrongRowCount { what: &'static str, touched: u64 },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        note_unfit_sessions(&error);
+        Self::Database(error)
+    }
+}
+
+/// How often sessions were found unfit in this process: by a changed table, a failover, a cut connection. Where this has
+/// moved, what failed meanwhile may succeed on a new session.
+pub fn sessions_found_unfit() -> u64 {
+    sqlstate::found_unfit()
+}
+
+fn note_unfit_sessions(error: &sqlx::Error) {
+    let is_unfit = match error {
+        // What cut one connection has mostly cut the others, too.
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_unfit(&code)),
+        _ => false,
+    };
+    if is_unfit {
+        sqlstate::mark_sessions_unfit();
+    }
 }
 
 // Every error that wraps one of the database becomes a `StoreError`, or is asked through one: the lists below are the only ones.
@@ -108,12 +133,11 @@ impl StoreError {
 /// may succeed a moment later, on another connection.
 pub fn database_is_away(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => {
-            // What cut one connection has mostly cut the others, too.
-            sqlstate::mark_sessions_unfit();
-            true
-        }
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| sqlstate::means_not_now(&code)),
         _ => false,
     }

@@ -12,13 +12,12 @@ use std::{
 
 /// Milliseconds of process time at which sessions were last found unfit; 0: never.
 static UNFIT_AT: AtomicU64 = AtomicU64::new(0);
+/// How often sessions were found unfit.
+static FOUND_UNFIT: AtomicU64 = AtomicU64::new(0);
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The closed list. Every other code is a bug of ours, or a constraint that refused the write.
 pub(super) fn means_not_now(code: &str) -> bool {
-    if matches!(code, "25006" | "0A000" | "26000") {
-        mark_sessions_unfit();
-    }
     match code {
         // A standby or a read-only database after a failover: a new session may reach the new primary.
         "25006"
@@ -47,9 +46,19 @@ pub(super) fn means_held_up(code: &str) -> bool {
     matches!(code, "55P03" | "57014" | "40P01")
 }
 
+/// Whether the same statement may succeed on a session that is opened now.
+pub(super) fn means_unfit(code: &str) -> bool {
+    matches!(code, "25006" | "0A000" | "26000")
+}
+
 /// Sessions that exist now are closed instead of used again.
 pub(super) fn mark_sessions_unfit() {
     UNFIT_AT.store(now().max(1), Ordering::Release);
+    FOUND_UNFIT.fetch_add(1, Ordering::AcqRel);
+}
+
+pub(super) fn found_unfit() -> u64 {
+    FOUND_UNFIT.load(Ordering::Acquire)
 }
 
 /// Whether a session of this age was opened before sessions were found unfit.
