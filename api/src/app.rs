@@ -104,25 +104,21 @@ impl App {
     /// written.
     pub(crate) async fn transaction<T, E: From<StoreError>>(
         &self,
-        work: impl AsyncFn(&mut PgConnection) -> Result<T, E>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let found_unfit = sessions_found_unfit();
-        let (tx, done) = match self.uncommitted(&work).await {
-            // Nothing of it is on record: a session from before a changed table does it anew as a new one.
-            Err(_) if sessions_found_unfit() != found_unfit => self.uncommitted(&work).await?,
-            worked => worked?,
-        };
+        let mut tx = self.begin().await?;
+        let done = work(&mut tx).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(done)
     }
 
-    async fn uncommitted<T, E: From<StoreError>>(
-        &self,
-        work: &impl AsyncFn(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<(Transaction<'static, Postgres>, T), E> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
-        let done = work(&mut tx).await?;
-        Ok((tx, done))
+    /// Begins once more, on a new session, where the one from the pool had been cut: nothing was written yet.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let found_unfit = sessions_found_unfit();
+        match self.pool.begin().await.map_err(StoreError::from) {
+            Err(_) if sessions_found_unfit() != found_unfit => Ok(self.pool.begin().await?),
+            begun => begun,
+        }
     }
 }
 

@@ -7,11 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::{
-    domain::validated::Rule,
-    jobs::QueueError,
-    store::StoreError,
-};
+use common::{domain::validated::Rule, jobs::QueueError, store::StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -114,10 +114,9 @@ async fn fate(
         email.unique_key.contains(&change.id.simple().to_string()) && !change.is_agreed()
     };
     Ok(match email.kind.as_str() {
-        "renewal_notice" => announced(),
         // The customer has registered a card meanwhile.
         "card_reminder" if subscription.sealed_billing_key.is_some() => POINTLESS,
-        "card_reminder" => announced(),
+        "card_reminder" | "renewal_notice" => announced(),
         _ if subscription.canceled_at.is_some() => POINTLESS,
         "consent_request" if !pending.iter().any(is_asked_for) => POINTLESS,
         _ => Fate::Send,

@@ -175,16 +175,16 @@ fn poll_interval(clock: &Clock) -> Duration {
 pub(crate) fn limit_claims(queue: &Queue, status: &GatewayStatus, now: DateTime<Utc>) {
     for job in JOBS {
         if let Needs::Gateway(accounts) = job.needs {
-            let states = accounts.iter().map(|account| status.breaker(*account).state(now));
-            queue.limit_claims(job.kind, claim_limit(states));
+            let breakers = accounts.iter().map(|account| status.breaker(*account).state(now));
+            queue.limit_claims(job.kind, claim_limit(breakers));
         }
     }
 }
 
 /// The limit for a kind whose jobs call one of several accounts. One account that is left alone stops no job of another: a
 /// job of its own is put off, once, until its pause is over.
-fn claim_limit(states: impl Iterator<Item = BreakerState>) -> ClaimLimit {
-    let limits = states.map(|state| match state {
+fn claim_limit(breakers: impl Iterator<Item = BreakerState>) -> ClaimLimit {
+    let limits = breakers.map(|state| match state {
         BreakerState::Closed => ClaimLimit::All,
         BreakerState::HalfOpen => ClaimLimit::One,
         BreakerState::Open(_) => ClaimLimit::Nothing,

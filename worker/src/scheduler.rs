@@ -64,7 +64,8 @@ pub async fn catch_up(env: &Env, schedule: &Schedule) -> Result<(), JobError> {
     let Some(date) = schedule.last_due(now) else { return Ok(()) };
     let mut tx = env.pool.begin().await?;
     let scan = jobs::enqueue(&mut tx, &ScanDueSubscriptions { date }, now, now).await?;
-    let notices = jobs::enqueue(&mut tx, &SendRenewalNotices { date, subscription_id: None }, now, now).await?;
+    let notices =
+        jobs::enqueue(&mut tx, &SendRenewalNotices { date, subscription_id: None }, now, now).await?;
     if let Some(yesterday) = date.pred_opt() {
         for day in reconcile::days_to_compare(&mut tx, yesterday, RECONCILE_DAYS).await? {
             let job = ReconcilePayments { date: day, daily_run: Some(date) };

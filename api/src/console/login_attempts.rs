@@ -30,7 +30,7 @@ impl Attempt {
         let subjects = address.into_iter().chain([(self.account.as_str(), LoginSubject::Account)]);
         let locked = app.transaction::<_, StoreError>(async |tx| {
             let mut counted = Vec::new();
-            for (subject, kind) in subjects.clone() {
+            for (subject, kind) in subjects {
                 let (failures, now) = login_failures::lock(tx, subject).await?;
                 if let Some(until) = failures.locked_until(now) {
                     return Ok(Some(until));

@@ -62,7 +62,9 @@ pub async fn resume_subscription(
     if let Some(canceled_at) = before.canceled_at {
         invoices::reopen_held(conn, before.id, canceled_at).await?;
     }
-    jobs::enqueue(conn, &SendRenewalNotices::about(before.id, now), now, now).await.map_err(StoreError::from)?;
+    jobs::enqueue(conn, &SendRenewalNotices::about(before.id, now), now, now)
+        .await
+        .map_err(StoreError::from)?;
     let entry =
         Entry { actor: request.actor, what: "subscription.resumed", why: "the cancel was taken back" };
     events::append(conn, &before, entry, now).await?;

@@ -29,7 +29,8 @@ async fn hold(pool: &PgPool, id: Uuid) -> sqlx::Transaction<'static, sqlx::Postg
 }
 
 async fn changed(pool: &PgPool) -> Vec<Uuid> {
-    let changed = "select subscription_id from plan_changes where status = 'pending' order by subscription_id";
+    let changed =
+        "select subscription_id from plan_changes where status = 'pending' order by subscription_id";
     sqlx::query_scalar(changed).fetch_all(pool).await.unwrap()
 }
 
@@ -170,8 +171,7 @@ async fn nobody_is_told_of_a_charge_that_is_switched_off(pool: PgPool) {
             ops::subscription::pause(&mut conn, id, &reason(why), &world.acting("kim")).await.unwrap();
         }
         world.live_until("2026-12-20").await;
-        let told =
-            |world: &World| world.subjects().iter().filter(|it| *it == NOTICE).count();
+        let told = |world: &World| world.subjects().iter().filter(|it| *it == NOTICE).count();
         assert_eq!(told(&world), 0, "global: {is_global}");
         if is_global {
             settings::switch_charging(&mut conn, true, by, why, world.now()).await.unwrap();

@@ -62,7 +62,10 @@ async fn a_probe_for_an_invoice_that_is_gone_is_given_back(pool: PgPool) {
 async fn a_probe_of_a_card_that_waits_is_given_back(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     let id = past_due(&mut world).await;
-    sqlx::query("update subscriptions set charging_paused_at = created_at").execute(&world.pool).await.unwrap();
+    sqlx::query("update subscriptions set charging_paused_at = created_at")
+        .execute(&world.pool)
+        .await
+        .unwrap();
     let card = new_card(&world, id, OTHER).await;
     assert_eq!(card.status, RegistrationStatus::Issued);
     world.advance(TimeDelta::minutes(11));

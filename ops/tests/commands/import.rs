@@ -96,9 +96,8 @@ async fn everything(pool: &PgPool) -> Vec<String> {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_customer_key_is_as_long_as_toss_takes_it(pool: PgPool) {
-    let with_key = |no, length| {
-        row(no, "active", "2027-02-28").replace(&format!("customer-{no}"), &"k".repeat(length))
-    };
+    let with_key =
+        |no, length| row(no, "active", "2027-02-28").replace(&format!("customer-{no}"), &"k".repeat(length));
     let done = import(&pool, &csv(&[with_key(1, 51), with_key(2, 300)]), &["--apply"]).await;
     assert_eq!(done.json()["imported"], 2, "{}", done.err);
     let refused = import(&pool, &csv(&[with_key(3, 301)]), &[]).await;

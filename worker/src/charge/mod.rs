@@ -85,7 +85,8 @@ pub(crate) async fn advance(
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
     let permit = health::check_for_invoice(env, call, invoice_id).await?;
-    health::when_permitted(env, permit, |caller| step(env, lease, caller, (subscription_id, invoice_id))).await
+    health::when_permitted(env, permit, |caller| step(env, lease, caller, (subscription_id, invoice_id)))
+        .await
 }
 
 async fn step(

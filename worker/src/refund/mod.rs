@@ -94,18 +94,14 @@ async fn ask(lease: &Lease, call: &RefundCall<'_>, caller: Caller) -> Result<Ran
     hold_on();
     let answer = of_our_merchant(env, payment, call.answer().await?).await;
     crash::point("after_refund_call");
-    match answer {
-        Some(answer) => {
-            let (works, why) = answer.gateway_works();
-            record_health(env, caller, payment, (works, why, answer.retry_after())).await;
-            record(env, lease, refund, payment, answer).await
-        }
-        None => {
-            // Toss has answered that it does not list the refund.
-            record_health(env, caller, payment, (Some(true), "", None)).await;
-            never_made(env, lease, refund, payment).await
-        }
-    }
+    let Some(answer) = answer else {
+        // Toss has answered that it does not list the refund.
+        record_health(env, caller, payment, (Some(true), "", None)).await;
+        return never_made(env, lease, refund, payment).await;
+    };
+    let (works, why) = answer.gateway_works();
+    record_health(env, caller, payment, (works, why, answer.retry_after())).await;
+    record(env, lease, refund, payment, answer).await
 }
 
 /// A cancel under another merchant's name is not taken for ours.
