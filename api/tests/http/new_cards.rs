@@ -43,7 +43,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_customer_key_of_any_length_that_toss_takes_registers_a_card(pool: PgPool) {
+async fn a_customer_key_of_any_length_toss_takes_registers_a_card(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     for (n, length) in [51, 255, 300].into_iter().enumerate() {
         let key = "k".repeat(length);
@@ -59,7 +59,7 @@ async fn a_customer_key_of_any_length_that_toss_takes_registers_a_card(pool: PgP
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_card_is_on_record_with_its_job_before_it_is_answered_and_one_per_key(pool: PgPool) {
+async fn a_card_is_recorded_once_per_key_before_the_answer(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     let answer = register(&api, &customer, &id, &card(&customer, "bln_1")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);

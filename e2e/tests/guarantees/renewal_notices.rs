@@ -13,8 +13,8 @@ use uuid::Uuid;
 use worker::scheduler;
 
 use crate::{
+    requests::{change, consent},
     resume::resume,
-    wishes::{change, consent},
     world::{World, reason},
 };
 

@@ -107,7 +107,7 @@ async fn a_customer_key_is_as_long_as_toss_takes_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_dry_run_writes_nothing_and_an_import_brings_each_to_its_place(pool: PgPool) {
+async fn a_dry_run_writes_nothing_and_an_import_places_each(pool: PgPool) {
     let rows = [
         row(1, "active", "2027-02-28"),
         row(2, "active", "2026-11-25T03:00:00+09:00"),
