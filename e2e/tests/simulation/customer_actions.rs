@@ -37,13 +37,14 @@ impl Simulation<'_> {
             switches.confirm_billing_key = confirm_key;
             switches.billing_cancel_webhook = refund_webhooks;
         });
+        self.choose_overdue_deposits();
         self.trace.record(format!(
             "look-ups of declines: {lookup_aborted}; 5xx bound to keys: {bind_errors}; billing keys on confirm: {confirm_key}; \
              webhooks of refunds: {refund_webhooks}"
         ));
     }
 
-    /// A new customer subscribes, by the payment window or with a registered card.
+    /// A new customer subscribes: by the payment window, with a registered card, or by deposit.
     pub(crate) async fn sign_up(&mut self) {
         let number = self.customers.len();
         let new = Customer::named(&format!("ORDER_{number}"));
@@ -52,6 +53,9 @@ impl Simulation<'_> {
         let method = if self.rng.percent(35.0) {
             self.subscribe_with_card(new, plan, cycle).await;
             "with a registered card"
+        } else if self.rng.percent(25.0) {
+            self.order_by_deposit(new, plan, cycle).await;
+            "by deposit"
         } else {
             self.pay_and_confirm(new, plan, cycle).await;
             "with a payment"
@@ -96,12 +100,13 @@ impl Simulation<'_> {
                 (1, "EXCEED_MAX_PAYMENT_AMOUNT"),
                 (1, "INVALID_STOPPED_CARD"),
             ]);
-            let cards = self.customers[customer].cards.clone();
-            let nth = usize::try_from(self.rng.between(0, i64::try_from(cards.len()).unwrap() - 1)).unwrap();
-            // Mostly the card that is charged.
-            let nth = if self.rng.percent(75.0) { cards.len() - 1 } else { nth };
-            self.trace.record(format!("card {nth} of s{customer}: {persona}"));
-            self.testbed.sandbox.set_card(&cards[nth].number, persona.to_owned().into());
+            self.change_card(customer, persona);
+        }
+        if self.rng.percent(25.0) {
+            self.make_deposit();
+        }
+        if self.rng.percent(20.0) {
+            self.return_late_deposits().await;
         }
         match self.rng.between(0, 99) {
             0..2 => self.switch_charging(false).await,
@@ -118,6 +123,16 @@ impl Simulation<'_> {
             71..74 => self.sign_up().await,
             _ => {}
         }
+    }
+
+    /// From now on the bank treats one of the customer's cards so, mostly the card that is charged.
+    fn change_card(&mut self, customer: usize, persona: &str) {
+        let cards = self.customers[customer].cards.clone();
+        let Some(last) = cards.len().checked_sub(1) else { return };
+        let nth = usize::try_from(self.rng.between(0, i64::try_from(last).unwrap())).unwrap();
+        let nth = if self.rng.percent(75.0) { last } else { nth };
+        self.trace.record(format!("card {nth} of s{customer}: {persona}"));
+        self.testbed.sandbox.set_card(&cards[nth].number, persona.to_owned().into());
     }
 
     /// Ends all faults: cards pay, the gateway answers, and operators have done their work.

@@ -19,6 +19,8 @@ pub(crate) struct Customer {
     pub(crate) cards: Vec<Card>,
     /// The request of a subscription that began with a registered card.
     pub(crate) subscribed: Option<Subscribing>,
+    /// The order that is paid into a virtual account.
+    pub(crate) deposit_order: Option<String>,
     /// Set for an imported subscription.
     pub(crate) elsewhere: Option<ChargedElsewhere>,
 }
@@ -48,6 +50,7 @@ impl Customer {
             key,
             cards: Vec::new(),
             subscribed: None,
+            deposit_order: None,
             elsewhere: None,
         }
     }

@@ -109,7 +109,7 @@ pub(crate) async fn after_run(simulation: &mut Simulation<'_>) {
            from payments where status in ('pending', 'unknown') group by invoice_id having count(*) > 1
          union all
          select 'I7: unknown for more than 24 h and not in review:', order_id from payments payment
-          where status = 'unknown' and review_since is null and unknown_since < $1
+          where status = 'unknown' and review_since is null and coalesce(deposit_due_at, unknown_since) < $1
             -- An operator sees a parked job; the next sweep replaces a deleted one.
             and not exists (select from jobs where state = 'parked' and subject->>'subscription'
                                    = 'sub_' || replace(payment.subscription_id::text, '-', ''))

@@ -12,6 +12,7 @@ mod cards;
 mod customer_actions;
 mod customers;
 mod database;
+mod deposits;
 mod faults;
 mod final_invariants;
 mod gateway_proxy;

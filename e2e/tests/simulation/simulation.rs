@@ -141,6 +141,7 @@ impl Simulation<'_> {
             self.deliver_all_webhooks().await;
             self.retry_parked_jobs().await;
             self.decide_held_invoices().await;
+            self.return_late_deposits().await;
             self.run_due_work().await;
             invariants::after_run(self).await;
             if self.testbed.now() >= end {
@@ -220,11 +221,13 @@ impl Simulation<'_> {
     /// Whether a payment is unfinished, and when the system next has something to do.
     async fn agenda(&mut self) -> (bool, Option<DateTime<Utc>>) {
         sqlx::query_as(
-            "select exists (select from payments where status in ('pending', 'unknown') and review_since is null),
+            "select exists (select from payments where status in ('pending', 'unknown') and review_since is null
+                               and deposit_due_at is null),
                     (select min(at) from (
                         select next_billing_date - interval '3 days' from subscriptions where status = 'active'
                         union all select next_billing_date from subscriptions where status in ('active', 'past_due')
                         union all select next_attempt_at from invoices where status = 'open'
+                        union all select deposit_due_at from payments where status = 'unknown'
                         union all select repair_until - interval '12 hours' from subscriptions where status = 'incomplete'
                         union all select (effective_on - 1)::timestamp at time zone 'Asia/Seoul'
                           from plan_changes where status = 'pending') as dates (at)

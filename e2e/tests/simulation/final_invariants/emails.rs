@@ -58,6 +58,11 @@ async fn other_facts(simulation: &Simulation<'_>) -> Vec<(String, String)> {
            from subscription_events event join subscriptions subscription on subscription.id = subscription_id
           where what = 'subscription.ended' and activated_at is not null
          union all
+         select 'a deposit was awaited', 'deposit_awaited:' || replace(subscription_id::text, '-', '') || '*'
+           from payments join virtual_accounts account on account.payment_id = payments.id
+          where status in ('completed', 'partially_refunded', 'refunded')
+            and subscription_id in (select id from subscriptions where canceled_at is null)
+         union all
          select 'a subscription was suspended', 'subscription_suspended:' || replace(subscription_id::text, '-', '') || '*'
            from subscription_events where what = 'subscription.suspended'
          union all
