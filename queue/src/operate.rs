@@ -95,6 +95,8 @@ pub struct JobFilter {
 /// Lists tries, newest first.
 pub async fn list(conn: &mut PgConnection, filter: &JobFilter) -> Result<Vec<JobRow>, QueueError> {
     let limit = if filter.limit == 0 { 50 } else { i64::from(filter.limit) };
+    // Part of the condition on the whole subject, and the part that has an index.
+    let subscription = filter.subject.as_ref().and_then(|subject| subject.get("subscription")?.as_str());
     let rows = sqlx::query_as!(
         JobRow,
         r#"
@@ -105,6 +107,7 @@ pub async fn list(conn: &mut PgConnection, filter: &JobFilter) -> Result<Vec<Job
         where ($1::text is null or kind = $1)
           and ($2::text is null or state = $2)
           and ($3::jsonb is null or subject @> $3)
+          and ($7::text is null or (subject ? 'subscription' and subject->>'subscription' = $7))
           and ($4::bigint is null or id < $4)
           and (not $5 or state = 'parked' or (state = 'failed' and next_id is null))
         order by id desc limit $6
@@ -114,7 +117,8 @@ pub async fn list(conn: &mut PgConnection, filter: &JobFilter) -> Result<Vec<Job
         filter.subject,
         filter.before_id,
         filter.needs_attention,
-        limit
+        limit,
+        subscription
     )
     .fetch_all(conn)
     .await?;

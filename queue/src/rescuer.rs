@@ -54,14 +54,17 @@ async fn round(
     // Counting reads every waiting job: once for all processes, and each shows the figures.
     let depths = if take_turn(&mut conn, "queue.depth", config.lease / 2).await? {
         let now = (config.now)();
-        if !config.known_kinds.is_empty() {
+        let depths = depth(&mut conn, now).await?;
+        let is_unknown = |of: &Depth| of.due > 0 && !config.known_kinds.contains(&of.kind.as_str());
+        // Looked for only where the count shows one: it reads every waiting job once more.
+        if !config.known_kinds.is_empty() && depths.iter().any(is_unknown) {
             let failed =
                 sweep_unknown_kinds(&mut *conn, &config.known_kinds, config.unknown_grace, now).await?;
             if failed > 0 {
                 tracing::error!(jobs = failed, "jobs failed: no worker knows their kind");
             }
         }
-        depth(&mut conn, now).await?
+        depths
     } else {
         last_depth(&mut conn).await?
     };
