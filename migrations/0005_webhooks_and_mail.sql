@@ -28,7 +28,8 @@ create table emails (
     constraint emails_status_known check (status in ('queued', 'sent', 'dropped', 'failed')),
     constraint emails_settled_has_time check ((status = 'queued') = (settled_at is null))
 );
-create index idx_emails_queued on emails (created_at) where status = 'queued';
+-- The sweep reads these in slices, in the order of ids, which is that of time.
+create index idx_emails_queued on emails (id) where status = 'queued';
 create index idx_emails_failed on emails (created_at, id) where status = 'failed';
 -- An erasure reads all e-mails of a customer.
 create index idx_emails_user_id on emails (user_id);

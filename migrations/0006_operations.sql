@@ -290,123 +290,148 @@ select 'email.resend', email.id::text, email.kind, email.status, error_group(ema
  where email.status = 'failed';
 comment on view bulk_candidates is 'Everything that a bulk action could be done to, with why it is not possible now.';
 
--- The sweep makes a job for each row of this view. Each part reads one table's unfinished rows and looks for a live job that
--- is about them.
-create view work_without_job as
--- An open invoice: its first payment is unfinished, or a charge is due.
-select case when first.id is null then 'charge-subscription' else 'confirm-payment' end as kind,
-       case when first.id is null
-            then jsonb_build_object('invoiceId', invoice.id, 'subscriptionId', invoice.subscription_id, 'byScan', false)
-            else jsonb_build_object('paymentId', first.id, 'invoiceId', invoice.id,
-                                    'subscriptionId', invoice.subscription_id, 'orderId', first.order_id) end as args,
-       invoice.id as about,
-       case when first.id is null
-            then jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id)
-            else jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', invoice.id,
-                                    'payment', first.id, 'order', first.order_id) end as subject,
-       invoice.subscription_id,
-       greatest(coalesce(invoice.next_attempt_at, invoice.created_at), first.created_at) as since
-  from invoices invoice
-  left join payments first on first.invoice_id = invoice.id and first.kind = 'first'
-                          and first.status in ('pending', 'unknown')
- where invoice.status = 'open' and invoice.held_since is null and (first.id is not null or invoice.period_no > 0)
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked')
-                      and jobs.kind in ('charge-subscription', 'confirm-payment')
-                      and jobs.about = invoice.id)
+-- Unfinished work of every kind, and whether somebody looks after it.
+create view unfinished_work as
+-- An open invoice whose charge is due. First payments are of period 0.
+select 'charge-subscription' as kind,
+       jsonb_build_object('invoiceId', id, 'subscriptionId', subscription_id, 'byScan', false) as args, id as about,
+       jsonb_build_object('subscription', subscription_ref(subscription_id), 'invoice', id) as subject, subscription_id,
+       coalesce(next_attempt_at, created_at) as since,
+       -- Here and below a subquery with a limit, not "exists": that would be planned as a join with all live jobs.
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind in ('charge-subscription', 'confirm-payment')
+           and jobs.about = invoices.id limit 1) is not null as is_looked_after
+  from invoices
+ where status = 'open' and held_since is null and period_no > 0
+union all
+-- An open invoice whose first payment is unfinished.
+select 'confirm-payment',
+       jsonb_build_object('paymentId', first.id, 'invoiceId', first.invoice_id, 'subscriptionId', invoice.subscription_id,
+                          'orderId', first.order_id), first.invoice_id,
+       jsonb_build_object('subscription', subscription_ref(invoice.subscription_id), 'invoice', first.invoice_id,
+                          'payment', first.id, 'order', first.order_id), invoice.subscription_id,
+       greatest(coalesce(invoice.next_attempt_at, invoice.created_at), first.created_at),
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind in ('charge-subscription', 'confirm-payment')
+           and jobs.about = first.invoice_id limit 1) is not null
+  from payments first join invoices invoice on invoice.id = first.invoice_id
+ where first.kind = 'first' and first.status in ('pending', 'unknown') and invoice.status = 'open'
+   and invoice.held_since is null
 union all
 -- A refund without an outcome.
 select 'refund-payment', jsonb_build_object('refundId', refund.id, 'subscriptionId', payment.subscription_id), refund.id,
        jsonb_build_object('subscription', subscription_ref(payment.subscription_id), 'refund', refund.id),
-       payment.subscription_id, refund.created_at
+       payment.subscription_id, refund.created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'refund-payment' and jobs.about = refund.id
+         limit 1) is not null
   from refunds refund join payments payment on payment.id = refund.payment_id
  where refund.status in ('pending', 'unknown')
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'refund-payment'
-                      and jobs.about = refund.id)
 union all
 -- A subscription whose first payment did not arrive by its deadline.
 select 'end-incomplete-subscription', jsonb_build_object('subscriptionId', id), id,
-       jsonb_build_object('subscription', subscription_ref(id), 'incomplete', id), id, repair_until
+       jsonb_build_object('subscription', subscription_ref(id), 'incomplete', id), id, repair_until,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'end-incomplete-subscription'
+           and jobs.about = subscriptions.id limit 1) is not null
   from subscriptions
  where status = 'incomplete' and repair_until is not null
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'end-incomplete-subscription'
-                      and jobs.about = subscriptions.id)
 union all
 -- A card registration that is not settled.
 select 'issue-billing-key', jsonb_build_object('registrationId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id), 'registration', id),
-       subscription_id, created_at
+       subscription_id, created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
+           and jobs.about = card_registrations.id limit 1) is not null
   from card_registrations
  where status in ('pending', 'unknown', 'issued', 'proving')
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'issue-billing-key'
-                      and jobs.about = card_registrations.id)
 union all
 -- A billing key that the gateway has not deleted yet.
 select 'delete-billing-key', jsonb_build_object('deletionId', id, 'subscriptionId', subscription_id), id,
        jsonb_build_object('subscription', subscription_ref(subscription_id), 'billingKeyDeletion', id),
-       subscription_id, created_at
+       subscription_id, created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
+           and jobs.about = billing_key_deletions.id limit 1) is not null
   from billing_key_deletions
  where deleted_at is null
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'delete-billing-key'
-                      and jobs.about = billing_key_deletions.id)
 union all
 -- An e-mail that is not sent.
 select 'send-email', jsonb_build_object('emailId', id, 'subscriptionId', subscription_id), id,
-       jsonb_build_object('subscription', subscription_ref(subscription_id), 'email', id), subscription_id, created_at
+       jsonb_build_object('subscription', subscription_ref(subscription_id), 'email', id), subscription_id, created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'send-email' and jobs.about = emails.id
+         limit 1) is not null
   from emails
  where status = 'queued'
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'send-email'
-                      and jobs.about = emails.id)
 union all
 -- A webhook from the gateway that is not handled.
-select 'handle-webhook', jsonb_build_object('webhookId', id), id, jsonb_build_object('webhook', id), null, received_at
+select 'handle-webhook', jsonb_build_object('webhookId', id), id, jsonb_build_object('webhook', id), null, received_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
+           and jobs.about = webhook_events_in.id limit 1) is not null
   from webhook_events_in
  where state = 'received'
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
-                      and jobs.about = webhook_events_in.id)
 union all
--- An outgoing event that is the next of its subscription.
-select 'deliver-event', jsonb_build_object('eventId', event.id, 'subscriptionId', event.subscription_id), event.id,
+-- An outgoing event that is not delivered. One that waits for an earlier event of its subscription needs no job.
+select 'deliver-event', jsonb_build_object('eventId', event.id, 'subscriptionId', event.subscription_id), delivery.event_id,
        jsonb_build_object('subscription', subscription_ref(event.subscription_id),
-                          'event', 'evt_' || replace(event.id::text, '-', '')), event.subscription_id, event.created_at
+                          'event', 'evt_' || replace(event.id::text, '-', '')), event.subscription_id, event.created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
+           and jobs.about = delivery.event_id limit 1) is not null
+       or (select earlier.seq from webhook_events_out earlier
+             join webhook_deliveries waiting on waiting.event_id = earlier.id
+            where earlier.subscription_id = event.subscription_id and earlier.seq < event.seq
+              and waiting.state = 'pending' limit 1) is not null
   from webhook_deliveries delivery join webhook_events_out event on event.id = delivery.event_id
  where delivery.state = 'pending'
-   and not exists (select from webhook_events_out earlier
-                     join webhook_deliveries waiting on waiting.event_id = earlier.id
-                    where earlier.subscription_id = event.subscription_id and earlier.seq < event.seq
-                      and waiting.state = 'pending')
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'deliver-event'
-                      and jobs.about = event.id)
 union all
 -- An operator's claim that the gateway is to be asked about.
 select 'check-payment-claim',
        jsonb_build_object('claimId', claim.id, 'paymentId', payment.id, 'subscriptionId', payment.subscription_id), claim.id,
        jsonb_build_object('subscription', subscription_ref(payment.subscription_id), 'payment', payment.id, 'claim', claim.id),
-       payment.subscription_id, coalesce(claim.agreed_at, claim.proposed_at)
+       payment.subscription_id, coalesce(claim.agreed_at, claim.proposed_at),
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'check-payment-claim'
+           and jobs.about = claim.id limit 1) is not null
   from payment_claims claim join payments payment on payment.id = claim.payment_id
  where claim.state = 'checking'
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'check-payment-claim'
-                      and jobs.about = claim.id)
 union all
 -- A bulk action that is not worked off.
-select 'run-bulk-action', jsonb_build_object('bulkId', id), id, jsonb_build_object('bulk', id), null, created_at
+select 'run-bulk-action', jsonb_build_object('bulkId', id), id, jsonb_build_object('bulk', id), null, created_at,
+       (select jobs.id from jobs
+         where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'run-bulk-action'
+           and jobs.about = bulk_actions.id limit 1) is not null
   from bulk_actions
- where bulk_actions.state = 'running'
-   and not exists (select from jobs
-                    where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'run-bulk-action'
-                      and jobs.about = bulk_actions.id);
+ where bulk_actions.state = 'running';
+
+comment on view unfinished_work is 'Every piece of work that some job has to finish, with the job that does it.';
+comment on column unfinished_work.kind is 'The kind of job that it needs.';
+comment on column unfinished_work.args is 'The arguments of that job.';
+comment on column unfinished_work.about is 'The unfinished row, which that job moves on.';
+comment on column unfinished_work.subject is 'The ids that the job is about.';
+comment on column unfinished_work.since is 'When the work was to be done, by the application''s clock.';
+comment on column unfinished_work.is_looked_after is 'Whether a waiting, running or parked job does it, or it waits for other work.';
+
+create view work_without_job as
+select kind, args, about, subject, subscription_id, since from unfinished_work where not is_looked_after;
 
 comment on view work_without_job is 'Unfinished work that no waiting, running or parked job looks after. A row that is older than two minutes has lost its job; the sweep makes a new one every 15 seconds.';
-comment on column work_without_job.kind is 'The kind of job that it needs.';
-comment on column work_without_job.args is 'The arguments of that job.';
-comment on column work_without_job.about is 'The unfinished row, which that job moves on.';
-comment on column work_without_job.subject is 'The ids that the job is about.';
-comment on column work_without_job.since is 'When the work was to be done, by the application''s clock.';
+
+-- The last row of a slice of so many unfinished rows after one, for the kinds of which there may be many; null for the rest of
+-- a kind, and for all other kinds. Literals, not parameters: a partial index is used only where its condition is certain.
+create function end_of_slice(of_kind text, after uuid, size bigint) returns uuid language plpgsql stable as $$
+begin
+    return case of_kind
+        when 'charge-subscription' then
+            (select id from invoices where status = 'open' and held_since is null and id > after
+              order by id offset size - 1 limit 1)
+        when 'send-email' then
+            (select id from emails where status = 'queued' and id > after order by id offset size - 1 limit 1)
+        when 'deliver-event' then
+            (select event_id from webhook_deliveries where state = 'pending' and event_id > after
+              order by event_id offset size - 1 limit 1)
+        end;
+end $$;

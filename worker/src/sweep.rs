@@ -5,12 +5,13 @@ use common::queue::JobError;
 use common::{
     store::{
         gate,
-        sweep::make_missing_jobs,
+        sweep::{self, Group, Swept},
         webhook_deliveries,
         webhooks::{self, WebhookEnd},
     },
     webhook::without_billing_keys,
 };
+use uuid::Uuid;
 
 use crate::{
     charge,
@@ -20,6 +21,9 @@ use crate::{
 
 /// Work that is this old and has no job has lost it. Younger work may get its job in a transaction that is still open.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// Rows of unfinished work that one statement looks at: some tens of milliseconds, however many there are.
+pub const SLICE: i64 = 2_500;
+/// Webhooks that are given up at once.
 const BATCH: i64 = 5_000;
 /// A webhook that no job could make anything of for this long is put before the operators.
 const WEBHOOKS_LIVE_FOR: TimeDelta = TimeDelta::days(3);
@@ -35,16 +39,33 @@ pub async fn sweep(env: &Env) -> Result<u64, JobError> {
     made
 }
 
+/// A kind whose work cannot be read keeps no other from being swept.
 async fn remake_jobs(env: &Env, now: DateTime<Utc>) -> Result<u64, JobError> {
-    let mut tx = env.pool.begin().await?;
-    let made = make_missing_jobs(&mut tx, now - LOST_AFTER, BATCH, now).await?;
-    tx.commit().await?;
-    let made = u64::try_from(made).unwrap_or_default();
+    let (mut made, mut failed) = (0_u64, None);
+    for group in sweep::GROUPS {
+        match remake_group(env, group, now).await {
+            Ok(jobs) => made = made.saturating_add(jobs),
+            Err(error) => failed = Some(error),
+        }
+    }
     if made > 0 {
         metrics::counter!("billing_swept_total").increment(made);
         tracing::warn!(made, "the sweep found unfinished work without a job");
     }
-    Ok(made)
+    failed.map_or(Ok(made), Err)
+}
+
+/// Slice by slice, each in a transaction of its own.
+async fn remake_group(env: &Env, group: Group, now: DateTime<Utc>) -> Result<u64, JobError> {
+    let (mut after, mut all) = (Uuid::nil(), 0_u64);
+    loop {
+        let mut conn = env.pool.acquire().await?;
+        let Swept { made, until } =
+            sweep::make_missing_jobs(&mut conn, group, (after, SLICE), now - LOST_AFTER, now).await?;
+        all = all.saturating_add(u64::try_from(made).unwrap_or_default());
+        let Some(until) = until else { return Ok(all) };
+        after = until;
+    }
 }
 
 async fn review_overdue(env: &Env, now: DateTime<Utc>) -> Result<(), JobError> {

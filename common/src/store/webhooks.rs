@@ -108,7 +108,9 @@ pub async fn abandoned(
         r#"
         select webhook.id, webhook.received_at, webhook.body from webhook_events_in webhook
          where webhook.state = 'received' and webhook.received_at < $1
-           and webhook.id in (select about from work_without_job where kind = 'handle-webhook')
+           and not exists (select from jobs
+                            where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'
+                              and jobs.about = webhook.id)
          order by webhook.received_at
          limit $2
            for update of webhook skip locked

@@ -4,11 +4,10 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use common::{
     clock::Clock,
     queue::{claim, release},
-    store::{charge_facts, sweep::make_missing_jobs},
+    store::charge_facts,
 };
 use sqlx::PgPool;
 use url::Url;
@@ -34,7 +33,7 @@ pub(super) async fn measure(server: &Url, folder: &Path, largest: u32) -> anyhow
     let mut size = 0;
     let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= largest);
     for next in sizes {
-        grow(pool, size, next).await?;
+        grow(&database, size, next).await?;
         size = next;
         let costs = [claims(pool).await?, facts(pool).await?, sweep(pool).await?];
         for (curve, cost) in curves.iter_mut().zip(costs) {
@@ -64,15 +63,12 @@ fn figures(curves: &[Curve], size: u32) -> Vec<Figure> {
 
 /// From `before` to `size` subscriptions with a paid and an open invoice each, as many future jobs, and ten times as many
 /// finished ones.
-async fn grow(pool: &PgPool, before: u32, size: u32) -> anyhow::Result<()> {
-    let (from, to) = (i64::from(before) + 1, i64::from(size));
-    let statements = include_str!("sql/grow.sql").split(";\n").filter(|sql| !sql.trim().is_empty());
-    for statement in statements {
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
-        query.bind(from).bind(to).execute(pool).await.context("cannot fill the tables")?;
-    }
-    sqlx::query("vacuum analyze").execute(pool).await?;
-    Ok(())
+async fn grow(database: &Database, before: u32, size: u32) -> anyhow::Result<()> {
+    let sql = include_str!("sql/grow.sql")
+        .replace("$1", &format!("{}", before + 1))
+        .replace("$2", &format!("{size}"));
+    let statements = sql.split(";\n").filter(|sql| !sql.trim().is_empty()).chain(["vacuum analyze"]);
+    database.run_long(statements).await
 }
 
 async fn claims(pool: &PgPool) -> anyhow::Result<f64> {
@@ -102,23 +98,22 @@ async fn facts(pool: &PgPool) -> anyhow::Result<f64> {
     Ok(samples.percentile_ms(50))
 }
 
-/// Each open invoice has its job, as in the middle of a large day.
+/// The longest statement of a pass. Each open invoice has its job, as in the middle of a large day.
 async fn sweep(pool: &PgPool) -> anyhow::Result<f64> {
-    let (mut samples, mut conn) = (Samples::default(), pool.acquire().await?);
-    let now = Clock::System.now();
+    let mut longest = Samples::default();
     for _ in 0..5 {
-        let begun = Instant::now();
-        let made = make_missing_jobs(&mut conn, now - TimeDelta::minutes(2), 1_000, now).await?;
-        samples.add(begun.elapsed());
-        anyhow::ensure!(made == 0, "every open invoice has its job");
+        let mut slices = Samples::default();
+        super::sweep::pass(pool, &mut slices).await?;
+        longest.add(slices.longest());
     }
-    Ok(samples.percentile_ms(50))
+    Ok(longest.percentile_ms(50))
 }
 
 /// The plans of the hot statements on the tables as they are, for the document.
 async fn explain(pool: &PgPool, folder: &Path) -> anyhow::Result<()> {
     let statements = [
         ("claim", super::pgbench::claim(KIND, 32)),
+        ("sweep", sweep_slice()),
         (
             "attempts",
             "select * from payments where invoice_id = (select id from invoices limit 1)".to_owned(),
@@ -134,11 +129,29 @@ async fn explain(pool: &PgPool, folder: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (name, sql) in statements {
         let mut tx = pool.begin().await?;
-        let explained = format!("explain (analyze, buffers, costs off, timing off) {sql}");
+        let explained = format!("explain (analyze, buffers, costs off) {sql}");
         let lines: Vec<String> =
             sqlx::query_scalar(sqlx::AssertSqlSafe(explained)).fetch_all(&mut *tx).await?;
         tx.rollback().await?;
         text.extend([name, "\n", &lines.join("\n"), "\n\n"]);
     }
     Ok(std::fs::write(folder.join("plans.txt"), text)?)
+}
+
+/// The sweep's own statement for open invoices, with its parameters filled in.
+fn sweep_slice() -> String {
+    let values = [
+        ("$1", "now()"),
+        ("$2", "25"),
+        ("$3", "now()"),
+        ("$4", "'charge-subscription'"),
+        ("$5", "array['charge-subscription']"),
+        ("$6", "'00000000-0000-0000-0000-000000000000'"),
+        ("$7", "2500"),
+        ("as \"made!\"", "as made"),
+    ];
+    let sql = include_str!("../../../common/src/store/sql/sweep_slice.sql");
+    let sql: String =
+        sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join(" ");
+    values.iter().fold(sql, |sql, (parameter, value)| sql.replace(parameter, value))
 }

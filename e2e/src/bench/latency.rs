@@ -10,6 +10,11 @@ impl Samples {
         self.0.push(sample);
     }
 
+    /// The longest; 0 without samples.
+    pub(super) fn longest(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
     /// The smallest sample that so many per cent do not exceed, in milliseconds; 0 without samples.
     pub(super) fn percentile_ms(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
