@@ -29,6 +29,23 @@ impl Database {
         Ok(Self { pool, url })
     }
 
+    /// Runs each statement on its own and for as long as it takes: filling and vacuuming large tables takes longer than a
+    /// session of the pool allows.
+    pub async fn run_long(
+        &self,
+        statements: impl IntoIterator<Item = impl Into<String>>,
+    ) -> anyhow::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        sqlx::query("set statement_timeout = 0").execute(&mut *conn).await?;
+        for statement in statements {
+            let sql: String = statement.into();
+            let done = sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut *conn).await;
+            done.with_context(|| format!("cannot run: {sql}"))?;
+        }
+        conn.close().await?;
+        Ok(())
+    }
+
     /// Closes the pool and drops the database.
     pub async fn remove(self, server: &Url) -> anyhow::Result<()> {
         self.pool.close().await;

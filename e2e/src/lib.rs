@@ -6,6 +6,7 @@ pub mod bench;
 pub mod chaos;
 pub mod counting_proxy;
 pub mod database;
+pub mod orders;
 pub mod process;
 pub mod subscribers;
 pub mod table;

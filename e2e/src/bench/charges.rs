@@ -18,19 +18,18 @@ use url::Url;
 use super::{
     figure::{Figure, Unit},
     pgbench::{self, Load, Pgbench},
+    programs,
 };
-use crate::{
-    bank::{BILLING_SECRET, Bank, WIDGET_SECRET},
-    counting_proxy::CountingProxy,
-    database::Database,
-    process::{Process, Program, free_addresses, wait_until_ready},
-    subscribers::{self, SEALING_KEYS},
-};
+use crate::{bank::Bank, counting_proxy::CountingProxy, database::Database, process::Process, subscribers};
 
-const CHARGED: u32 = 1_000;
+/// A multiple of [`AT_ONCE`]: the last round of calls is a full one.
+const CHARGED: u32 = 3_200;
+const COUNTED: u32 = 500;
 const AT_ONCE: u32 = 32;
+/// Due charges that remain when pgbench has done its own.
+const SPARE: u32 = 100;
 const CHARGED_WITHIN: Duration = Duration::from_mins(3);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// An anchor whose second month begins today in Seoul, or as near before as the calendar allows.
 pub(super) fn anchor_due_by(today: NaiveDate) -> anyhow::Result<NaiveDate> {
@@ -52,57 +51,38 @@ struct Due {
 impl Due {
     async fn set_up(server: &Url, folder: &Path, count: u32) -> anyhow::Result<Self> {
         let database = Database::recreate(server, "bench_charges", 40).await?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        let address = free_addresses(1)?.pop().context("no address is free")?;
-        let url = format!("http://{address}");
-        let sandbox = Program::beside_this_one("toss-sandbox", "toss-sandbox", folder)?;
-        let sandbox = sandbox.var("SANDBOX_ADDR", address).var("RUST_LOG", "warn").start()?;
-        wait_until_ready(&http, &format!("{url}/sandbox")).await?;
-        let bank = Arc::new(Bank::at(url, http)?);
+        let (sandbox, bank) = programs::sandbox(folder).await?;
         let now = Clock::System.now();
         let all = subscribers::register(&bank, usize::try_from(count)?).await?;
         subscribers::insert(&database.pool, &all, anchor_due_by(seoul_date(now))?, now).await?;
-        sqlx::query("vacuum analyze").execute(&database.pool).await?;
+        database.run_long(["vacuum analyze"]).await?;
         Ok(Self { database, bank, count, _sandbox: sandbox })
     }
 
-    fn worker(&self, folder: &Path, database: &Url, at_once: u32) -> anyhow::Result<Process> {
-        let address = free_addresses(1)?.pop().context("no address is free")?;
-        Program::beside_this_one("billing-worker", "billing-worker", folder)?
-            .var("DATABASE_URL", database)
-            .var("WORKER_ADDR", address)
-            .var("TOSS_BASE_URL", &self.bank.url)
-            .var("TOSS_SECRET_KEY", BILLING_SECRET)
-            .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
-            .var("TOSS_MAX_RPS", 1_000_000)
-            .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
-            .var("MAIL_URL", format!("file://{}", folder.display()))
-            .var("MAIL_FROM", "billing@example.com")
-            // Always due: today's run has begun whatever the time of day.
-            .var("SCAN_CRON", "0 0 0 * * *")
-            .var("CHARGE_CONCURRENCY", at_once)
-            .var("RUST_LOG", "warn")
-            .start()
+    /// A worker whose daily run begins at once.
+    async fn worker(&self, folder: &Path, database: &Url, at_once: u32) -> anyhow::Result<Process> {
+        programs::worker(folder, database, &self.bank.url, at_once).await
     }
 
-    /// From the first charge on record to the last paid invoice, then waits for the e-mails.
-    async fn charge_all(&self) -> anyhow::Result<Duration> {
+    /// Waits until every subscription is charged and every e-mail sent. Returns how long the charges took, from the first
+    /// intent to the last outcome, and how long both took.
+    async fn charge_all(&self) -> anyhow::Result<(Duration, Duration)> {
         let pool = &self.database.pool;
-        wait_for(pool, "select exists (select from payments)", 1).await?;
-        let first = Instant::now();
         wait_for(pool, "select count(*) >= $1 from invoices where status = 'paid'", self.count).await?;
-        let took = first.elapsed();
         wait_for(pool, "select count(*) >= $1 from emails where status = 'sent'", self.count).await?;
-        Ok(took)
+        let seconds =
+            "select extract(epoch from max(payments.settled_at) - min(payments.created_at))::float8,
+                              extract(epoch from max(emails.settled_at) - min(payments.created_at))::float8
+                         from payments join emails on emails.subscription_id = payments.subscription_id";
+        let (charges, all) = sqlx::query_as::<_, (f64, f64)>(seconds).fetch_one(pool).await?;
+        Ok((Duration::try_from_secs_f64(charges)?, Duration::try_from_secs_f64(all)?))
     }
 }
 
 async fn wait_for(pool: &PgPool, condition: &'static str, count: u32) -> anyhow::Result<()> {
     let deadline = Instant::now() + CHARGED_WITHIN;
     while Instant::now() < deadline {
-        let asked = sqlx::query_scalar::<_, bool>(condition);
-        let asked = if condition.contains("$1") { asked.bind(i64::from(count)) } else { asked };
-        if asked.fetch_one(pool).await? {
+        if sqlx::query_scalar(condition).bind(i64::from(count)).fetch_one(pool).await? {
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -115,8 +95,8 @@ pub(super) async fn measure(server: &Url, folder: &Path) -> anyhow::Result<Vec<F
     let limit = limit(server, folder).await?;
     let due = Due::set_up(server, folder, CHARGED).await?;
     let before = stored(&due.database.pool).await?;
-    let worker = due.worker(folder, &due.database.url, AT_ONCE)?;
-    let took = due.charge_all().await?;
+    let worker = due.worker(folder, &due.database.url, AT_ONCE).await?;
+    let (_, took) = due.charge_all().await?;
     drop(worker);
     let after = stored(&due.database.pool).await?;
     let what = format!("charges end to end with e-mail, {AT_ONCE} at once");
@@ -134,9 +114,9 @@ pub(super) async fn measure(server: &Url, folder: &Path) -> anyhow::Result<Vec<F
 
 /// What one renewal with its e-mail asks of PostgreSQL, counted at the wire; what an idle worker asks is in it.
 async fn per_renewal(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
-    let due = Due::set_up(server, folder, CHARGED / 2).await?;
+    let due = Due::set_up(server, folder, COUNTED).await?;
     let proxy = CountingProxy::before(&due.database.url).await?;
-    let worker = due.worker(folder, &proxy.over(&due.database.url)?, AT_ONCE)?;
+    let worker = due.worker(folder, &proxy.over(&due.database.url)?, AT_ONCE).await?;
     due.charge_all().await?;
     let passed = proxy.passed();
     drop(worker);
@@ -150,21 +130,34 @@ async fn per_renewal(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>>
     Ok(figures)
 }
 
-/// The statements of a renewal, run by pgbench with as many clients.
-async fn limit(server: &Url, folder: &Path) -> anyhow::Result<Figure> {
-    let due = Due::set_up(server, folder, CHARGED).await?;
-    let pool = &due.database.pool;
+/// An invoice for every subscription and a charge job for each, an hour old, as the daily run writes them.
+pub(super) async fn bill_all(database: &Database) -> anyhow::Result<()> {
     let invoices = "insert into invoices (id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at)
-        select gen_random_uuid(), id, 1, current_period_end, current_period_end + 30, current_period_end, amount, now()
-          from subscriptions";
+        select gen_random_uuid(), id, 1, current_period_end, current_period_end + 30, current_period_end, amount,
+               now() - interval '1 hour'
+          from subscriptions order by id";
     let jobs = "insert into jobs (kind, args, about, subject, unique_key, run_at, due_at, max_attempts, created_at)
         select 'charge-subscription', jsonb_build_object('invoiceId', id, 'subscriptionId', subscription_id, 'byScan', true), id,
-               jsonb_build_object('subscription', subscription_id, 'invoice', id), 'invoice:' || id, now(),
+               jsonb_build_object('subscription', subscription_ref(subscription_id), 'invoice', id), 'invoice:' || id, now(),
                now() - interval '1 hour', 25, now()
           from invoices";
-    for statement in [invoices, jobs, "vacuum analyze"] {
-        sqlx::query(statement).execute(pool).await?;
-    }
+    database.run_long([invoices, jobs, "vacuum analyze"]).await
+}
+
+/// The statements of a renewal, run by pgbench with as many clients.
+async fn limit(server: &Url, folder: &Path) -> anyhow::Result<Figure> {
+    let due = Due::set_up(server, folder, CHARGED + SPARE).await?;
+    bill_all(&due.database).await?;
+    // A client that claims between two commits of others may see only rows that they have taken: there are always more.
+    let spare = [
+        "insert into emails (id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text, message_id, created_at)
+         select id, 'payment_succeeded', id::text, id, id, 'user@example.com', 'subject', repeat('html ', 500), repeat('text ', 150), id::text, now()
+           from (select id from subscriptions order by id limit 100) as spare",
+        "insert into jobs (kind, args, about, subject, run_at, due_at, max_attempts, created_at)
+         select 'send-email', jsonb_build_object('emailId', id, 'subscriptionId', id), id, '{}', now(), now() - interval '1 hour', 25, now()
+           from emails",
+    ];
+    due.database.run_long(spare).await?;
     let script = include_str!("sql/renewal.sql")
         .replace("CLAIM_CHARGE", &pgbench::claim("charge-subscription", 1))
         .replace("CLAIM_EMAIL", &pgbench::claim("send-email", 1));
@@ -177,15 +170,14 @@ async fn limit(server: &Url, folder: &Path) -> anyhow::Result<Figure> {
 /// With a gateway that answers after so long, as many charges a second as there are calls at once allow.
 pub(super) async fn with_latency(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for (ms, at_once, count) in [(300, 32, 1_000), (1_500, 32, 300), (300, 200, 3_000), (1_500, 200, 1_500)] {
+    for (ms, at_once, count) in [(300, 32, 960), (1_500, 32, 320), (300, 200, 3_000), (1_500, 200, 1_600)] {
         let due = Due::set_up(server, folder, count).await?;
         due.bank.delay_charges(ms).await?;
-        let worker = due.worker(folder, &due.database.url, at_once)?;
-        let took = due.charge_all().await?;
+        let worker = due.worker(folder, &due.database.url, at_once).await?;
+        let (took, _) = due.charge_all().await?;
         drop(worker);
         let ideal = f64::from(at_once) / (f64::from(ms) / 1_000.0);
         let ideal = Figure::per_second("concurrency ÷ latency", ideal);
-        // The first call begins when the clock starts; the last answer is one latency later.
         let what = format!("charges with Toss at {ms} ms, {at_once} at once");
         figures.push(Figure::rate(&what, count, took).against(&ideal));
         due.database.remove(server).await?;

@@ -5,14 +5,11 @@ use std::{path::Path, time::Duration};
 use anyhow::Context;
 use url::Url;
 
-use super::figure::{Figure, Unit};
-use crate::{
-    bank::{BILLING_SECRET, WIDGET_SECRET},
-    counting_proxy::CountingProxy,
-    database::Database,
-    process::{Program, free_addresses, wait_until_ready},
-    subscribers::SEALING_KEYS,
+use super::{
+    figure::{Figure, Unit},
+    programs,
 };
+use crate::{counting_proxy::CountingProxy, database::Database};
 
 /// So long that the start is over: the first sweep and the daily run.
 const SETTLES_IN: Duration = Duration::from_secs(10);
@@ -23,20 +20,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(super) async fn measure(server: &Url, folder: &Path) -> anyhow::Result<Vec<Figure>> {
     let database = Database::recreate(server, "bench_idle", 4).await?;
     let proxy = CountingProxy::before(&database.url).await?;
-    let address = free_addresses(1)?.pop().context("no address is free")?;
-    let worker = Program::beside_this_one("billing-worker", "billing-worker", folder)?
-        .var("DATABASE_URL", proxy.over(&database.url)?)
-        .var("WORKER_ADDR", address)
-        .var("TOSS_BASE_URL", "http://127.0.0.1:9")
-        .var("TOSS_SECRET_KEY", BILLING_SECRET)
-        .var("TOSS_WIDGET_SECRET_KEY", WIDGET_SECRET)
-        .var("BILLING_KEY_ENCRYPTION_KEYS", SEALING_KEYS)
-        .var("MAIL_URL", format!("file://{}", folder.display()))
-        .var("MAIL_FROM", "billing@example.com")
-        .var("RUST_LOG", "warn")
-        .start()?;
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    wait_until_ready(&http, &format!("http://{address}/readyz")).await?;
+    // Nobody is asked: there is nothing to charge.
+    let worker = programs::worker(folder, &proxy.over(&database.url)?, "http://127.0.0.1:9", 8).await?;
     tokio::time::sleep(SETTLES_IN).await;
     let id = worker.id().context("the worker has ended")?;
     let (asked, ticks) = (proxy.passed().round_trips, cpu_ticks(id)?);

@@ -3,6 +3,7 @@
 //! The machine is shared with others, so nothing here is judged: figures are printed, and the ratios are what counts.
 
 mod charges;
+mod confirm;
 pub mod figure;
 mod growth;
 mod idle;
@@ -10,7 +11,9 @@ mod jobs;
 mod latency;
 mod pgbench;
 mod plot;
+mod programs;
 mod scan;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -28,7 +31,8 @@ pub struct Options {
     /// Measure this part only; can be given more than once
     #[arg(long, value_enum)]
     pub only: Vec<Part>,
-    /// Subscriptions in the scan's table, of which a tenth is due, and the largest size in the curve of growth
+    /// Subscriptions in the scan's table, of which a tenth is due, ten times the open invoices of the sweep, and the largest size
+    /// in the curve of growth
     #[arg(long, default_value_t = 1_000_000)]
     pub size: u32,
     /// A folder for logs, e-mails and the curve
@@ -47,8 +51,12 @@ pub enum Part {
     Charges,
     /// Renewals with a gateway that takes its time.
     Latency,
+    /// First payments over HTTP.
+    Confirm,
     /// What a worker without work costs.
     Idle,
+    /// Looking for lost jobs, and counting the queue, on a large day.
+    Sweep,
     /// What a claim, a charge's facts and a sweep cost as the tables grow.
     Growth,
 }
@@ -70,7 +78,9 @@ pub async fn run(options: &Options, server: &Url) -> anyhow::Result<Vec<Figure>>
             Part::Scan => scan::measure(server, &options.folder, options.size).await?,
             Part::Charges => charges::measure(server, &options.folder).await?,
             Part::Latency => charges::with_latency(server, &options.folder).await?,
+            Part::Confirm => confirm::measure(server, &options.folder).await?,
             Part::Idle => idle::measure(server, &options.folder).await?,
+            Part::Sweep => sweep::measure(server, options.size).await?,
             Part::Growth => growth::measure(server, &options.folder, options.size).await?,
         });
     }

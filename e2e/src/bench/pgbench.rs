@@ -44,6 +44,8 @@ impl Pgbench {
             .arg(format!("--client={}", load.clients))
             .arg(format!("--transactions={}", load.transactions))
             .arg(self.database.as_str())
+            // As our own sessions are: a claim that is compiled takes seconds.
+            .env("PGOPTIONS", "-c jit=off -c timezone=UTC")
             .stdin(Stdio::null());
         let output = command.output().await.context("cannot run pgbench")?;
         let said = String::from_utf8_lossy(&output.stdout);

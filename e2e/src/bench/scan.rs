@@ -36,7 +36,7 @@ pub(super) async fn measure(server: &Url, folder: &Path, size: u32) -> anyhow::R
     let database = Database::recreate(server, "bench_scan", 12).await?;
     let pool = &database.pool;
     let due = size / 10;
-    fill(pool, size, due).await?;
+    fill(&database, size, due).await?;
     let (now, date) = (Clock::System.now(), seoul_date(Clock::System.now()));
     jobs::enqueue(&mut *pool.acquire().await?, &ScanDueSubscriptions { date }, now, now).await?;
     let env = environment(pool, folder)?;
@@ -48,37 +48,43 @@ pub(super) async fn measure(server: &Url, folder: &Path, size: u32) -> anyhow::R
         .fetch_one(pool)
         .await?;
     ensure!(made == i64::from(due), "the scan made {made} charge jobs");
-    let limit = Figure::seconds("PostgreSQL: INSERT … SELECT of the same rows", bare_inserts(pool).await?);
+    let limit =
+        Figure::seconds("PostgreSQL: INSERT … SELECT of the same rows", bare_inserts(&database).await?);
     database.remove(server).await?;
     let what = format!("daily scan: {due} due of {size}");
     Ok(vec![Figure::seconds(&what, took).against(&limit)])
 }
 
 /// So many subscriptions, of which some are due today and the others in half a month.
-async fn fill(pool: &PgPool, size: u32, due: u32) -> anyhow::Result<()> {
-    let now = Clock::System.now();
+async fn fill(database: &Database, size: u32, due: u32) -> anyhow::Result<()> {
+    let (pool, now) = (&database.pool, Clock::System.now());
     let anchor = anchor_due_by(seoul_date(now))?;
     let later = anchor + chrono::Days::new(14);
     subscribers::insert(pool, &subscribers::invent(usize::try_from(due)?), anchor, now).await?;
     subscribers::insert(pool, &subscribers::invent(usize::try_from(size - due)?), later, now).await?;
-    sqlx::query("vacuum analyze subscriptions").execute(pool).await?;
-    Ok(())
+    database.run_long(["vacuum analyze"]).await
 }
 
 /// The rows that the scan wrote, written once more into the same tables with their indexes, constraints and triggers.
-async fn bare_inserts(pool: &PgPool) -> anyhow::Result<Duration> {
+async fn bare_inserts(database: &Database) -> anyhow::Result<Duration> {
     let job = "kind, args, about, subject, unique_key, run_at, due_at, priority, max_attempts, created_at";
     let invoice = "id, subscription_id, period_no, period_start, period_end, due_on, amount, created_at";
-    let run = async |sql: String| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(pool).await;
-    run(format!(
-        "create table staged_jobs as select {job} from jobs where kind = 'charge-subscription';
-         create table staged_invoices as select {invoice} from invoices;
-         truncate jobs; truncate invoices cascade; vacuum analyze staged_jobs; vacuum analyze staged_invoices"
-    ))
-    .await?;
+    database
+        .run_long([
+            format!("create table staged_jobs as select {job} from jobs where kind = 'charge-subscription' order by id"),
+            format!("create table staged_invoices as select {invoice} from invoices order by id"),
+            "truncate jobs".to_owned(),
+            "truncate invoices cascade".to_owned(),
+            "vacuum analyze".to_owned(),
+        ])
+        .await?;
     let begun = Instant::now();
-    run(format!("insert into invoices ({invoice}) select {invoice} from staged_invoices")).await?;
-    run(format!("insert into jobs ({job}) select {job} from staged_jobs")).await?;
+    database
+        .run_long([
+            format!("insert into invoices ({invoice}) select {invoice} from staged_invoices"),
+            format!("insert into jobs ({job}) select {job} from staged_jobs"),
+        ])
+        .await?;
     Ok(begun.elapsed())
 }
 

@@ -5,17 +5,14 @@ use std::{
     time::Duration,
 };
 
-use common::id::new_key;
 use reqwest::StatusCode;
-use serde_json::json;
-use testing::customer_token;
 use tokio::task::JoinSet;
 
 use super::{
     environment::Environment,
     faults::{FaultRun, Tally},
 };
-use crate::subscribers::PRICE;
+use crate::orders::Order;
 
 const SIGN_UP_EVERY: Duration = Duration::from_millis(700);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -39,19 +36,10 @@ pub(super) async fn keep_signing_up(
 
 /// Returns when the API has recorded the order or has refused it.
 async fn sign_up(environment: &Environment, tally: &Tally) -> anyhow::Result<()> {
-    let id = new_key();
-    let order_id = format!("ORDER_{}", id.simple());
-    let payment_key = environment.bank.pay(&order_id, i64::from(PRICE), &id.to_string()).await?;
-    let order = json!({
-        "paymentKey": payment_key, "orderId": order_id, "amount": PRICE,
-        "customerEmail": "user@example.com", "customerName": "홍길동",
-        "plan": "personal", "billingCycle": "monthly",
-    });
-    let token = customer_token(id);
+    let order = Order::place(&environment.bank).await?;
     loop {
-        let request =
-            environment.http.post(format!("{}/api/payments/confirm", environment.api_url)).json(&order);
-        match request.bearer_auth(&token).send().await.map(|answer| answer.status()) {
+        let answer = order.confirm(&environment.http, &environment.api_url).send().await;
+        match answer.map(|answer| answer.status()) {
             Ok(StatusCode::OK | StatusCode::ACCEPTED | StatusCode::PAYMENT_REQUIRED) => {
                 tally.signed_up.fetch_add(1, Relaxed);
                 return Ok(());

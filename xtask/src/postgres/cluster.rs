@@ -43,7 +43,9 @@ impl Purpose {
     /// crashed is as safe as in production.
     fn settings(self) -> &'static str {
         match self {
-            Self::Development | Self::Bench | Self::Chaos => "-c max_connections=200",
+            Self::Development | Self::Chaos => "-c max_connections=200",
+            // A worker with 200 charges at once opens 228.
+            Self::Bench => "-c max_connections=400",
             Self::Tests => {
                 "-c max_connections=300 -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
             }

@@ -36,6 +36,6 @@ select 'charge-subscription', '{}', ('00000000-0000-7000-8002-' || lpad(to_hex(n
 insert into jobs (kind, args, subject, run_at, due_at, max_attempts, created_at)
 select 'bench', '{}', '{}', now() + interval '1 day', now() + interval '1 day', 25, now() from generate_series($1, $2) n;
 insert into jobs (kind, args, subject, state, run_at, due_at, max_attempts, created_at, started_at, finished_at)
-select 'bench', '{}', '{}', 'done', now(), now(), 25, now(), now(), now() from generate_series($1, $2) n, generate_series(1, 3);
+select 'bench', '{}', '{}', 'done', now(), now(), 25, now(), now(), now() from generate_series($1, $2) n, generate_series(1, 10);
 insert into jobs (kind, args, subject, run_at, due_at, max_attempts, created_at)
 select 'bench', '{}', '{}', now(), now() - interval '1 hour', 25, now() from generate_series(1, 200) n where $1 = 1 and $2 > 0;
