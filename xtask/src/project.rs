@@ -24,7 +24,11 @@ impl Project {
     pub(crate) fn open() -> anyhow::Result<Self> {
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let manifest = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-        let root = manifest.parent().context("xtask lies in no folder")?.to_path_buf();
+        Self::at(manifest.parent().context("xtask lies in no folder")?.to_path_buf())
+    }
+
+    /// The project in this folder, which may be another work tree than the one that this program was built in.
+    pub(crate) fn at(root: PathBuf) -> anyhow::Result<Self> {
         let mut command = cargo_in(&root);
         command.args(["metadata", "--format-version=1", "--no-deps"]);
         let metadata = serde_json::from_str(&process::output(&mut command)?)?;
