@@ -34,6 +34,8 @@ create table invoices (
 );
 create index idx_invoices_next_attempt on invoices (next_attempt_at, id) where status = 'open';
 create index idx_invoices_held on invoices (period_start, id) where status = 'open' and held_since is not null;
+-- The sweep reads these in slices, in the order of ids.
+create index idx_invoices_unfinished on invoices (id) where status = 'open' and held_since is null;
 
 create trigger invoices_legal_transition before update of status on invoices for each row
     when (old.status <> new.status and (old.status, new.status) not in (
@@ -233,17 +235,19 @@ create table payments (
     -- Order ids that begin with AUTO_ are made here, for renewals: a confirmation under such a name would stand in a renewal's way.
     constraint payments_first_order_is_not_ours check (kind <> 'first' or not starts_with(order_id, 'AUTO_'))
 );
-create index idx_payments_user_id on payments (user_id);
+-- Also finds the payments of a user, by way of their subscriptions.
 create index idx_payments_subscription_id on payments (subscription_id, created_at desc, id desc);
-create index idx_payments_unfinished on payments (created_at) where status in ('pending', 'unknown');
+-- Also lists the unfinished ones, which are few.
 create unique index payments_one_unfinished_per_invoice on payments (invoice_id) where status in ('pending', 'unknown');
 create unique index payments_paid_at_most_once on payments (invoice_id)
     where status in ('completed', 'refunded', 'partially_refunded');
 create unique index payments_payment_key_key on payments (payment_key)
     where status in ('completed', 'refunded', 'partially_refunded');
--- An event may name a payment by the gateway's key alone.
-create index idx_payments_payment_key on payments (payment_key) where payment_key is not null;
-create index idx_payments_paid_at on payments (paid_at) where paid_at is not null;
+-- An event may name a payment by the gateway's key alone. Those that are captured are in the index above.
+create index idx_payments_payment_key on payments (payment_key)
+    where payment_key is not null and status in ('pending', 'unknown', 'failed');
+-- Rows lie in the order of their capture, nearly, so that a summary of each range of pages finds a day.
+create index idx_payments_paid_at on payments using brin (paid_at) with (pages_per_range = 32, autosummarize = on);
 create index idx_payments_toss_trace_id on payments (toss_trace_id) where toss_trace_id is not null;
 -- The declines of a day, and what went wrong lately.
 create index idx_payments_declined on payments (settled_at, id) where status = 'failed';

@@ -85,7 +85,7 @@ pub async fn waiting_rows(conn: &mut PgConnection, now: DateTime<Utc>) -> Result
                  where resolved_at is null and accepted_at is null) as "discrepancies_open!",
                (select count(*) from subscriptions where status in ('active', 'past_due')) as "renewing!",
                (select max(finished_at) from jobs
-                 where kind = 'scan-due-subscriptions' and state = 'done') as last_scan_at
+                 where kind = 'scan-due-subscriptions' and unique_key is not null and state = 'done') as last_scan_at
         "#,
         now,
     )

@@ -46,15 +46,19 @@ pub async fn lock(conn: &mut PgConnection, user_id: Uuid) -> Result<Vec<Uuid>, S
 pub async fn unfinished(conn: &mut PgConnection, user_id: Uuid) -> Result<Unfinished, StoreError> {
     let row = sqlx::query!(
         r#"
-        select (select count(*) from payments where user_id = $1 and status in ('pending', 'unknown')) as "payments!",
-               (select count(*) from refunds join payments on payments.id = refunds.payment_id
-                 where payments.user_id = $1 and refunds.status in ('pending', 'unknown')) as "refunds!",
+        with own as (
+            select payments.id, payments.status, payments.order_id
+              from payments join subscriptions on subscriptions.id = payments.subscription_id
+             where subscriptions.user_id = $1
+        )
+        select (select count(*) from own where status in ('pending', 'unknown')) as "payments!",
+               (select count(*) from refunds join own on own.id = refunds.payment_id
+                 where refunds.status in ('pending', 'unknown')) as "refunds!",
                (select count(*) from card_registrations
                  where user_id = $1 and status in ('pending', 'unknown', 'issued', 'proving')) as "registrations!",
                (select count(*) from webhook_events_in webhook
                  where webhook.state = 'received' and exists (
-                     select from payments where payments.user_id = $1
-                        and position(convert_to(payments.order_id, 'UTF8') in webhook.body) > 0)) as "webhooks!"
+                     select from own where position(convert_to(own.order_id, 'UTF8') in webhook.body) > 0)) as "webhooks!"
         "#,
         user_id
     )
@@ -141,6 +145,9 @@ pub async fn emails(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) 
         update jobs set note = null, last_error = case when jobs.last_error is not null then $2 end
           from emails
          where jobs.kind = 'send-email' and jobs.state <> 'running' and jobs.about = emails.id
+           -- The same once more, for the index on the subscription of a job.
+           and jobs.subject ? 'subscription'
+           and jobs.subject->>'subscription' = subscription_ref(emails.subscription_id)
            and emails.user_id = $1 and (jobs.note is not null or jobs.last_error <> $2)
         "#,
         user_id,
@@ -155,11 +162,15 @@ pub async fn emails(conn: &mut PgConnection, user_id: Uuid, now: DateTime<Utc>) 
 pub async fn webhooks(conn: &mut PgConnection, user_id: Uuid) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         r#"
+        with own as materialized (
+            select convert_to(payments.order_id, 'UTF8') as order_id, convert_to(payments.payment_key, 'UTF8') as payment_key
+              from payments join subscriptions on subscriptions.id = payments.subscription_id
+             where subscriptions.user_id = $1
+        )
         update webhook_events_in webhook set body = convert_to('{}', 'UTF8'), headers = '{}'
          where webhook.state <> 'received' and exists (
-             select from payments where payments.user_id = $1
-                and (position(convert_to(payments.order_id, 'UTF8') in webhook.body) > 0
-                     or position(convert_to(payments.payment_key, 'UTF8') in webhook.body) > 0))
+             select from own
+              where position(own.order_id in webhook.body) > 0 or position(own.payment_key in webhook.body) > 0)
         "#,
         user_id
     )

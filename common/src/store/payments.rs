@@ -382,11 +382,13 @@ pub async fn paid_for(
     }
 }
 
-/// Our payment with this key; the captured one, should several attempts have named it.
+/// Our payment with this key; the captured one, should several attempts have named it. Each condition has an index.
 pub async fn id_by_key(conn: &mut PgConnection, payment_key: &str) -> Result<Option<Uuid>, StoreError> {
     let id = sqlx::query_scalar!(
         r#"
-        select id from payments where payment_key = $1
+        select id from payments
+         where payment_key = $1 and status in ('completed', 'refunded', 'partially_refunded')
+            or payment_key = $1 and status in ('pending', 'unknown', 'failed')
          order by (status in ('completed', 'refunded', 'partially_refunded')) desc, created_at desc
          limit 1
         "#,
@@ -458,13 +460,13 @@ pub async fn is_deposit(conn: &mut PgConnection, id: Uuid) -> Result<bool, Store
     Ok(row.is_deposit)
 }
 
-/// The payment that was captured last with the billing keys, if there is one: only its merchant can read it.
+/// The last payment that was captured with the billing keys, if there is one: only its merchant can read it.
 pub async fn last_captured_charge(conn: &mut PgConnection) -> Result<Option<Payment>, StoreError> {
     let id = sqlx::query_scalar!(
         r#"
         select id from payments
          where paid_at is not null and kind in ('renewal', 'new_card')
-         order by paid_at desc limit 1
+         order by id desc limit 1
         "#
     )
     .fetch_optional(&mut *conn)

@@ -51,7 +51,9 @@ pub(super) async fn erase_holder(conn: &mut PgConnection, user_id: Uuid) -> Resu
     sqlx::query!(
         r#"
         update virtual_accounts set holder_name = $2
-         where payment_id in (select id from payments where user_id = $1)
+         where payment_id in (select payment.id from payments payment
+                                join subscriptions subscription on subscription.id = payment.subscription_id
+                               where subscription.user_id = $1)
         "#,
         user_id,
         ERASED_NAME,

@@ -75,7 +75,10 @@ pub async fn by_key(conn: &mut PgConnection, key: &str) -> Result<Vec<Hit>, Stor
         r#"
         (select 'payment' as "what!", id::text as "id!", subscription_id, order_id as "title!", status as "state!",
                 created_at as "at!"
-           from payments where order_id = $1 or payment_key = $1 or toss_trace_id = $1 limit $2)
+           from payments
+          where order_id = $1 or toss_trace_id = $1
+             or (payment_key = $1 and status in ('completed', 'refunded', 'partially_refunded'))
+             or (payment_key = $1 and status in ('pending', 'unknown', 'failed')) limit $2)
         union all
         (select 'refund', refund.id::text, payment.subscription_id, payment.order_id, refund.status, refund.created_at
            from refunds refund join payments payment on payment.id = refund.payment_id
