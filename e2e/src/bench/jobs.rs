@@ -96,7 +96,7 @@ struct Worker {
 
 impl Worker {
     /// Expects this many jobs and no more.
-    async fn start(database: &Database, concurrency: usize, jobs: u32) -> anyhow::Result<Self> {
+    fn start(database: &Database, concurrency: usize, jobs: u32) -> anyhow::Result<Self> {
         let connections = u32::try_from(concurrency.min(IN_A_TRANSACTION_AT_ONCE))?.saturating_add(8);
         let pool = store::pool(&SecretString::from(database.url.as_str()), connections)?;
         let config = QueueConfig::new("bench", Arc::new(now), Arc::new(|| 0.5));
@@ -265,7 +265,7 @@ async fn run(database: &Database, concurrency: usize, jobs: u32) -> anyhow::Resu
     let pool = &database.pool;
     sqlx::query("vacuum analyze jobs").execute(pool).await?;
     let begun = Instant::now();
-    let worker = Worker::start(database, concurrency, jobs).await?;
+    let worker = Worker::start(database, concurrency, jobs)?;
     worker.env.all_done.notified().await;
     worker.end().await?;
     let took = begun.elapsed();
@@ -278,7 +278,7 @@ async fn run(database: &Database, concurrency: usize, jobs: u32) -> anyhow::Resu
 /// From sending the INSERT of one job to its handler's first line, with nothing else to do.
 async fn idle(database: &Database) -> anyhow::Result<Samples> {
     let pool = &database.pool;
-    let mut worker = Worker::start(database, 10, IDLE_JOBS).await?;
+    let mut worker = Worker::start(database, 10, IDLE_JOBS)?;
     let job = NewJob::new(KIND, serde_json::to_value(Work::Tell)?, now());
     let mut samples = Samples::default();
     let mut conn = pool.acquire().await?;

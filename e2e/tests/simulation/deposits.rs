@@ -84,7 +84,8 @@ impl Simulation<'_> {
         .unwrap();
         for (order_id, payment_key) in late {
             let left = self.left_of(&order_id);
-            if left > 0 && self.testbed.sandbox.cancel_in_dashboard(&payment_key, None, "늦은 입금").is_ok() {
+            if left > 0 && self.testbed.sandbox.cancel_in_dashboard(&payment_key, None, "늦은 입금").is_ok()
+            {
                 *self.requested_refunds.entry(order_id.clone()).or_default() += left;
                 self.trace.record(format!("the dashboard returns the deposit of {order_id}"));
             }
@@ -96,7 +97,9 @@ impl Simulation<'_> {
     fn left_of(&self, order_id: &str) -> i64 {
         let entries = self.testbed.sandbox.ledger(&LedgerQuery::default()).entries;
         let of_order = entries.iter().filter(|entry| entry.order_id == order_id);
-        of_order.map(|entry| if entry.kind == EntryKind::Capture { entry.amount } else { -entry.amount }).sum()
+        of_order
+            .map(|entry| if entry.kind == EntryKind::Capture { entry.amount } else { -entry.amount })
+            .sum()
     }
 
     async fn accept_discrepancies(&self, order_id: &str) {
@@ -109,14 +112,18 @@ impl Simulation<'_> {
         .fetch_all(self.testbed.admin_pool())
         .await
         .unwrap();
-        let brand = Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() };
+        let brand =
+            Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() };
         let acting =
             Acting { actor: Actor::command_line("simulation", "root", None), brand, now: self.testbed.now() };
         let mut conn = self.testbed.admin_pool().acquire().await.unwrap();
         for id in open {
             let why = Reason::parse("a late deposit went back").unwrap();
             ops::reconcile::accept(&mut conn, id, &why, &acting).await.unwrap();
-            self.trace.record(format!("an operator accepts what differs of {}", trace::order_label(self, order_id)));
+            self.trace.record(format!(
+                "an operator accepts what differs of {}",
+                trace::order_label(self, order_id)
+            ));
         }
     }
 }
