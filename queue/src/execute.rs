@@ -8,12 +8,10 @@ use futures::FutureExt;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use crate::cause::caused_by;
 use crate::complete::Completion;
 use crate::completion_batcher::Outcome;
 use crate::error::{JobError, QueueError};
 use crate::finish::{Finish, Finished};
-use crate::hold::Hold;
 use crate::job::Lease;
 use crate::policy::{KindConfig, OnStop};
 use crate::retry::until_written;
@@ -21,6 +19,8 @@ use crate::running_job::RunningJob;
 use crate::settle::{Answer, Ran, read_answer};
 use crate::shared::Alive;
 use crate::supervisor::panic_message;
+use crate::task_context::Hold;
+use crate::task_context::caused_by;
 
 /// What a running job needs of its process.
 #[derive(Clone)]

@@ -1,16 +1,44 @@
 //! Renews the process's leases on a thread and a connection of its own: handlers that block cannot delay it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::claim;
-use crate::lease_registry::LeaseRegistry;
+use crate::job::Lease;
 use crate::own_connection::OwnConnection;
 use crate::supervisor::Progress;
+
+/// Id and token of each try that this process has claimed and not settled.
+#[derive(Default)]
+pub(crate) struct LeaseRegistry(Mutex<HashMap<i64, Uuid>>);
+
+impl LeaseRegistry {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Uuid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn all(&self) -> Vec<(i64, Uuid)> {
+        self.lock().iter().map(|(id, token)| (*id, *token)).collect()
+    }
+
+    pub(crate) fn add(&self, lease: &Lease) {
+        self.lock().insert(lease.id, lease.token);
+    }
+
+    /// A later claim of the same job by this process has another token and is left alone.
+    pub(crate) fn remove(&self, lease: &Lease) {
+        let mut leases = self.lock();
+        if leases.get(&lease.id) == Some(&lease.token) {
+            leases.remove(&lease.id);
+        }
+    }
+}
 
 /// Beats until stopped. Ends early when the thread cannot be started or dies: the supervisor starts it again.
 pub(crate) async fn run(

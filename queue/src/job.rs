@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::cause::cause;
+use crate::task_context::cause;
 
 /// A job to enqueue.
 #[derive(Debug, Clone, PartialEq)]

@@ -38,7 +38,6 @@
 //! ```
 
 mod apalis_backend;
-mod cause;
 mod claim;
 mod claimer;
 mod complete;
@@ -50,15 +49,12 @@ mod error;
 mod execute;
 mod finish;
 mod heartbeat;
-mod hold;
 mod job;
-mod lease_registry;
 mod listener;
 mod local_kind;
 mod operate;
 mod own_connection;
 mod policy;
-mod postpone;
 mod process;
 mod prune;
 mod rescue;
@@ -68,10 +64,10 @@ mod running_job;
 mod settle;
 mod shared;
 mod supervisor;
+mod task_context;
 mod turn;
 
 pub use apalis_backend::{JobLayer, JobService, PgBackend};
-pub use cause::{cause, caused_by};
 pub use claim::{claim, heartbeat, release};
 pub use complete::{Completion, complete_many};
 pub use config::{Jitter, Now, OnRescue, QueueConfig};
@@ -79,16 +75,15 @@ pub use depth::{Depth, depth, last_depth};
 pub use enqueue::{Enqueued, enqueue, enqueue_many};
 pub use error::{JobError, QueueError};
 pub use finish::{Committed, Finish, Finished};
-pub use hold::hold_on;
 pub use job::{Claimed, Lease, NewJob};
-pub use operate::{JobFilter, JobRow, JobState, discard, list, retry_now, show};
+pub use operate::{JobFilter, JobRow, JobState, discard, list, postpone, retry_now, show};
 pub use policy::{Backoff, ClaimLimit, KindConfig, OnStop};
-pub use postpone::postpone;
 pub use process::{Queue, Stopped};
 pub use prune::prune;
 pub use rescue::{Rescued, rescue, sweep_unknown_kinds};
 pub use settle::{Ran, settle};
 pub use supervisor::{FailingTask, Progress, Supervisor};
+pub use task_context::{cause, caused_by, hold_on};
 pub use turn::take_turn;
 
 /// The channel on which a statement that made jobs due says so; the payload is the kind, or empty for several.

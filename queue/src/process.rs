@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::claimer::Claimer;
 use crate::completion_batcher::{self, Outcome};
 use crate::config::QueueConfig;
-use crate::lease_registry::LeaseRegistry;
+use crate::heartbeat::LeaseRegistry;
 use crate::policy::ClaimLimit;
 use crate::running_job::JobKeeper;
 use crate::shared::{Alive, Shared};

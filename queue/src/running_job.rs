@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::completion_batcher::Outcome;
+use crate::heartbeat::LeaseRegistry;
 use crate::job::Lease;
-use crate::lease_registry::LeaseRegistry;
 
 /// What a claimed job needs of its process.
 #[derive(Clone)]

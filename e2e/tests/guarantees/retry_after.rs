@@ -19,7 +19,7 @@ async fn begin_anew(pool: &PgPool) {
 }
 
 /// Toss asks for eight minutes from now on, in answers to this operation.
-async fn asks_to_wait(world: &World, operation: Operation, effect: Effect) {
+fn asks_to_wait(world: &World, operation: Operation, effect: Effect) {
     world.sandbox.set_switches(|switches| switches.retry_after_secs = Some(480));
     world.sandbox.fault(Fault::next(operation, effect)).unwrap();
 }
@@ -48,7 +48,7 @@ async fn a_refund_waits_as_long_as_toss_asks(pool: PgPool) {
         begin_anew(&pool).await;
         let world = World::on(pool.clone(), "2026-11-22").await;
         let id = world.subscriber(Cycle::Monthly).await;
-        asks_to_wait(&world, Operation::Cancel, effect).await;
+        asks_to_wait(&world, Operation::Cancel, effect);
         ask_for_refund(&world, id, 3_000).await;
         world.run_due_jobs().await;
         assert_waits(&world, "refund-payment").await;
@@ -59,7 +59,7 @@ async fn a_refund_waits_as_long_as_toss_asks(pool: PgPool) {
 async fn a_card_registration_waits_as_long_as_toss_asks(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    asks_to_wait(&world, Operation::Issue, Effect::Status429).await;
+    asks_to_wait(&world, Operation::Issue, Effect::Status429);
     let key = auth_key(&world, id, OTHER).await;
     register(&world, id, &key).await.unwrap();
     world.run_due_jobs().await;
@@ -70,7 +70,7 @@ async fn a_card_registration_waits_as_long_as_toss_asks(pool: PgPool) {
 async fn the_deletion_of_a_billing_key_puts_off_all_turns(pool: PgPool) {
     let world = World::on(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;
-    asks_to_wait(&world, Operation::Delete, Effect::Status429).await;
+    asks_to_wait(&world, Operation::Delete, Effect::Status429);
     let key = auth_key(&world, id, OTHER).await;
     register(&world, id, &key).await.unwrap();
     world.run_due_jobs().await;
@@ -83,7 +83,7 @@ async fn a_look_up_waits_as_long_as_toss_asks(pool: PgPool) {
         begin_anew(&pool).await;
         let mut world = World::on(pool.clone(), "2026-11-22").await;
         renewal_with(&mut world, Effect::ApproveThenCut).await;
-        asks_to_wait(&world, Operation::Lookup, effect).await;
+        asks_to_wait(&world, Operation::Lookup, effect);
         world.advance(TimeDelta::minutes(2));
         world.run_due_jobs().await;
         assert_waits(&world, "charge-subscription").await;
@@ -95,7 +95,7 @@ async fn the_comparison_of_the_books_waits_as_long_as_toss_asks(pool: PgPool) {
     let mut world = World::on(pool, "2026-11-22").await;
     world.subscriber(Cycle::Monthly).await;
     world.set_clock("2026-11-23T02:00:01+09:00");
-    asks_to_wait(&world, Operation::Transactions, Effect::Status429).await;
+    asks_to_wait(&world, Operation::Transactions, Effect::Status429);
     world.settle().await;
     assert_waits(&world, "reconcile-payments").await;
 }
