@@ -43,7 +43,7 @@ async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_customer_key_of_any_length_toss_takes_registers_a_card(pool: PgPool) {
+async fn a_customer_key_that_toss_takes_registers_a_card(pool: PgPool) {
     let (api, customer, id) = subscribed(pool).await;
     for (n, length) in [51, 255, 300].into_iter().enumerate() {
         let key = "k".repeat(length);
