@@ -97,19 +97,22 @@ async fn a_notice_that_cannot_be_written_keeps_no_other_back(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_locked_row_keeps_a_new_price_from_nobody_else(pool: PgPool) {
     let mut world = World::on(pool.clone(), "2026-11-22").await;
-    let ids = subscribers(&world, 4).await;
-    world.live_until("2026-12-21").await;
-    only_announce(&world, 7_900, "2026-12-21").await;
+    let mut ids = subscribers(&world, 4).await;
+    ids.sort_unstable();
+    world.live_until("2026-12-20").await;
+    only_announce(&world, 7_900, "2026-12-20").await;
     let held = hold(&pool, ids[2]).await;
-    world.set_clock("2026-12-22T02:00:01+09:00");
+    world.set_clock("2026-12-21T02:00:01+09:00");
     world.settle().await;
-    for (n, id) in ids.iter().enumerate() {
-        assert_eq!(world.net(*id).await, if n == 2 { 9_900 } else { 9_900 + 7_900 }, "{n}");
-    }
+    assert_eq!(changed(&pool).await, [ids[0], ids[1], ids[3]]);
     held.rollback().await.unwrap();
     world.advance(TimeDelta::minutes(6));
     world.run_due_jobs().await;
-    assert_eq!(world.net(ids[2]).await, 9_900 + 7_900);
+    assert_eq!(changed(&pool).await, ids);
+    world.live(1).await;
+    for id in ids {
+        assert_eq!(world.net(id).await, 9_900 + 7_900);
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]
