@@ -12,6 +12,7 @@ mod events;
 mod kills;
 mod limits;
 mod mail;
+mod mail_tls;
 mod new_card_kills;
 mod plan_change_kills;
 mod program;

@@ -8,9 +8,13 @@ use std::{
 
 use mail_parser::MessageParser;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
 pub(crate) struct MailServer {
@@ -27,8 +31,12 @@ struct State {
     answers: HashMap<&'static str, &'static str>,
     /// What `EHLO` lists besides `8BITMIME`.
     extensions: Vec<&'static str>,
-    /// Every line that clients sent, except the messages.
-    commands: Vec<String>,
+    /// Every line that clients sent, except the messages, and whether it came over TLS.
+    commands: Vec<(bool, String)>,
+    /// The server's certificate and key, where it can speak TLS.
+    tls: Option<TlsAcceptor>,
+    /// TLS from the first byte.
+    is_implicit: bool,
 }
 
 impl MailServer {
@@ -73,11 +81,36 @@ impl MailServer {
     /// How often a command was sent.
     pub(crate) fn count(&self, command: &str) -> usize {
         let state = self.state.lock().unwrap();
-        state.commands.iter().filter(|line| line.starts_with(command)).count()
+        state.commands.iter().filter(|(_, line)| line.starts_with(command)).count()
     }
 
     pub(crate) fn commands(&self) -> Vec<String> {
-        self.state.lock().unwrap().commands.clone()
+        self.state.lock().unwrap().commands.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The first words of the commands that came in plain text.
+    pub(crate) fn plain_commands(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let plain = state.commands.iter().filter(|(is_secured, _)| !is_secured);
+        plain.map(|(_, line)| line.split(' ').next().unwrap().to_owned()).collect()
+    }
+
+    /// From now on the server speaks TLS, under a certificate of its own making. Returns the certificate.
+    pub(crate) fn speak_tls(&self, is_implicit: bool) -> String {
+        let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let mut state = self.state.lock().unwrap();
+        state.tls = Some(TlsAcceptor::from(Arc::new(config)));
+        state.is_implicit = is_implicit;
+        own.cert.pem()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Message-ID and subject of everything that was taken on, oldest first.
@@ -108,35 +141,70 @@ impl MailServer {
     }
 }
 
-async fn converse(mut stream: TcpStream, state: Arc<Mutex<State>>) {
-    let (reading, mut writing) = stream.split();
-    let mut lines = BufReader::new(reading).lines();
-    let mut answer = answer_to(&state, "CONNECT");
+async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) {
+    let (tls, is_implicit) = {
+        let state = state.lock().unwrap();
+        (state.tls.clone(), state.is_implicit)
+    };
+    let plain = if is_implicit { Some(stream) } else { talk(stream, &state, Some("CONNECT")).await };
+    let (Some(plain), Some(tls)) = (plain, tls) else { return };
+    // A client that does not trust the certificate says nothing more.
+    let Ok(secured) = tls.accept(plain).await else { return };
+    talk(secured, &state, is_implicit.then_some("CONNECT")).await;
+}
+
+/// Answers command by command. Returns the connection where the client begins TLS.
+async fn talk<Stream>(stream: Stream, state: &Mutex<State>, greeting: Option<&str>) -> Option<Stream>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    let is_secured = std::any::type_name::<Stream>().contains("TlsStream");
+    let mut stream = BufReader::new(stream);
+    let mut answer = greeting.map(|greeting| answer_to(state, greeting));
     loop {
-        let is_over = ["221", "421", "554 no service"].iter().any(|end| answer.starts_with(end));
-        if writing.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() || is_over {
-            return;
+        if let Some(answer) = &answer {
+            let is_over = ["221", "421", "554 no service"].iter().any(|end| answer.starts_with(end));
+            if say(&mut stream, answer).await.is_err() || is_over {
+                return None;
+            }
         }
-        let Ok(Some(line)) = lines.next_line().await else { return };
-        state.lock().unwrap().commands.push(line.clone());
+        let line = hear(&mut stream).await?;
+        state.lock().unwrap().commands.push((is_secured, line.clone()));
         let command = line.split([' ', ':']).next().unwrap();
-        answer = answer_to(&state, command);
-        if command == "DATA" && answer.starts_with("354") {
-            writing.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+        let said = answer_to(state, command);
+        if command == "STARTTLS" && said.starts_with("220") {
+            say(&mut stream, &said).await.ok()?;
+            return Some(stream.into_inner());
+        }
+        answer = Some(said);
+        if command == "DATA" && answer.as_ref().unwrap().starts_with("354") {
+            say(&mut stream, answer.as_ref().unwrap()).await.ok()?;
             let mut message = String::new();
-            while let Ok(Some(line)) = lines.next_line().await {
+            while let Some(line) = hear(&mut stream).await {
                 if line == "." {
                     break;
                 }
                 message.push_str(line.strip_prefix('.').unwrap_or(&line));
                 message.push_str("\r\n");
             }
-            answer = answer_to(&state, ".");
-            if answer.starts_with('2') {
+            let said = answer_to(state, ".");
+            if said.starts_with('2') {
                 state.lock().unwrap().messages.push(message);
             }
+            answer = Some(said);
         }
     }
+}
+
+async fn say(stream: &mut (impl AsyncWrite + Unpin), answer: &str) -> std::io::Result<()> {
+    stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    stream.flush().await
+}
+
+async fn hear(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    let mut line = String::new();
+    let read = stream.read_line(&mut line).await.ok()?;
+    (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn answer_to(state: &Mutex<State>, command: &str) -> String {
@@ -153,6 +221,7 @@ fn answer_to(state: &Mutex<State>, command: &str) -> String {
         "AUTH" => "235 welcome".to_owned(),
         "DATA" => "354 go on".to_owned(),
         "QUIT" => "221 bye".to_owned(),
+        "STARTTLS" => "220 go on".to_owned(),
         _ => "250 yes".to_owned(),
     }
 }
