@@ -463,6 +463,6 @@ begin
         'attempts', coalesce((select jsonb_agg(to_jsonb(attempt) order by attempt.attempt_no)
                                 from payments attempt where attempt.invoice_id = of_invoice), '[]'),
         'skips', (select count(*) from dunning_skips where invoice_id = of_invoice),
-        'charging_enabled', coalesce((select (value->>'enabled')::bool from settings where name = 'charging'), true),
+        'gateway', gateway_status(),
         'plan_name', (select name from plans where code = subscription->>'plan'));
 end $$;

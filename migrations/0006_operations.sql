@@ -15,6 +15,19 @@ create table gateway_breaker (
 );
 insert into gateway_breaker (gateway) values ('widget'), ('billing');
 
+-- What stands between a job and Toss, for whoever reads it together with something else: both breakers, the installation that
+-- the database is bound to, the operators' kill switch.
+create function gateway_status() returns jsonb language plpgsql stable as $$
+begin
+    return jsonb_build_object(
+        'widget', (select jsonb_build_object('failures', failures, 'open_until', open_until)
+                     from gateway_breaker where gateway = 'widget'),
+        'billing', (select jsonb_build_object('failures', failures, 'open_until', open_until)
+                      from gateway_breaker where gateway = 'billing'),
+        'instance', (select value from settings where name = 'instance'),
+        'charging_enabled', coalesce((select (value->>'enabled')::bool from settings where name = 'charging'), true));
+end $$;
+
 -- The next free turn to ask Toss, handed out to all workers, by lane: each kind of call has its share of the rate for sure. By
 -- the database's clock: it is about real requests.
 create table gateway_pace (

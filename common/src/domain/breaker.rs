@@ -2,6 +2,7 @@
 //! a while, then one job probes.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 
 use super::outcome::Outcome;
 
@@ -22,7 +23,7 @@ pub enum GatewayAccount {
     Billing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Breaker {
     pub failures: i32,
     pub open_until: Option<DateTime<Utc>>,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{StoreError, invoices::InvoiceRow};
+use super::{StoreError, gate::GatewayStatus, invoices::InvoiceRow};
 use crate::domain::{invoice::Invoice, payment::Payment, subscription::Subscription};
 
 /// The facts, as they stand under the locks.
@@ -16,7 +16,7 @@ pub struct ChargeFacts {
     pub attempts: Vec<Payment>,
     /// Attempts of the dunning schedule on which the bank was not asked.
     pub skips: usize,
-    pub charging_enabled: bool,
+    pub gateway: GatewayStatus,
     pub plan_name: String,
 }
 
@@ -39,7 +39,7 @@ pub async fn lock(
         invoice: row.invoice.into(),
         attempts: row.attempts,
         skips: row.skips,
-        charging_enabled: row.charging_enabled,
+        gateway: row.gateway,
     }))
 }
 
@@ -50,6 +50,6 @@ struct FactsRow {
     invoice: InvoiceRow,
     attempts: Vec<Payment>,
     skips: usize,
-    charging_enabled: bool,
+    gateway: GatewayStatus,
     plan_name: Option<String>,
 }

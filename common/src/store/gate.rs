@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -17,7 +18,8 @@ pub struct Instance {
     pub merchant: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "StatusRow")]
 pub struct GatewayStatus {
     pub widget: Breaker,
     pub billing: Breaker,
@@ -46,53 +48,41 @@ impl GatewayStatus {
     }
 }
 
-/// What the next step of an invoice will be, as far as that is known without a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Outlook {
-    /// A payment was sent, or may have been: it is looked up.
-    pub was_sent: bool,
-    /// An operator has stopped this subscription's charges.
-    pub is_paused: bool,
+/// As the function of the database answers it.
+#[derive(Deserialize)]
+struct StatusRow {
+    widget: Breaker,
+    billing: Breaker,
+    instance: Option<InstanceRow>,
+    charging_enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct InstanceRow {
+    id: Option<String>,
+    merchant: Option<String>,
+    #[serde(default)]
+    keys: Vec<String>,
+}
+
+impl From<StatusRow> for GatewayStatus {
+    fn from(row: StatusRow) -> Self {
+        let StatusRow { widget, billing, instance, charging_enabled } = row;
+        let (bound_to, known_keys) = match instance {
+            Some(InstanceRow { id, merchant, keys }) => {
+                (id.zip(merchant).map(|(id, merchant)| Instance { id, merchant }), keys)
+            }
+            None => (None, Vec::new()),
+        };
+        Self { widget, billing, bound_to, known_keys, charging_enabled }
+    }
 }
 
 pub async fn read(conn: &mut PgConnection) -> Result<GatewayStatus, StoreError> {
-    Ok(read_for_invoice(conn, Uuid::nil()).await?.0)
-}
-
-/// As [`read`], with the outlook of an invoice.
-pub async fn read_for_invoice(
-    conn: &mut PgConnection,
-    invoice_id: Uuid,
-) -> Result<(GatewayStatus, Outlook), StoreError> {
-    let row = sqlx::query!(
-        r#"
-        select widget.failures as widget_failures, widget.open_until as widget_open_until,
-               billing.failures as billing_failures, billing.open_until as billing_open_until,
-               instance.value->>'id' as "id?", instance.value->>'merchant' as "merchant?",
-               coalesce(instance.value->'keys', '[]') as "known_keys!",
-               coalesce((charging.value->>'enabled')::bool, true) as "charging_enabled!",
-               exists (select from payments
-                        where invoice_id = $1 and status in ('pending', 'unknown') and sent_at is not null) as "was_sent!",
-               exists (select from invoices join subscriptions on subscriptions.id = invoices.subscription_id
-                        where invoices.id = $1 and subscriptions.charging_paused_at is not null) as "is_paused!"
-          from gateway_breaker widget
-          join gateway_breaker billing on billing.gateway = 'billing'
-          left join settings instance on instance.name = 'instance'
-          left join settings charging on charging.name = 'charging'
-         where widget.gateway = 'widget'
-        "#,
-        invoice_id,
-    )
-    .fetch_one(conn)
-    .await?;
-    let status = GatewayStatus {
-        widget: Breaker { failures: row.widget_failures, open_until: row.widget_open_until },
-        billing: Breaker { failures: row.billing_failures, open_until: row.billing_open_until },
-        bound_to: row.id.zip(row.merchant).map(|(id, merchant)| Instance { id, merchant }),
-        known_keys: serde_json::from_value(row.known_keys).unwrap_or_default(),
-        charging_enabled: row.charging_enabled,
-    };
-    Ok((status, Outlook { was_sent: row.was_sent, is_paused: row.is_paused }))
+    let Json(status) = sqlx::query_scalar!(r#"select gateway_status() as "status!: Json<GatewayStatus>""#)
+        .fetch_one(conn)
+        .await?;
+    Ok(status)
 }
 
 /// Binds the database to this installation unless it is bound already. Answers whom it belongs to then.
@@ -280,59 +270,70 @@ pub enum Lane {
     Webhook,
 }
 
-/// Takes the next free turn to ask the gateway, where all lanes together have one turn each `every`. Answers how long to
-/// wait for it.
-///
-/// A call takes the turn of its own lane or of the common one, whichever comes first, or that of a lane which nobody uses at
-/// this moment. No turn is further away than a minute: a database's clock that jumps back must not stop everything.
-pub async fn take_turn(conn: &mut PgConnection, lane: Lane, every: Duration) -> Result<Duration, StoreError> {
-    let lane = <&str>::from(lane);
-    if let Some(wait) = take_first_turn(conn, lane, every).await? {
-        return Ok(wait);
-    }
-    // A lane that nobody used was taken meanwhile.
-    let row = sqlx::query!(
-        r#"
-        update gateway_pace
-           set next_turn = least(greatest(next_turn, clock_timestamp()), clock_timestamp() + interval '60 s')
-                           + make_interval(secs => $2 / share)
-         where lane = $1
-        returning extract(epoch from next_turn - clock_timestamp())::float8 - $2 / share as "wait!"
-        "#,
-        lane,
-        every.as_secs_f64(),
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(Duration::try_from_secs_f64(row.wait).unwrap_or_default())
+/// Turns that were taken together: `count` calls may be made, the first `wait` from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turns {
+    pub count: u32,
+    pub wait: Duration,
 }
 
-async fn take_first_turn(
+/// Takes the next free turns to ask the gateway, where all lanes together have one turn each `every`: as many as the lane's part
+/// of the rate has in `block`, one at least.
+///
+/// A call takes turns of its own lane or of the common one, whichever come first, or those of a lane which nobody uses at
+/// this moment. No turn is further away than a minute: a database's clock that jumps back must not stop everything.
+pub async fn take_turns(
+    conn: &mut PgConnection,
+    lane: Lane,
+    every: Duration,
+    block: Duration,
+) -> Result<Turns, StoreError> {
+    let lane = <&str>::from(lane);
+    let (every, block) = (every.as_secs_f64(), block.as_secs_f64());
+    if let Some(turns) = take_first_turns(conn, lane, (every, block), true).await? {
+        return Ok(turns);
+    }
+    // A lane that nobody used was taken meanwhile.
+    let own = take_first_turns(conn, lane, (every, block), false).await?;
+    Ok(own.ok_or(sqlx::Error::RowNotFound)?)
+}
+
+async fn take_first_turns(
     conn: &mut PgConnection,
     lane: &str,
-    every: Duration,
-) -> Result<Option<Duration>, StoreError> {
+    (every, block): (f64, f64),
+    may_borrow: bool,
+) -> Result<Option<Turns>, StoreError> {
+    // Its commit does not wait for the disk: a server that dies and forgets it lets one block of calls through twice.
     let row = sqlx::query!(
         r#"
         with first as (
-            select lane from gateway_pace
-             where lane in ($1, 'common') or next_turn <= statement_timestamp()
+            select lane, greatest(1, floor($3::float8 * share / $2::float8))::int as turns
+              from gateway_pace
+             where lane in ($1, 'common') or ($4 and next_turn <= statement_timestamp())
              order by greatest(next_turn, statement_timestamp()),
                       case lane when $1 then 0 when 'common' then 1 else 2 end
              limit 1
                for update)
         update gateway_pace pace
            set next_turn = least(greatest(pace.next_turn, clock_timestamp()), clock_timestamp() + interval '60 s')
-                           + make_interval(secs => $2 / pace.share)
-          from first where pace.lane = first.lane
-        returning extract(epoch from pace.next_turn - clock_timestamp())::float8 - $2 / pace.share as "wait!"
+                           + make_interval(secs => first.turns * $2 / pace.share)
+          from first, set_config('synchronous_commit', 'off', true)
+         where pace.lane = first.lane
+        returning first.turns as "turns!",
+                  extract(epoch from pace.next_turn - clock_timestamp())::float8 - first.turns * $2 / pace.share as "wait!"
         "#,
         lane,
-        every.as_secs_f64(),
+        every,
+        block,
+        may_borrow,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Duration::try_from_secs_f64(row.wait).unwrap_or_default()))
+    Ok(row.map(|row| Turns {
+        count: u32::try_from(row.turns).unwrap_or(1),
+        wait: Duration::try_from_secs_f64(row.wait).unwrap_or_default(),
+    }))
 }
 
 /// Nobody asks the gateway for so long: it said so. Buyers who wait are put off by 20 seconds at most.

@@ -1,6 +1,9 @@
 //! What stops charges that should not be made: a broken gateway, an absurd rate of declines, a copied database.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
 use common::{
@@ -12,8 +15,9 @@ use common::{
 };
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
+use tokio::task::JoinSet;
 use uuid::Uuid;
-use worker::{jobs, scheduler, sweep};
+use worker::{gateway::rate_limiter::RateLimiter, jobs, scheduler, sweep};
 
 use crate::{
     lost_answers::renewal_with,
@@ -213,7 +217,11 @@ async fn a_renewal_takes_a_turn_before_it_calls_toss(pool: PgPool) {
 /// Seconds to wait for a turn, where all lanes together have one a second.
 async fn turn(pool: &PgPool, lane: Lane) -> f64 {
     let mut conn = pool.acquire().await.unwrap();
-    gate::take_turn(&mut conn, lane, Duration::from_secs(1)).await.unwrap().as_secs_f64()
+    gate::take_turns(&mut conn, lane, Duration::from_secs(1), Duration::ZERO)
+        .await
+        .unwrap()
+        .wait
+        .as_secs_f64()
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -244,7 +252,41 @@ async fn the_lanes_together_keep_the_rate(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_clock_that_jumps_back_delays_nobody_beyond_a_minute(pool: PgPool) {
+async fn turns_taken_in_blocks_keep_the_rate(pool: PgPool) {
+    let lanes = [Lane::Confirmation, Lane::Charge, Lane::Refund, Lane::LookUp, Lane::Webhook];
+    let (every, block) = (Duration::from_millis(1), Duration::from_millis(100));
+    let mut conn = pool.acquire().await.unwrap();
+    let mut blocks = Vec::new();
+    let begun = Instant::now();
+    for n in 0..100 {
+        let turns = gate::take_turns(&mut conn, lanes[n % lanes.len()], every, block).await.unwrap();
+        blocks.push((begun.elapsed() + turns.wait, turns.count));
+    }
+    let most = blocks.iter().map(|(_, count)| *count).max().unwrap();
+    assert_eq!(most, 30, "a charge's part of what fits 100 ms");
+    for limit in [200_u32, 400, 800] {
+        let until = Duration::from_millis(limit.into());
+        let within: u32 = blocks.iter().filter(|(at, _)| *at <= until).map(|(_, count)| count).sum();
+        assert!(within <= limit + 110, "{within} calls within {limit} ms: {blocks:?}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn two_workers_together_keep_the_rate(pool: PgPool) {
+    let workers = [Arc::new(RateLimiter::new(1_000)), Arc::new(RateLimiter::new(1_000))];
+    let begun = Instant::now();
+    let mut calls = JoinSet::new();
+    for n in 0..600 {
+        let (worker, pool) = (workers[n % 2].clone(), pool.clone());
+        calls.spawn(async move { worker.acquire(&pool, Lane::Charge).await.unwrap() });
+    }
+    calls.join_all().await;
+    // What fits 100 ms is ahead of the rate, in each worker a block of it.
+    assert!(begun.elapsed() >= Duration::from_millis(350), "{:?}", begun.elapsed());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_clock_that_jumps_back_puts_nobody_off_for_longer_than_a_minute(pool: PgPool) {
     let ahead = "update gateway_pace set next_turn = clock_timestamp() + interval '2 hours'";
     sqlx::query(ahead).execute(&pool).await.unwrap();
     for lane in [Lane::Charge, Lane::Confirmation] {
@@ -301,6 +343,21 @@ async fn one_subscription_that_fails_again_and_again_opens_no_breaker(pool: PgPo
     }
     let status = gate::read(&mut conn).await.unwrap();
     assert_eq!((status.billing.failures, status.billing.open_until), (2, None));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_answer_from_the_bank_forgets_earlier_failures(pool: PgPool) {
+    let mut world = World::on(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    for (outcome, date) in [("pays", "2026-12-23"), ("REJECT_CARD_PAYMENT", "2027-01-22")] {
+        world.card_now(id, outcome).await;
+        let failed = "update gateway_breaker set failures = 3 where gateway = 'billing'";
+        sqlx::query(failed).execute(&world.pool).await.unwrap();
+        world.live_until(date).await;
+        let mut conn = world.pool.acquire().await.unwrap();
+        assert_eq!(gate::read(&mut conn).await.unwrap().billing.failures, 0, "{outcome}");
+    }
+    assert_eq!(world.net(id).await, 2 * 9_900);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -131,7 +131,7 @@ fn environment(pool: PgPool, toss: Toss, clock: &StandingClock, mails: &TempDir)
         pool,
         clock: Clock::Standing(clock.clone()),
         toss,
-        rate_limiter: RateLimiter::new(1_000_000),
+        rate_limiter: RateLimiter::one_by_one(1_000_000),
         sealer: Sealer::parse(SEALING_KEYS).unwrap(),
         brand: Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() },
         dunning: Policy { retry_days: vec![3, 3] },

@@ -124,7 +124,7 @@ async fn settle(
     match (found, claim.payment_key.is_some()) {
         // A decline under a claimed payment key may be that of another order.
         (Outcome::Paid(_), _) | (Outcome::Declined(_), false) => {
-            outcome::settle(env, &mut tx, payment, found, now).await?;
+            outcome::settle(env, &mut tx, &context, payment, found, now).await?;
             Ok(Ran::Committed(lease.commit(tx, done, now).await?))
         }
         _ if state == ClaimState::Confirmed => {

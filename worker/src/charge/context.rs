@@ -12,6 +12,7 @@ use common::{
     store::{
         StoreError,
         charge_facts::{self, ChargeFacts},
+        gate::GatewayStatus,
         invoices,
     },
 };
@@ -25,7 +26,7 @@ pub(crate) struct ChargeContext {
     pub(crate) attempts: Vec<Payment>,
     pub(crate) skips: usize,
     pub(crate) plan_name: String,
-    charging_enabled: bool,
+    pub(crate) gateway: GatewayStatus,
 }
 
 impl ChargeContext {
@@ -38,8 +39,8 @@ impl ChargeContext {
         let Some(facts) = charge_facts::lock(conn, subscription_id, invoice_id).await? else {
             return Ok(None);
         };
-        let ChargeFacts { subscription, invoice, attempts, skips, charging_enabled, plan_name } = facts;
-        Ok(Some(Self { subscription, invoice, attempts, skips, plan_name, charging_enabled }))
+        let ChargeFacts { subscription, invoice, attempts, skips, gateway, plan_name } = facts;
+        Ok(Some(Self { subscription, invoice, attempts, skips, plan_name, gateway }))
     }
 
     /// Whether its period came before the one that is paid for, or is over while a later one is being collected: paid or
@@ -77,7 +78,7 @@ impl ChargeContext {
             invoice: &self.invoice,
             attempts: &self.attempts,
             skips: self.skips,
-            charging_enabled: self.charging_enabled,
+            charging_enabled: self.gateway.charging_enabled,
             now,
         }
     }

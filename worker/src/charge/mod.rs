@@ -1,9 +1,10 @@
 //! The charge path: one invoice moves on by at most one call for money.
 //!
 //! 1. The job is claimed under a lease ([`crate::jobs`]).
-//! 2. The breaker and the rate limiter let the call through ([`crate::gateway`]).
+//! 2. It takes a turn of the rate limiter ([`crate::gateway`]).
 //! 3. A transaction locks the subscription, then its invoice, and reads the facts ([`context`]).
-//! 4. The domain decides: charge, send, look up, skip, void, hold, or wait (`common::domain::charge::decide`).
+//! 4. The domain decides: charge, send, look up, skip, void, hold, or wait (`common::domain::charge::decide`). Breaker and
+//!    binding, which are among the facts, let the call through.
 //! 5. The payment is recorded as sent and the intent is committed.
 //! 6. One call goes to Toss, with no open transaction ([`gateway`]).
 //! 7. The answer is translated into one of four outcomes: paid, declined, not sent, unknown ([`gateway`]).
@@ -48,7 +49,10 @@ use self::{context::ChargeContext, lookup::look_up};
 use crate::{
     card, crash,
     env::Env,
-    gateway::health::{self, Call, Caller},
+    gateway::{
+        health::{self, Call, Caller, Permit},
+        rate_limiter::Turn,
+    },
 };
 
 type Tx = Transaction<'static, Postgres>;
@@ -84,28 +88,55 @@ pub(crate) async fn advance(
     subscription_id: Uuid,
     invoice_id: Uuid,
 ) -> Result<Ran, JobError> {
-    let permit = health::check_for_invoice(env, call, invoice_id).await?;
-    health::when_permitted(env, permit, |caller| step(env, lease, caller, (subscription_id, invoice_id)))
-        .await
+    // Waited for before rows are locked. Mostly it is in hand.
+    let turn = env.rate_limiter.acquire(&env.pool, call.lane).await?;
+    let mut permit = None;
+    let ran = step(env, lease, call, (subscription_id, invoice_id), turn, &mut permit).await;
+    // However the step ended: a probe that brought no answer is for another job.
+    if let Some(caller) = permit {
+        health::give_back(env, caller).await;
+    }
+    ran
 }
 
+/// Decides on the locked rows and acts. Where the gateway's state does not allow the call as it is, `permit` is asked for
+/// first, outside of the transaction, and the rows are read again.
 async fn step(
     env: &Env,
     lease: &Lease,
-    caller: Caller,
+    call: Call,
     (subscription_id, invoice_id): (Uuid, Uuid),
+    turn: Turn,
+    permit: &mut Option<Caller>,
 ) -> Result<Ran, JobError> {
-    let now = env.clock.now();
-    let mut tx = env.pool.begin().await?;
-    let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
-        return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
-    };
-    let decision = context.decide(now);
-    if decision.asks_gateway() && caller == Caller::Idle {
-        let reason = "an operator lets it be charged again".into();
-        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(1) }));
+    loop {
+        let now = env.clock.now();
+        let mut tx = env.pool.begin().await?;
+        let Some(context) = ChargeContext::read(&mut tx, subscription_id, invoice_id).await? else {
+            return Ok(Ran::Finish(Finish::Discard("the subscription or its invoice does not exist".into())));
+        };
+        let decision = context.decide(now);
+        let step = if decision.asks_gateway() { call } else { call.as_idle() };
+        if let Some(caller) = permit.or_else(|| health::allowed(env, &context.gateway, step, now)) {
+            return act(env, lease, tx, &context, Step { decision, call, caller, turn }).await;
+        }
+        drop(tx);
+        match health::permit(env, step).await? {
+            Permit::Go(caller) => *permit = Some(caller),
+            Permit::Later(finish) => {
+                env.rate_limiter.give_back(turn).await;
+                return Ok(Ran::Finish(finish));
+            }
+        }
     }
-    act(env, lease, tx, &context, (decision, caller)).await
+}
+
+/// What was decided, and what it may take.
+struct Step {
+    decision: Decision,
+    call: Call,
+    caller: Caller,
+    turn: Turn,
 }
 
 /// Does what was decided. The caller's transaction holds the rows that it was decided on.
@@ -114,9 +145,16 @@ async fn act(
     lease: &Lease,
     mut tx: Tx,
     context: &ChargeContext,
-    (decision, caller): (Decision, Caller),
+    Step { decision, call, caller, turn }: Step,
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
+    if !decision.asks_gateway() {
+        env.rate_limiter.give_back(turn).await;
+    } else if caller == Caller::Idle {
+        // Looked at once more before it asks.
+        let reason = "there is something to ask meanwhile".into();
+        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: now + TimeDelta::seconds(1) }));
+    }
     match decision {
         Decision::Charge => {
             let attempt = context.next_payment(PaymentKind::Renewal, now);
@@ -130,6 +168,7 @@ async fn act(
         }
         Decision::LookUp(id) => {
             drop(tx);
+            env.rate_limiter.exchange(&env.pool, turn, call.lane_of_look_up()).await?;
             look_up(env, lease, &context.subscription, named(context, id)?, caller).await
         }
         Decision::Skip(reason) => settle_declined::skip_step(env, lease, tx, context, reason).await,

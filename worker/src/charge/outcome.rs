@@ -1,5 +1,7 @@
 //! Records what the gateway said: attempt, invoice, subscription, next job, e-mail and the job's own end, in one commit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::{
@@ -44,10 +46,16 @@ pub(crate) async fn record(
     caller: Caller,
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
-    health::record_gateway_health(env, caller, health::sign_of(attempt, &outcome)).await;
-    let outcome = &outcome;
+    let sign = health::sign_of(attempt, &outcome);
+    if !sign.is_good_news() {
+        health::record_gateway_health(env, caller, sign).await;
+    }
+    let (outcome, had_failures) = (&outcome, &AtomicBool::new(false));
     let written = answer::record(env, lease, "charge", |mut tx, now| async move {
-        let finish = settle(env, &mut tx, attempt, outcome, now).await?;
+        let context = ChargeContext::read(&mut tx, attempt.subscription_id, attempt.invoice_id).await?;
+        let context = context.ok_or(SettleError::Vanished)?;
+        had_failures.store(context.gateway.breaker(sign.account).failures > 0, Ordering::Relaxed);
+        let finish = settle(env, &mut tx, &context, attempt, outcome, now).await?;
         crash::point("before_outcome_commit");
         Ok((tx, finish))
     });
@@ -56,6 +64,10 @@ pub(crate) async fn record(
         Ok(ran) => ran,
     };
     crash::point("after_outcome");
+    // Mostly there is nothing to forget.
+    if sign.is_good_news() && had_failures.load(Ordering::Relaxed) {
+        health::record_gateway_health(env, caller, sign).await;
+    }
     Ok(ran)
 }
 
@@ -100,29 +112,28 @@ fn facts(outcome: &Outcome) -> String {
 pub(super) async fn settle(
     env: &Env,
     conn: &mut PgConnection,
+    context: &ChargeContext,
     attempt: &Payment,
     outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
-    let context = ChargeContext::read(conn, attempt.subscription_id, attempt.invoice_id).await?;
-    let context = context.ok_or(SettleError::Vanished)?;
     let current = context.attempt(attempt.id).ok_or(SettleError::Vanished)?;
     if !current.is_unfinished() {
         warn_if_contradicted(current, outcome);
         return Ok(Finish::Done(Some("settled meanwhile by another worker".into())));
     }
     match outcome {
-        Outcome::Paid(receipt) => settle_paid::settle(env, conn, &context, current, receipt, now).await,
+        Outcome::Paid(receipt) => settle_paid::settle(env, conn, context, current, receipt, now).await,
         Outcome::Declined(refusal) => {
-            settle_declined::settle(env, conn, &context, current, refusal, now).await
+            settle_declined::settle(env, conn, context, current, refusal, now).await
         }
         // It says nothing about a sending that came after.
         Outcome::NotSent(_) if !attempt.is_same_sending(current) => {
             let doubt = UnknownOutcome::of("this sending was not sent, and it was sent again meanwhile");
             unknown(conn, current, &doubt, false, now).await
         }
-        Outcome::NotSent(why) => not_sent(env, conn, &context, current, why, now).await,
-        Outcome::Waiting(waiting) => wait(env, conn, &context, current, waiting, now).await,
+        Outcome::NotSent(why) => not_sent(env, conn, context, current, why, now).await,
+        Outcome::Waiting(waiting) => wait(env, conn, context, current, waiting, now).await,
         Outcome::Unknown(doubt) => unknown(conn, current, doubt, false, now).await,
         Outcome::NoSuchOrder => {
             let doubt = UnknownOutcome::of("the gateway does not know the order (yet)");

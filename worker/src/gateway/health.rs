@@ -16,7 +16,7 @@ use common::{
         settings,
     },
 };
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{merchant, reads::gateway_account_of};
@@ -60,7 +60,7 @@ pub(crate) struct Call {
     /// A buyer waits, and the authentication dies after ten minutes. A confirmation goes through an open breaker:
     /// its own snooze of 20 s after a failure spaces the calls, and a success closes the breaker for everybody.
     buyer_waits: bool,
-    /// Nothing is to be asked: an operator has stopped it.
+    /// Nothing is to be asked.
     is_idle: bool,
 }
 
@@ -89,34 +89,45 @@ impl Call {
         Self { account, lane: Lane::LookUp, buyer_waits: false, is_idle: false }
     }
 
-    /// The same, when it begins with a look-up. That of a buyer who waits keeps its lane.
-    fn as_look_up(self) -> Self {
-        if self.buyer_waits { self } else { Self { lane: Lane::LookUp, ..self } }
+    /// The lane of its look-up. That of a buyer who waits keeps its own.
+    pub(crate) fn lane_of_look_up(self) -> Lane {
+        if self.buyer_waits { self.lane } else { Lane::LookUp }
     }
 
-    fn as_idle(self) -> Self {
+    /// The same, where nothing is to be asked: it takes no probe, which is money's.
+    pub(crate) fn as_idle(self) -> Self {
         Self { is_idle: true, ..self }
     }
 }
 
 /// Reads the breaker and the binding, takes the probe where one is due, and waits for a turn of the rate limiter.
 pub(crate) async fn check_gateway(env: &Env, call: Call) -> Result<Permit, JobError> {
-    let mut conn = env.pool.acquire().await?;
-    let status = gate::read(&mut conn).await?;
-    permit(env, conn, status, call).await
+    let permit = permit(env, call).await?;
+    if let Permit::Go(caller) = permit
+        && let Err(error) = env.rate_limiter.acquire(&env.pool, call.lane).await
+    {
+        give_back(env, caller).await;
+        return Err(error.into());
+    }
+    Ok(permit)
 }
 
-/// As [`check_gateway`], for the next step of an invoice. What only waits for an operator takes no probe and no turn.
-pub(crate) async fn check_for_invoice(env: &Env, call: Call, invoice_id: Uuid) -> Result<Permit, JobError> {
-    let mut conn = env.pool.acquire().await?;
-    let (status, outlook) = gate::read_for_invoice(&mut conn, invoice_id).await?;
-    let is_stopped = outlook.is_paused || !status.charging_enabled;
-    let call = match (outlook.was_sent, is_stopped) {
-        (true, _) => call.as_look_up(),
-        (false, false) => call,
-        (false, true) => call.as_idle(),
-    };
-    permit(env, conn, status, call).await
+/// Whether this status allows the call as it is. None: [`permit`] has something to write first, or to ask, or refuses.
+pub(crate) fn allowed(
+    env: &Env,
+    status: &gate::GatewayStatus,
+    call: Call,
+    now: DateTime<Utc>,
+) -> Option<Caller> {
+    let is_to_be_bound = status.bound_to.is_none() && env.instance.is_some();
+    if is_to_be_bound || !is_bound_here(env, status) {
+        return None;
+    }
+    match status.breaker(call.account).state(now) {
+        _ if call.is_idle => Some(Caller::Idle),
+        BreakerState::Closed => Some(Caller::Ordinary),
+        BreakerState::HalfOpen | BreakerState::Open(_) => None,
+    }
 }
 
 /// As [`bound_elsewhere`]. Asks Toss first where the secret key is new, because a change of keys must stop nothing.
@@ -146,12 +157,11 @@ pub(crate) async fn accept_own_key(env: &Env) -> Result<(), JobError> {
     check_binding(env, &mut conn, &mut status, env.clock.now()).await.map(drop)
 }
 
-async fn permit(
-    env: &Env,
-    mut conn: PoolConnection<Postgres>,
-    mut status: gate::GatewayStatus,
-    call: Call,
-) -> Result<Permit, JobError> {
+/// Reads the breaker and the binding, and takes the probe where one is due. Not within a transaction: it may ask Toss whose a
+/// new secret key is, and the probe is taken for all at once.
+pub(crate) async fn permit(env: &Env, call: Call) -> Result<Permit, JobError> {
+    let mut conn = env.pool.acquire().await?;
+    let mut status = gate::read(&mut conn).await?;
     let now = env.clock.now();
     if let (None, Some(instance)) = (&status.bound_to, &env.instance) {
         status.bound_to = gate::bind(&mut conn, instance).await?;
@@ -174,11 +184,6 @@ async fn permit(
             }
         }
     };
-    drop(conn);
-    if let Err(error) = env.rate_limiter.acquire(&env.pool, call.lane).await {
-        give_back(env, caller).await;
-        return Err(error.into());
-    }
     Ok(Permit::Go(caller))
 }
 
@@ -276,6 +281,13 @@ pub(crate) struct Sign<'a> {
     pub(crate) works: Option<bool>,
     pub(crate) why: &'a str,
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Sign<'_> {
+    /// It works, and wants no pause: there is something to write only where failures are on record.
+    pub(crate) fn is_good_news(&self) -> bool {
+        self.works == Some(true) && self.retry_after.is_none()
+    }
 }
 
 /// Records what an answer says about the gateway. The answer itself matters more: a failure is only logged.
