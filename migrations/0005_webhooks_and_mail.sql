@@ -35,6 +35,31 @@ create index idx_emails_failed on emails (created_at, id) where status = 'failed
 create index idx_emails_user_id on emails (user_id);
 create index idx_emails_subscription_id on emails (subscription_id, created_at);
 
+-- Writes an e-mail and the job that sends it, unless its fact has written one already. Returns whether it is new. One that is
+-- not announced is sent when the queue is looked at next: with others then, and within seconds.
+create function post_email(email jsonb, job jsonb, now timestamptz, is_announced boolean) returns boolean
+language plpgsql as $$
+begin
+    insert into emails (id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text, message_id,
+                        send_before, created_at)
+    select id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text, message_id,
+           send_before, now
+      from jsonb_to_record(email) as new (id uuid, kind text, unique_key text, user_id uuid, subscription_id uuid,
+           to_address text, subject text, body_html text, body_text text, message_id text, send_before timestamptz)
+    on conflict on constraint emails_unique_key_key do nothing;
+    if not found then
+        return false;
+    end if;
+    insert into jobs (kind, args, about, subject, run_at, due_at, priority, max_attempts, trace_context, created_at)
+    select kind, args, about, subject, now, due_at(now, now), priority, max_attempts, trace_context, now
+      from jsonb_to_record(job) as new (kind text, args jsonb, about uuid, subject jsonb, priority smallint,
+           max_attempts integer, trace_context text);
+    if is_announced then
+        perform announce('jobs', job->>'kind');
+    end if;
+    return true;
+end $$;
+
 -- Webhooks from the gateway: kept as they came, acted on only after the payment has been read back.
 create table webhook_events_in (
     id              uuid        primary key,

@@ -50,21 +50,30 @@ pub async fn post(
     send_before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<bool, OutboxError> {
+    Ok(emails::insert(conn, &address(to, fact, rendered, send_before, now)?, now).await?)
+}
+
+/// The row that [`post`] writes, for a statement that writes more than the e-mail.
+pub fn address(
+    to: &Subscription,
+    fact: Fact<'_>,
+    rendered: &RenderedEmail,
+    send_before: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<NewEmail, OutboxError> {
     let id = new_id(now);
-    let unique_key = format!("{}:{}:{}:{}", fact.kind, to.id.simple(), fact.period_no, fact.step);
-    let email = NewEmail {
+    Ok(NewEmail {
         id,
-        kind: fact.kind,
-        unique_key: &unique_key,
+        kind: fact.kind.to_owned(),
+        unique_key: format!("{}:{}:{}:{}", fact.kind, to.id.simple(), fact.period_no, fact.step),
         user_id: to.user_id,
         subscription_id: to.id,
-        to_address: &to.customer_email,
-        rendered,
+        to_address: to.customer_email.clone(),
+        subject: rendered.subject.clone(),
+        body_html: rendered.html.clone(),
+        body_text: rendered.text.clone(),
+        message_id: format!("{}@{}", id.simple(), rendered.domain),
         send_before,
-    };
-    let is_new = emails::insert(conn, &email, now).await?;
-    if is_new {
-        jobs::enqueue(conn, &SendEmail { email_id: id, subscription_id: to.id }, now, now).await?;
-    }
-    Ok(is_new)
+        job: jobs::row(&SendEmail { email_id: id, subscription_id: to.id }, now)?,
+    })
 }

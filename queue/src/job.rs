@@ -1,13 +1,14 @@
 //! A job before, and a try of it after, it was claimed.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::task_context::cause;
 
 /// A job to enqueue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewJob {
     /// Which handler runs it.
     pub kind: &'static str,

@@ -15,7 +15,11 @@ use common::{
     email,
     id::subscription_ref,
     outbox::{self, Fact},
-    store::{StoreError, invoices, payments, plan_changes, plans, refunds},
+    store::{
+        StoreError,
+        emails::{self, NewEmail},
+        invoices, payments, plan_changes, plans, refunds,
+    },
 };
 use sqlx::PgConnection;
 
@@ -50,10 +54,18 @@ pub(crate) async fn paid(
     paid: PaidInvoice<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), SettleError> {
+    emails::insert(conn, &receipt(env, subscription, paid, now)?, now).await?;
+    card_needed_if_none(env, conn, subscription, now).await
+}
+
+/// The first of them, to be written with the fact that it tells.
+pub(crate) fn receipt(
+    env: &Env,
+    subscription: &Subscription,
+    paid: PaidInvoice<'_>,
+    now: DateTime<Utc>,
+) -> Result<NewEmail, SettleError> {
     let PaidInvoice { plan_name, invoice, attempt, receipt } = paid;
-    let reference = subscription_ref(subscription.id);
-    let next_on = seoul_date(subscription.next_billing_date);
-    let has_card = subscription.sealed_billing_key.is_some();
     let rendered = email::payment_succeeded(
         &env.brand,
         &email::PaymentSucceeded {
@@ -63,19 +75,28 @@ pub(crate) async fn paid(
             amount: attempt.amount,
             paid_on: seoul_date(receipt.paid_at),
             card_number: receipt.card_number.as_deref(),
-            next_date: Some(next_on),
+            next_date: Some(seoul_date(subscription.next_billing_date)),
             receipt_url: receipt.receipt_url.as_deref(),
-            subscription_ref: &reference,
+            subscription_ref: &subscription_ref(subscription.id),
         },
     )?;
     // The paid period, not the running one: a charge whose answer came late may pay for an older one.
     let period_no = invoice.period.no;
     let fact = Fact { kind: "payment_succeeded", period_no, step: &attempt.attempt_no.to_string() };
-    outbox::post(conn, subscription, fact, &rendered, None, now).await?;
-    if !has_card {
-        card_needed(env, conn, subscription, "0", now).await?;
+    Ok(outbox::address(subscription, fact, &rendered, None, now)?)
+}
+
+/// The second of them.
+pub(crate) async fn card_needed_if_none(
+    env: &Env,
+    conn: &mut PgConnection,
+    subscription: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<(), SettleError> {
+    match subscription.sealed_billing_key {
+        Some(_) => Ok(()),
+        None => card_needed(env, conn, subscription, "0", now).await,
     }
-    Ok(())
 }
 
 /// A card is needed before the next date. `step` tells the reasons in one period apart.

@@ -6,7 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::subscription::{Subscription, SubscriptionStatus};
+use super::{
+    outcome::Receipt,
+    payment::{Payment, PaymentStatus},
+    subscription::{Subscription, SubscriptionStatus},
+};
 use crate::id::{new_id, subscription_ref};
 
 /// An event that is to be written.
@@ -82,6 +86,25 @@ pub struct PaymentData {
     pub receipt_url: Option<String>,
     pub failure: Option<FailureData>,
     pub created_at: DateTime<Utc>,
+}
+
+impl PaymentData {
+    /// A payment as it is once this receipt is recorded.
+    pub fn of_paid(payment: &Payment, period_no: u32, receipt: &Receipt) -> Self {
+        Self {
+            id: payment.id,
+            order_id: payment.order_id.clone(),
+            amount: payment.amount.get(),
+            status: PaymentStatus::Completed.to_string(),
+            period_no: i32::try_from(period_no).unwrap_or(i32::MAX),
+            payment_method: Some(receipt.method.clone()),
+            // As PostgreSQL keeps it.
+            paid_at: Some(receipt.paid_at.trunc_subsecs(6)),
+            receipt_url: receipt.receipt_url.clone(),
+            failure: None,
+            created_at: payment.created_at,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -1,26 +1,34 @@
 //! The outbox: e-mails are written with the fact they tell, once per unique key, and sent by a job.
 
 use chrono::{DateTime, Utc};
+use queue::NewJob;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
-use crate::email::RenderedEmail;
 
-/// An e-mail as it is written; the address and what it belongs to.
-#[derive(Debug, Clone)]
-pub struct NewEmail<'a> {
+/// An e-mail that is to be written.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewEmail {
     pub id: Uuid,
-    pub kind: &'a str,
+    pub kind: String,
     /// kind, subscription, period, attempt.
-    pub unique_key: &'a str,
+    pub unique_key: String,
     pub user_id: Uuid,
     pub subscription_id: Uuid,
-    pub to_address: &'a str,
-    pub rendered: &'a RenderedEmail,
+    pub to_address: String,
+    pub subject: String,
+    pub body_html: String,
+    pub body_text: String,
+    /// Stable per row: a copy sent twice after a crash is recognisable.
+    pub message_id: String,
     /// After this instant it would tell something stale, and is dropped.
     pub send_before: Option<DateTime<Utc>>,
+    /// Sends it. It has no unique key of its own.
+    #[serde(skip)]
+    pub job: NewJob,
 }
 
 /// An e-mail that is still to be sent.
@@ -96,36 +104,22 @@ pub struct EmailFilter {
     pub limit: i64,
 }
 
-/// Writes the e-mail unless its unique key exists. Answers whether it is new.
-pub async fn insert(
-    conn: &mut PgConnection,
-    new: &NewEmail<'_>,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        r#"
-        insert into emails (id, kind, unique_key, user_id, subscription_id, to_address, subject, body_html, body_text,
-                            message_id, send_before, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        on conflict (unique_key) do nothing
-        "#,
-        new.id,
-        new.kind,
-        new.unique_key,
-        new.user_id,
-        new.subscription_id,
-        new.to_address,
-        new.rendered.subject,
-        new.rendered.html,
-        new.rendered.text,
-        // Stable per row: a copy sent twice after a crash is recognisable.
-        format!("{}@{}", new.id.simple(), new.rendered.domain),
-        new.send_before,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Writes the e-mail and the job that sends it, unless its unique key exists. Answers whether it is new.
+pub async fn insert(conn: &mut PgConnection, new: &NewEmail, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let (email, job) = new.as_json()?;
+    let is_new = sqlx::query_scalar!(r#"select post_email($1, $2, $3, true) as "is_new!""#, email, job, now)
+        .fetch_one(conn)
+        .await?;
+    Ok(is_new)
+}
+
+impl NewEmail {
+    /// The e-mail and its job, as the function `post_email` takes them.
+    pub(super) fn as_json(&self) -> Result<(Value, Value), StoreError> {
+        let encoded = |error: serde_json::Error| sqlx::Error::Encode(error.into());
+        let email = serde_json::to_value(self).map_err(encoded)?;
+        Ok((email, serde_json::to_value(&self.job).map_err(encoded)?))
+    }
 }
 
 /// The e-mail if it is still to be sent.

@@ -183,7 +183,7 @@ async fn payment_data(conn: &mut PgConnection, id: Uuid) -> Result<PaymentData, 
     })
 }
 
-fn snapshot(subscription: &Subscription) -> Value {
+pub(super) fn snapshot(subscription: &Subscription) -> Value {
     json!({
         "status": subscription.status.to_string(),
         "periodNo": subscription.period_no,

@@ -1,31 +1,61 @@
-//! The outcome of a paid renewal, in one statement: payment, invoice and subscription.
+//! The outcome of a paid renewal, in one statement: payment, invoice, subscription, audit entry, outgoing event and e-mail.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{StoreError, number};
-use crate::domain::{
-    calendar::seoul_midnight,
-    invoice::Invoice,
-    outcome::Receipt,
-    payment::Payment,
-    subscription::{Subscription, SubscriptionStatus},
+use super::{StoreError, emails::NewEmail, events::snapshot, number, webhook_deliveries::EventColumns};
+use crate::{
+    domain::{
+        calendar::seoul_midnight,
+        invoice::Invoice,
+        outcome::Receipt,
+        outgoing_event::{Change, MoneyFact, PaymentData, events_of},
+        payment::Payment,
+        subscription::Subscription,
+    },
+    jobs::{self, DeliverEvent},
 };
 
-/// Writes that this payment paid this invoice and that its period has begun. Returns the subscription as it is then.
+/// What a paid renewal writes.
+#[derive(Debug, Clone, Copy)]
+pub struct PaidRenewal<'a> {
+    pub before: &'a Subscription,
+    /// The subscription with the paid period.
+    pub after: &'a Subscription,
+    pub invoice: &'a Invoice,
+    pub payment: &'a Payment,
+    pub receipt: &'a Receipt,
+    /// What the customer reads.
+    pub email: &'a NewEmail,
+}
+
+/// An active subscription once the period of this invoice has begun.
+pub fn renewed(before: &Subscription, invoice: &Invoice, now: DateTime<Utc>) -> Subscription {
+    let period = invoice.period;
+    Subscription {
+        period_no: period.no,
+        current_period_start: period.start,
+        current_period_end: period.end,
+        next_billing_date: seoul_midnight(period.end),
+        activated_at: before.activated_at.or(Some(now)),
+        suspended_at: None,
+        ..before.clone()
+    }
+}
+
+/// Writes that this payment paid this invoice and that its period has begun.
 ///
-/// The caller holds both rows and has read them under the lock: the subscription is not canceled, and the invoice's period
+/// The caller holds both rows and has read them under the lock: the subscription is active, and the invoice's period
 /// comes after the one that is paid for. Each of the rows must be touched, or nothing is written.
 pub async fn settle(
     conn: &mut PgConnection,
-    before: &Subscription,
-    invoice: &Invoice,
-    payment: &Payment,
-    receipt: &Receipt,
+    paid: PaidRenewal<'_>,
     now: DateTime<Utc>,
-) -> Result<Subscription, StoreError> {
+) -> Result<(), StoreError> {
+    let PaidRenewal { before, after, invoice, payment, receipt, email } = paid;
     let period = invoice.period;
-    let next_billing_date = seoul_midnight(period.end);
+    let events = events(paid, now);
+    let (email, email_job) = email.as_json()?;
     let row = sqlx::query_file!(
         "src/store/sql/renewal_settle.sql",
         payment.id,
@@ -41,22 +71,30 @@ pub async fn settle(
         number(period.no),
         period.start,
         period.end,
-        next_billing_date,
+        after.next_billing_date,
+        snapshot(before),
+        &events.ids,
+        &events.kinds,
+        &events.unique_keys,
+        &events.bodies,
+        email,
+        email_job,
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
     if (row.payments, row.invoices, row.subscriptions) != (1, 1, 1) {
         let touched = u64::try_from(row.payments + row.invoices + row.subscriptions).unwrap_or_default();
         return Err(StoreError::WrongRowCount { what: "settle a renewal", touched });
     }
-    Ok(Subscription {
-        status: SubscriptionStatus::Active,
-        period_no: period.no,
-        current_period_start: period.start,
-        current_period_end: period.end,
-        next_billing_date,
-        activated_at: before.activated_at.or(Some(now)),
-        suspended_at: None,
-        ..before.clone()
-    })
+    if let Some(event_id) = row.to_deliver {
+        jobs::enqueue(conn, &DeliverEvent { event_id, subscription_id: before.id }, now, now).await?;
+    }
+    Ok(())
+}
+
+/// The payment has its event. The subscription's status stays what it is, so that the entry has none.
+fn events(paid: PaidRenewal<'_>, now: DateTime<Utc>) -> EventColumns {
+    let PaidRenewal { before, after, invoice, payment, receipt, .. } = paid;
+    let money = MoneyFact::Payment(PaymentData::of_paid(payment, invoice.period.no, receipt));
+    EventColumns::of(&events_of(Change { before, after, entry_id: None, money: Some(&money) }, now))
 }

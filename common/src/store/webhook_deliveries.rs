@@ -21,10 +21,7 @@ pub async fn insert(
     events: &[OutgoingEvent],
     now: DateTime<Utc>,
 ) -> Result<Option<Uuid>, StoreError> {
-    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    let kinds: Vec<_> = events.iter().map(|event| event.kind.to_owned()).collect();
-    let keys: Vec<_> = events.iter().map(|event| event.unique_key.clone()).collect();
-    let bodies: Vec<_> = events.iter().map(|event| event.body.clone()).collect();
+    let columns = EventColumns::of(events);
     let first = sqlx::query_scalar!(
         r#"
         with written as (
@@ -47,16 +44,38 @@ pub async fn insert(
                             where earlier.subscription_id = $5 and waiting.state = 'pending')
          order by written.seq limit 1
         "#,
-        &ids,
-        &kinds,
-        &keys,
-        &bodies,
+        &columns.ids,
+        &columns.kinds,
+        &columns.unique_keys,
+        &columns.bodies,
         subscription_id,
         now,
     )
     .fetch_optional(conn)
     .await?;
     Ok(first)
+}
+
+/// Events turned on their side, for `unnest`.
+#[derive(Default)]
+pub(super) struct EventColumns {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) kinds: Vec<String>,
+    pub(super) unique_keys: Vec<String>,
+    pub(super) bodies: Vec<String>,
+}
+
+impl EventColumns {
+    pub(super) fn of(events: &[OutgoingEvent]) -> Self {
+        let mut columns = Self::default();
+        for event in events {
+            columns.ids.push(event.id);
+            columns.kinds.push(event.kind.to_owned());
+            columns.unique_keys.push(event.unique_key.clone());
+            columns.bodies.push(event.body.clone());
+        }
+        columns
+    }
 }
 
 /// An event that is to be delivered, and what stands in its way.

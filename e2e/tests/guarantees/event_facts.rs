@@ -75,6 +75,30 @@ async fn a_first_payment_is_told_in_order_with_nothing_personal(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_renewal_is_told_as_it_is_on_record(pool: PgPool) {
+    let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
+    let id = world.subscriber(Cycle::Monthly).await;
+    receiver.forget();
+    world.live_until("2026-12-22").await;
+    assert_eq!(receiver.kinds(), ["payment.succeeded"]);
+    let told = &data_of(&receiver, "payment.succeeded")[0];
+    let recorded = "select jsonb_build_object(
+            'payment', jsonb_build_object('id', p.id, 'orderId', order_id, 'amount', p.amount, 'status', p.status,
+                'periodNo', i.period_no, 'paymentMethod', payment_method, 'paidAt', p.paid_at, 'receiptUrl', receipt_url,
+                'failure', null, 'createdAt', p.created_at),
+            'periodEnd', s.current_period_end, 'status', s.status, 'audited', e.after->'nextBillingDate' = to_jsonb(s.next_billing_date))
+        from payments p join invoices i on i.id = p.invoice_id join subscriptions s on s.id = p.subscription_id
+        join subscription_events e on e.subscription_id = s.id and e.what = 'subscription.renewed'
+        where p.kind = 'renewal'";
+    let recorded: Value = sqlx::query_scalar(recorded).fetch_one(&world.pool).await.unwrap();
+    let same_instants = |value: &Value| value.to_string().replace("+00:00", "Z");
+    assert_eq!(same_instants(&told["payment"]), same_instants(&recorded["payment"]));
+    assert_eq!(told["subscription"]["currentPeriodEnd"], recorded["periodEnd"]);
+    assert_eq!((&recorded["status"], &recorded["audited"]), (&json!("active"), &json!(true)));
+    assert_eq!(world.net(id).await, 2 * 9_900);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn dunning_suspension_and_recovery_are_told_once_each(pool: PgPool) {
     let (mut world, receiver) = listened_to(pool, "2026-11-22").await;
     let id = world.subscriber(Cycle::Monthly).await;

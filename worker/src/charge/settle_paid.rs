@@ -17,7 +17,9 @@ use common::{
     store::{
         self,
         events::{self, Entry, Settled},
-        invoices, payments, refunds, renewals, subscriptions,
+        invoices, payments, refunds,
+        renewals::{self, PaidRenewal},
+        subscriptions,
     },
 };
 use sqlx::PgConnection;
@@ -73,7 +75,7 @@ pub(super) async fn settle(
     Ok(finish(attempt, receipt))
 }
 
-/// The common case: the next period of a running subscription, charged to the card on record.
+/// The common case: the next period of an active subscription, charged to the card on record.
 fn is_plain_renewal(
     context: &ChargeContext,
     attempt: &Payment,
@@ -83,7 +85,7 @@ fn is_plain_renewal(
     let ChargeContext { subscription, invoice, .. } = context;
     attempt.kind == PaymentKind::Renewal
         && receipt.sealed_billing_key.is_none()
-        && after_paid(subscription.status) == AfterPaid::Renew
+        && subscription.status == SubscriptionStatus::Active
         && invoice.period.no > subscription.period_no
         && seoul_date(now) < invoice.period.end
 }
@@ -98,10 +100,12 @@ async fn renew(
     now: DateTime<Utc>,
 ) -> Result<Finish, SettleError> {
     let ChargeContext { subscription, invoice, .. } = context;
-    let renewed = renewals::settle(conn, subscription, invoice, attempt, receipt, now).await?;
-    let entry = Entry { actor: "worker", what: "subscription.renewed", why: "the period is paid" };
-    events::append_with(conn, subscription, entry, Some(Settled::Payment(attempt.id)), now).await?;
-    notifications::paid(env, conn, &renewed, paid_invoice(context, attempt, receipt), now).await?;
+    let renewed = &renewals::renewed(subscription, invoice, now);
+    let email = &notifications::receipt(env, renewed, paid_invoice(context, attempt, receipt), now)?;
+    let paid =
+        PaidRenewal { before: subscription, after: renewed, invoice, payment: attempt, receipt, email };
+    renewals::settle(conn, paid, now).await?;
+    notifications::card_needed_if_none(env, conn, renewed, now).await?;
     Ok(finish(attempt, receipt))
 }
 
