@@ -16,12 +16,10 @@ use common::{
     jobs::SendEmail,
     mailer::{OutgoingEmail, SendError},
     store::{
-        self,
         emails::{self, EmailEnd, QueuedEmail},
         plan_changes, subscriptions,
     },
 };
-use sqlx::PgConnection;
 
 use crate::{
     crash,
@@ -34,40 +32,34 @@ const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> Result<Ran, JobError> {
     let now = env.clock.now();
-    let mut conn = env.pool.acquire().await?;
-    let status = store::gate::read(&mut conn).await?;
+    let Some((email, status)) = env.emails.read(&env.pool, job.email_id).await? else {
+        return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
+    };
     if let Some(finish) = health::bound_elsewhere(&env, &status, now) {
         return Ok(Ran::Finish(finish));
     }
-    let Some(email) = emails::find_queued(&mut conn, job.email_id).await? else {
-        return Ok(Ran::Finish(Finish::Discard("the e-mail is settled".into())));
-    };
-    match fate(&mut conn, &email, status.charging_enabled, now).await? {
+    match fate(&env, &email, status.charging_enabled, now).await? {
         Fate::Send => {}
         Fate::Wait => return Ok(Ran::Finish(wait(&email, now))),
         Fate::Drop(reason) => {
-            drop(conn);
             return settle(&env, &lease, &email, EmailEnd::Dropped, Some(reason)).await;
         }
     }
     let sent = env.mailer.send(&outgoing(&email)).await;
     crash::point("after_mail");
     match sent {
-        Ok(()) => record_sent(&env, &mut conn, &email).await,
-        Err(error) => {
-            drop(conn);
-            record_failure(&env, &lease, &email, &error).await
-        }
+        Ok(()) => record_sent(&env, &email).await,
+        Err(error) => record_failure(&env, &lease, &email, &error).await,
     }
 }
 
-/// One statement. The job ends with others', in a batch: one that is run again before that finds its e-mail settled.
-async fn record_sent(env: &Env, conn: &mut PgConnection, email: &QueuedEmail) -> Result<Ran, JobError> {
+/// One statement, with others'. So does the job end: one that is run again before that finds its e-mail settled.
+async fn record_sent(env: &Env, email: &QueuedEmail) -> Result<Ran, JobError> {
     let now = env.clock.now();
-    if let Err(error) = emails::settle(conn, email.id, EmailEnd::Sent, None, now).await {
-        // The connection may have broken while the mail server took its time. Not recorded, the e-mail would go out twice.
+    if let Err(error) = env.emails.record_sent(&env.pool, email.id, now).await {
+        // Its connection may have been broken. Not recorded, the e-mail would go out twice.
         tracing::debug!(%error, "recorded over another connection");
-        emails::settle(&mut *env.pool.acquire().await?, email.id, EmailEnd::Sent, None, now).await?;
+        env.emails.record_sent(&env.pool, email.id, now).await?;
     }
     metrics::counter!("billing_emails_total", "outcome" => "sent").increment(1);
     Ok(Ran::Finish(Finish::Done(Some(format!("sent {}", email.kind)))))
@@ -84,7 +76,7 @@ enum Fate {
 const POINTLESS: Fate = Fate::Drop("there is no reason for it any more");
 
 async fn fate(
-    conn: &mut PgConnection,
+    env: &Env,
     email: &QueuedEmail,
     charging_enabled: bool,
     now: DateTime<Utc>,
@@ -102,9 +94,10 @@ async fn fate(
     if !["renewal_notice", "card_reminder", "card_needed", "consent_request"].contains(&email.kind.as_str()) {
         return Ok(Fate::Send);
     }
-    let subscription = subscriptions::find(conn, email.subscription_id).await?;
+    let mut conn = env.pool.acquire().await?;
+    let subscription = subscriptions::find(&mut conn, email.subscription_id).await?;
     let Some(subscription) = subscription else { return Ok(POINTLESS) };
-    let pending = plan_changes::pending_of(conn, &[email.subscription_id]).await?;
+    let pending = plan_changes::pending_of(&mut conn, &[email.subscription_id]).await?;
     let announced = || match announcement(&subscription, &pending, charging_enabled) {
         Announcement::Send => Fate::Send,
         Announcement::Wait => Fate::Wait,

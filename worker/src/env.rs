@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use toss::Toss;
 
 use crate::{
+    email_batches::EmailBatches,
     endpoint::Endpoint,
     gateway::{merchant::KnownMerchants, rate_limiter::RateLimiter},
 };
@@ -19,6 +20,7 @@ use crate::{
 pub struct Env {
     parts: Arc<Parts>,
     pub(crate) merchants: Arc<KnownMerchants>,
+    pub(crate) emails: Arc<EmailBatches>,
 }
 
 pub struct Parts {
@@ -40,7 +42,7 @@ pub struct Parts {
 
 impl Env {
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), merchants: Arc::default() }
+        Self { parts: Arc::new(parts), merchants: Arc::default(), emails: Arc::default() }
     }
 }
 

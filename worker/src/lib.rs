@@ -8,6 +8,7 @@ pub mod config;
 pub mod crash;
 mod daily;
 mod email;
+pub mod email_batches;
 pub mod endpoint;
 pub mod env;
 mod error;

@@ -1,13 +1,15 @@
 //! The outbox: e-mails are written with the fact they tell, once per unique key, and sent by a job.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use queue::NewJob;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{StoreError, one_row};
+use super::{StoreError, gate::GatewayStatus, one_row};
 
 /// An e-mail that is to be written.
 #[derive(Debug, Clone, Serialize)]
@@ -122,20 +124,60 @@ impl NewEmail {
     }
 }
 
-/// The e-mail if it is still to be sent.
-pub async fn find_queued(conn: &mut PgConnection, id: Uuid) -> Result<Option<QueuedEmail>, StoreError> {
-    let row = sqlx::query_as!(
-        QueuedEmail,
+/// Those of the e-mails that are still to be sent, each with what stands between jobs and the outside.
+pub async fn find_queued(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, (QueuedEmail, GatewayStatus)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
         select id, kind, unique_key, subscription_id, to_address, subject, body_html, body_text, message_id, send_before,
-               resend_of, created_at
-          from emails where id = $1 and status = 'queued'
+               resend_of, created_at, (select gateway_status()) as "gateway!: Json<GatewayStatus>"
+          from emails where id = any ($1) and status = 'queued'
         "#,
-        id
+        ids
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(row)
+    let queued = rows.into_iter().map(|row| {
+        let email = QueuedEmail {
+            id: row.id,
+            kind: row.kind,
+            unique_key: row.unique_key,
+            subscription_id: row.subscription_id,
+            to_address: row.to_address,
+            subject: row.subject,
+            body_html: row.body_html,
+            body_text: row.body_text,
+            message_id: row.message_id,
+            send_before: row.send_before,
+            resend_of: row.resend_of,
+            created_at: row.created_at,
+        };
+        (email.id, (email, row.gateway.0))
+    });
+    Ok(queued.collect())
+}
+
+/// Records that the mail server has taken these. One that has ended already stays as it is.
+pub async fn settle_sent(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    // Its commit does not wait for the disk: a server that dies and forgets it has the e-mail sent twice, recognisably.
+    sqlx::query!(
+        r#"
+        update emails set status = 'sent', last_error = null, settled_at = $2, next_try_at = null
+          from set_config('synchronous_commit', 'off', true)
+         where id = any ($1) and status = 'queued'
+        "#,
+        ids,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// How an e-mail ended.

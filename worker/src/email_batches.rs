@@ -1,0 +1,67 @@
+//! Reads and records e-mails for all handlers of this process that ask at the same time: whoever comes first does it for all
+//! who came meanwhile. One that comes alone waits for nobody.
+
+use std::{
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use common::store::{
+    StoreError,
+    emails::{self, QueuedEmail},
+    gate::GatewayStatus,
+};
+use sqlx::PgPool;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// None: it is not to be sent any more.
+type Found = Option<(QueuedEmail, GatewayStatus)>;
+
+#[derive(Debug, Default)]
+pub struct EmailBatches {
+    wanted: Mutex<Vec<(Uuid, oneshot::Sender<Found>)>>,
+    reading: tokio::sync::Mutex<()>,
+    /// Taken by the mail server and not on record yet.
+    sent: Mutex<Vec<Uuid>>,
+    recording: tokio::sync::Mutex<()>,
+}
+
+impl EmailBatches {
+    /// The e-mail, if it is still to be sent, and what stands between jobs and the outside.
+    pub(crate) async fn read(&self, pool: &PgPool, id: Uuid) -> Result<Found, StoreError> {
+        let (answer, mut answered) = oneshot::channel();
+        lock(&self.wanted).push((id, answer));
+        let _reading = self.reading.lock().await;
+        if let Ok(found) = answered.try_recv() {
+            return Ok(found);
+        }
+        // Those of whom a reading has failed ask for themselves.
+        let wanted = mem::take(&mut *lock(&self.wanted));
+        let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).chain([id]).collect();
+        let found = emails::find_queued(&mut *pool.acquire().await?, &ids).await?;
+        for (id, answer) in wanted {
+            // Nobody waits for the answer of a handler that was cut off.
+            let _ = answer.send(found.get(&id).cloned());
+        }
+        Ok(found.get(&id).cloned())
+    }
+
+    /// Returns when the e-mail is on record as sent. After an error it stays here, and is recorded with the next.
+    pub async fn record_sent(&self, pool: &PgPool, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+        lock(&self.sent).push(id);
+        let _recording = self.recording.lock().await;
+        let batch = lock(&self.sent).clone();
+        if !batch.contains(&id) {
+            return Ok(());
+        }
+        emails::settle_sent(&mut *pool.acquire().await?, &batch, now).await?;
+        lock(&self.sent).retain(|id| !batch.contains(id));
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
