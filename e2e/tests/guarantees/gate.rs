@@ -286,7 +286,7 @@ async fn two_workers_together_keep_the_rate(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn a_clock_that_jumps_back_puts_nobody_off_for_longer_than_a_minute(pool: PgPool) {
+async fn a_clock_that_jumps_back_delays_nobody_beyond_a_minute(pool: PgPool) {
     let ahead = "update gateway_pace set next_turn = clock_timestamp() + interval '2 hours'";
     sqlx::query(ahead).execute(&pool).await.unwrap();
     for lane in [Lane::Charge, Lane::Confirmation] {

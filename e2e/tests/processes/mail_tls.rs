@@ -2,8 +2,9 @@
 
 use common::domain::subscription::SubscriptionStatus;
 use sqlx::PgPool;
+use testing::until;
 
-use crate::{smtp_server::MailServer, system::System, wait::until};
+use crate::{smtp_server::MailServer, system::System};
 
 /// A worker that trusts this certificate only, and the file that it reads it from.
 fn trusting(
