@@ -59,7 +59,7 @@ impl Finished {
     }
 }
 
-/// Proof that an outcome was committed with the handler's own transaction; only [`Lease::commit`] makes one.
+/// Proof that an outcome was committed by the handler itself; only [`Lease::commit`] and [`Lease::done_with_others`] make one.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the handler answers with it"]
 pub struct Committed(Finished);
@@ -122,6 +122,11 @@ impl Lease {
         let finished = self.finish_in(&mut tx, finish, now).await?;
         tx.commit().await?;
         Ok(Committed(finished))
+    }
+
+    /// A committed statement of the caller's own has marked this try done together with others, fenced by its token.
+    pub fn done_with_others(&self) -> Committed {
+        Committed(Finished::Done)
     }
 
     async fn close(

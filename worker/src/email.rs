@@ -16,7 +16,7 @@ use common::{
     jobs::SendEmail,
     mailer::{OutgoingEmail, SendError},
     store::{
-        emails::{self, EmailEnd, QueuedEmail},
+        emails::{self, EmailEnd, QueuedEmail, SentEmail},
         plan_changes, subscriptions,
     },
 };
@@ -48,21 +48,26 @@ pub(crate) async fn send_email(job: SendEmail, lease: Lease, env: Data<Env>) -> 
     let sent = env.mailer.send(&outgoing(&email)).await;
     crash::point("after_mail");
     match sent {
-        Ok(()) => record_sent(&env, &email).await,
+        Ok(()) => record_sent(&env, &lease, &email).await,
         Err(error) => record_failure(&env, &lease, &email, &error).await,
     }
 }
 
-/// One statement, with others'. So does the job end: one that is run again before that finds its e-mail settled.
-async fn record_sent(env: &Env, email: &QueuedEmail) -> Result<Ran, JobError> {
-    let now = env.clock.now();
-    if let Err(error) = env.emails.record_sent(&env.pool, email.id, now).await {
-        // Its connection may have been broken. Not recorded, the e-mail would go out twice.
-        tracing::debug!(%error, "recorded over another connection");
-        env.emails.record_sent(&env.pool, email.id, now).await?;
-    }
+/// The e-mail and its job end in one statement, with others'.
+async fn record_sent(env: &Env, lease: &Lease, email: &QueuedEmail) -> Result<Ran, JobError> {
+    let (now, note) = (env.clock.now(), format!("sent {}", email.kind));
+    let sent = SentEmail { id: email.id, lease: lease.clone(), note: note.clone() };
+    let ended = match env.emails.record_sent(&env.pool, sent.clone(), now).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            // Its connection may have been broken. Not recorded, the e-mail would go out twice.
+            tracing::debug!(%error, "recorded over another connection");
+            env.emails.record_sent(&env.pool, sent, now).await?
+        }
+    };
     metrics::counter!("billing_emails_total", "outcome" => "sent").increment(1);
-    Ok(Ran::Finish(Finish::Done(Some(format!("sent {}", email.kind)))))
+    // A job that is not ours any more is fenced out, and counted so.
+    Ok(if ended { lease.done_with_others().into() } else { Ran::Finish(Finish::Done(Some(note))) })
 }
 
 /// What becomes of an e-mail whose turn has come.

@@ -2,6 +2,7 @@
 //! who came meanwhile. One that comes alone waits for nobody.
 
 use std::{
+    collections::HashSet,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -9,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use common::store::{
     StoreError,
-    emails::{self, QueuedEmail},
+    emails::{self, QueuedEmail, SentEmail},
     gate::GatewayStatus,
 };
 use sqlx::PgPool;
@@ -23,8 +24,10 @@ type Found = Option<(QueuedEmail, GatewayStatus)>;
 pub struct EmailBatches {
     wanted: Mutex<Vec<(Uuid, oneshot::Sender<Found>)>>,
     reading: tokio::sync::Mutex<()>,
-    /// Taken by the mail server and not on record yet.
-    sent: Mutex<Vec<Uuid>>,
+    /// What the mail server has taken and is not on record yet.
+    sent: Mutex<Vec<SentEmail>>,
+    /// Jobs that have ended with their e-mail and do not know it yet.
+    ended: Mutex<HashSet<i64>>,
     recording: tokio::sync::Mutex<()>,
 }
 
@@ -48,17 +51,24 @@ impl EmailBatches {
         Ok(found.get(&id).cloned())
     }
 
-    /// Returns when the e-mail is on record as sent. After an error it stays here, and is recorded with the next.
-    pub async fn record_sent(&self, pool: &PgPool, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
-        lock(&self.sent).push(id);
+    /// Returns when the e-mail is on record as sent, and whether that has ended its job. After an error it stays here, and is
+    /// recorded with the next.
+    pub async fn record_sent(
+        &self,
+        pool: &PgPool,
+        email: SentEmail,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let job_id = email.lease.id();
+        lock(&self.sent).push(email.clone());
         let _recording = self.recording.lock().await;
         let batch = lock(&self.sent).clone();
-        if !batch.contains(&id) {
-            return Ok(());
+        if batch.contains(&email) {
+            let ended = emails::settle_sent(&mut *pool.acquire().await?, &batch, now).await?;
+            lock(&self.sent).retain(|sent| !batch.contains(sent));
+            lock(&self.ended).extend(ended);
         }
-        emails::settle_sent(&mut *pool.acquire().await?, &batch, now).await?;
-        lock(&self.sent).retain(|id| !batch.contains(id));
-        Ok(())
+        Ok(lock(&self.ended).remove(&job_id))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use queue::NewJob;
+use queue::{Lease, NewJob};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
@@ -159,25 +159,48 @@ pub async fn find_queued(
     Ok(queued.collect())
 }
 
-/// Records that the mail server has taken these. One that has ended already stays as it is.
+/// An e-mail that the mail server has taken, and the job that sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentEmail {
+    pub id: Uuid,
+    pub lease: Lease,
+    /// What the job says of it.
+    pub note: String,
+}
+
+/// Records that the mail server has taken these, and ends their jobs. Returns the ids of the jobs that were still ours. An
+/// e-mail that has ended already stays as it is.
 pub async fn settle_sent(
     conn: &mut PgConnection,
-    ids: &[Uuid],
+    sent: &[SentEmail],
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<Vec<i64>, StoreError> {
+    let ids: Vec<Uuid> = sent.iter().map(|email| email.id).collect();
+    let jobs: Vec<i64> = sent.iter().map(|email| email.lease.id()).collect();
+    let tokens: Vec<Uuid> = sent.iter().map(|email| email.lease.token()).collect();
+    let notes: Vec<String> = sent.iter().map(|email| email.note.clone()).collect();
     // Its commit does not wait for the disk: a server that dies and forgets it has the e-mail sent twice, recognisably.
-    sqlx::query!(
+    let ended = sqlx::query_scalar!(
         r#"
-        update emails set status = 'sent', last_error = null, settled_at = $2, next_try_at = null
-          from set_config('synchronous_commit', 'off', true)
-         where id = any ($1) and status = 'queued'
+        with sent as (
+            update emails set status = 'sent', last_error = null, settled_at = $2, next_try_at = null
+              from set_config('synchronous_commit', 'off', true)
+             where id = any ($1) and status = 'queued')
+        update jobs
+           set state = 'done', note = own.note, finished_at = $2, lease_token = null, lease_until = null
+          from unnest($3::bigint[], $4::uuid[], $5::text[]) as own (id, token, note)
+         where jobs.id = own.id and jobs.lease_token = own.token
+        returning jobs.id
         "#,
-        ids,
+        &ids,
         now,
+        &jobs,
+        &tokens,
+        &notes,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(ended)
 }
 
 /// How an e-mail ended.

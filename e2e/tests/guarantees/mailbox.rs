@@ -1,11 +1,10 @@
 //! Reads the e-mails that went out, from the folder they went to.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use common::domain::calendar::Cycle;
+use common::{domain::calendar::Cycle, jobs::SendEmail, store::emails::SentEmail};
 use mail_parser::MessageParser;
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use uuid::Uuid;
 use worker::email_batches::EmailBatches;
 
 use crate::world::World;
@@ -46,14 +45,27 @@ async fn an_unrecorded_email_is_recorded_with_the_next(pool: PgPool) {
     for order in ["ORDER_1", "ORDER_2"] {
         world.subscriber_called(order, Cycle::Monthly).await;
     }
-    let queued = "update emails set status = 'queued', settled_at = null returning id";
-    let ids: Vec<Uuid> = sqlx::query_scalar(queued).fetch_all(&world.pool).await.unwrap();
+    for again in [
+        "update emails set status = 'queued', settled_at = null",
+        "update jobs set state = 'available', finished_at = null where kind = 'send-email'",
+    ] {
+        sqlx::query(again).execute(&world.pool).await.unwrap();
+    }
+    let (now, lease) = (world.now(), Duration::from_mins(1));
+    let claimed = queue::claim(&world.pool, &["send-email"], 2, lease, "worker", now).await.unwrap();
+    let sent: Vec<SentEmail> = claimed.iter().map(sent_by).collect();
     let away = PgPoolOptions::new().connect_lazy_with(world.pool.connect_options().as_ref().clone());
     away.close().await;
-    let (batches, now) = (EmailBatches::default(), world.now());
-    assert!(batches.record_sent(&away, ids[0], now).await.is_err());
-    batches.record_sent(&world.pool, ids[1], now).await.unwrap();
-    let recorded = "select count(*) from emails where status = 'sent' and settled_at = $1";
+    let batches = EmailBatches::default();
+    assert!(batches.record_sent(&away, sent[0].clone(), now).await.is_err());
+    assert!(batches.record_sent(&world.pool, sent[1].clone(), now).await.unwrap());
+    let recorded = "select count(*) from emails join jobs on jobs.about = emails.id
+                     where emails.status = 'sent' and settled_at = $1 and jobs.state = 'done'";
     let recorded: i64 = sqlx::query_scalar(recorded).bind(now).fetch_one(&world.pool).await.unwrap();
     assert_eq!(recorded, 2);
+}
+
+fn sent_by(job: &queue::Claimed) -> SentEmail {
+    let args: SendEmail = serde_json::from_value(job.args.clone()).unwrap();
+    SentEmail { id: args.email_id, lease: job.lease(), note: "sent".to_owned() }
 }
