@@ -13,7 +13,7 @@ use testing::{free_address, until};
 
 use crate::system::System;
 
-const RENEWALS: u32 = 200;
+const RENEWALS: u32 = 400;
 
 /// A month before, or as near as the calendar allows: its second month has begun.
 fn anchor(today: NaiveDate) -> NaiveDate {
@@ -48,9 +48,10 @@ async fn a_renewal_costs_few_round_trips(pool: PgPool) {
     .await;
     let passed = proxy.passed();
     let per_renewal = |count: u64| f64::from(u32::try_from(count).unwrap()) / f64::from(RENEWALS);
-    // Measured: 31.3 round trips and 6.4 commits. Slow machines add the polls of an idle worker.
-    assert!(per_renewal(passed.round_trips) <= 40.0, "{passed:?}: {}", per_renewal(passed.round_trips));
-    assert!(per_renewal(passed.commits) <= 8.0, "{passed:?}: {}", per_renewal(passed.commits));
+    // Measured: 15.0 round trips, of them 3.1 pings of the pool and 1.1 first uses of a statement on a connection, and 3.2
+    // commits. Slow machines add the polls of an idle worker.
+    assert!(per_renewal(passed.round_trips) <= 17.5, "{passed:?}: {}", per_renewal(passed.round_trips));
+    assert!(per_renewal(passed.commits) <= 3.8, "{passed:?}: {}", per_renewal(passed.commits));
     println!(
         "per renewal: {:.1} round trips, {:.2} commits",
         per_renewal(passed.round_trips),
