@@ -80,6 +80,24 @@ create table operator_sessions (
 );
 create index idx_operator_sessions_operator_id on operator_sessions (operator_id, created_at);
 
+-- An operator's second factor: the secret that an authenticator app shares with the console.
+create table operator_totp (
+    operator_id uuid        primary key references operators (id),
+    -- Sealed under a key of the API, which no dump of the database holds.
+    secret      text        not null,
+    -- The last 30-second step whose code was taken: a code that somebody read works no second time.
+    last_step   bigint      not null,
+    created_at  timestamptz not null default clock_timestamp()
+);
+
+-- For a lost phone, each works once. SHA-256 of 80 random bits.
+create table operator_recovery_codes (
+    operator_id uuid        not null references operator_totp (operator_id) on delete cascade,
+    code_hash   bytea       not null,
+    used_at     timestamptz,
+    primary key (operator_id, code_hash)
+);
+
 -- How often a login failed, per account and per address, and until when the next one is refused. By the database's clock.
 create table operator_login_failures (
     -- account:<e-mail address> or address:<IP address>; an account need not exist.

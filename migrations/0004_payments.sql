@@ -251,6 +251,9 @@ create index idx_payments_paid_at on payments using brin (paid_at) with (pages_p
 create index idx_payments_toss_trace_id on payments (toss_trace_id) where toss_trace_id is not null;
 -- The declines of a day, and what went wrong lately.
 create index idx_payments_declined on payments (settled_at, id) where status = 'failed';
+-- What operators filter by: Toss's code, and the ends that are rare. Neither is written for a payment that just succeeds.
+create index idx_payments_toss_code on payments (toss_code, id) where toss_code is not null;
+create index idx_payments_rare_end on payments (id) where status in ('failed', 'refunded', 'partially_refunded');
 -- The first tries of a day, for the stop at an absurd rate of declines.
 create index idx_payments_first_tries on payments (settled_at) where kind = 'renewal' and attempt_no = 1;
 

@@ -71,6 +71,7 @@ create table webhook_events_in (
     state           text        not null default 'received',
     note            text,
     handled_at      timestamptz,
+    subscription_id uuid        references subscriptions (id),
     constraint webhook_events_in_transmission_id_key unique (transmission_id),
     constraint webhook_events_in_headers_are_an_object check (jsonb_typeof(headers) = 'object'),
     constraint webhook_events_in_body_is_bounded check (octet_length(body) <= 65536),
@@ -79,6 +80,7 @@ create table webhook_events_in (
     constraint webhook_events_in_end_says_why check (state = 'received' or note is not null)
 );
 create index idx_webhook_events_in_received on webhook_events_in (received_at) where state = 'received';
+create index idx_webhook_events_in_subscription_id on webhook_events_in (subscription_id, id) where subscription_id is not null;
 create index idx_webhook_events_in_failed on webhook_events_in (received_at desc) where state = 'failed';
 -- Webhooks that nobody has to look at are deleted: anybody can send them, and Toss repeats one for less than four days.
 create index idx_webhook_events_in_settled on webhook_events_in (received_at) where state in ('ignored', 'handled');
@@ -88,6 +90,7 @@ comment on column webhook_events_in.transmission_id is 'The gateway''s name for 
 comment on column webhook_events_in.headers is 'The gateway''s three headers and the content type, as they came, and the sender''s address.';
 comment on column webhook_events_in.body is 'As it came, but for billing keys, which are struck out: one that may still charge a card at once, that of a deletion once it is handled.';
 comment on column webhook_events_in.event_type is 'What the body says it is; null where it says nothing readable.';
+comment on column webhook_events_in.subscription_id is 'Whose payment it names; set when it is settled, null where it names none of ours.';
 comment on column webhook_events_in.state is 'received: its job is to come. handled: done, see note. ignored: nothing of ours, forged or of no interest. failed: a person has to look.';
 
 -- Events out: what happened to a subscription, told to the merchant's own application by signed webhooks. The transaction of

@@ -7,6 +7,7 @@ use common::{
     clock::Clock,
     email::Brand,
     queue::Supervisor,
+    seal::Sealer,
     store::{StoreError, sessions_found_unfit},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,6 +32,8 @@ pub struct Settings {
     /// How long a confirmation waits for its payment to settle before it answers 202.
     pub confirm_wait: Duration,
     pub brand: Brand,
+    /// Seals the secrets of operators' one-time codes; without it none can be set up.
+    pub totp_keys: Option<Arc<Sealer>>,
     /// Pages of other origins whose scripts may call.
     pub allowed_origins: Vec<HeaderValue>,
     /// Between the failing readiness and the closing of the listener.
@@ -45,6 +48,7 @@ pub struct App {
     pub(crate) cron_secret: SecretString,
     pub(crate) confirm_wait: Duration,
     pub(crate) brand: Brand,
+    pub(crate) totp_keys: Option<Arc<Sealer>>,
     pub(crate) allowed_origins: Vec<HeaderValue>,
     pub(crate) settlements: Settlements,
     /// Requests to buy of one user, whatever is in them.
@@ -84,6 +88,7 @@ impl App {
             cron_secret: settings.cron_secret,
             confirm_wait: settings.confirm_wait,
             brand: settings.brand,
+            totp_keys: settings.totp_keys,
             allowed_origins: settings.allowed_origins,
             purchase_requests: RateLimit::per_minute(PURCHASE_REQUESTS_PER_MINUTE),
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),

@@ -6,13 +6,20 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use common::{domain::operator::Role, secret_token, store::operators};
+use common::{
+    domain::{
+        actor::{Actor, Channel},
+        operator::Role,
+    },
+    secret_token,
+    store::operators,
+};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tracing::{Span, field::display};
 use uuid::Uuid;
 
-use crate::{app::App, auth::TokenError, error::ApiError, problem::Problem};
+use crate::{app::App, auth::TokenError, console::client_address, error::ApiError, problem::Problem};
 
 /// A customer: whoever brings a token that the login service signed.
 pub(crate) struct Customer {
@@ -54,7 +61,7 @@ impl FromRequestParts<Arc<App>> for Buyer {
 
 /// An operator who may act: whoever brings a token whose hash is on record. A viewer is refused.
 pub(crate) struct Operator {
-    pub(crate) email: String,
+    pub(crate) actor: Actor,
 }
 
 impl FromRequestParts<Arc<App>> for Operator {
@@ -70,7 +77,8 @@ impl FromRequestParts<Arc<App>> for Operator {
             tracing::warn!(operator = operator.email, "a viewer's token was refused");
             return Err(Problem::Forbidden.into());
         }
-        Ok(Self { email: operator.email })
+        let address = client_address(&parts.headers, &parts.extensions).map(|ip| ip.to_string());
+        Ok(Self { actor: Actor::operator(operator.id, &operator.email, Channel::Api, address) })
     }
 }
 

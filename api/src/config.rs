@@ -1,9 +1,12 @@
 //! The variables of `billing-api`: every mistake is listed at once.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::config::{Base, Mistakes, Vars, read_brand};
+use common::{
+    config::{Base, Mistakes, Vars, read_brand},
+    seal::Sealer,
+};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -24,13 +27,15 @@ Variables:
   CONFIRM_WAIT_SECS   how long a confirmation waits for its payment to settle, 0 to 60 (10)
   BRAND_NAME          in whose name e-mails are written (집체크)
   PUBLIC_URL          the customers' site, to which e-mails link (http://127.0.0.1:8080)
+  CONSOLE_TOTP_KEYS   seal the secrets of operators' one-time codes, id:base64[,id:base64…] of 32 bytes each; the first
+                      seals, all open (none: no one-time codes can be set up)
   CORS_ALLOWED_ORIGINS  pages of other origins that may call, e.g. https://shop.example,https://m.shop.example (none)
   STOP_DELAY_SECS     how long it serves on after SIGTERM, while /readyz fails, 0 to 60 (3)
   CLOCK               system, or test for one that `billing clock` moves (system)
   LOG_FORMAT          pretty or json (pretty)
   RUST_LOG            which logs are written (info)
 
-No variable of Toss, of sealing or of mail is read.";
+No variable of Toss, of billing keys or of mail is read.";
 
 /// HS256 is as strong as its key, which should have the 32 bytes of the hash (RFC 7518, section 3.2). Login services
 /// with shorter ones exist; below this, a secret can be guessed.
@@ -60,12 +65,14 @@ impl Config {
         let cron_secret = vars.required_secret("CRON_SECRET", "the Bearer token of the daily cron call");
         let confirm_wait = confirm_wait(&mut vars);
         let brand = read_brand(&mut vars);
+        let totp_keys = totp_keys(&mut vars);
         let allowed_origins = allowed_origins(&mut vars);
         let (Some(auth), Some(brand)) = vars.finish((auth, brand))? else {
             return Err(Mistakes(vec!["the configuration is incomplete".to_owned()]));
         };
         let stop_delay = base.stop_delay;
-        let settings = Settings { auth, cron_secret, confirm_wait, brand, allowed_origins, stop_delay };
+        let settings =
+            Settings { auth, cron_secret, confirm_wait, brand, totp_keys, allowed_origins, stop_delay };
         Ok(Self { base, addr, settings })
     }
 }
@@ -100,6 +107,12 @@ fn confirm_wait(vars: &mut Vars) -> Duration {
         vars.mistake(format!("CONFIRM_WAIT_SECS is wrong: {what}"));
     }
     Duration::from_secs(secs)
+}
+
+fn totp_keys(vars: &mut Vars) -> Option<Arc<Sealer>> {
+    let keys = vars.optional_secret("CONSOLE_TOTP_KEYS")?;
+    let sealer = Sealer::parse(keys.expose_secret());
+    sealer.map_err(|error| vars.mistake(format!("CONSOLE_TOTP_KEYS is wrong: {error}"))).ok().map(Arc::new)
 }
 
 /// Exactly as a browser writes them in `Origin`. Never `*`: who may call is a decision.
@@ -151,11 +164,22 @@ mod tests {
 
     #[test]
     fn every_mistake_is_listed_by_the_name_of_its_variable() {
-        let Mistakes(lines) =
-            read(&[("API_ADDR", "8080"), ("CONFIRM_WAIT_SECS", "61"), ("PUBLIC_URL", "nowhere")])
-                .unwrap_err();
-        let named =
-            ["DATABASE_URL", "API_ADDR", "CRON_SECRET", "AUTH_JWT_SECRET", "CONFIRM_WAIT_SECS", "PUBLIC_URL"];
+        let Mistakes(lines) = read(&[
+            ("API_ADDR", "8080"),
+            ("CONFIRM_WAIT_SECS", "61"),
+            ("PUBLIC_URL", "nowhere"),
+            ("CONSOLE_TOTP_KEYS", "k1:x"),
+        ])
+        .unwrap_err();
+        let named = [
+            "DATABASE_URL",
+            "API_ADDR",
+            "CRON_SECRET",
+            "AUTH_JWT_SECRET",
+            "CONFIRM_WAIT_SECS",
+            "PUBLIC_URL",
+            "CONSOLE_TOTP_KEYS",
+        ];
         assert_eq!(lines.len(), named.len(), "{lines:?}");
         for name in named {
             assert!(lines.iter().any(|line| line.starts_with(name)), "{name}: {lines:?}");

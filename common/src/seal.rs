@@ -1,5 +1,5 @@
-//! Billing keys at rest: sealed with AES-256-GCM-SIV under a named key, bound to the row they belong to, and found again
-//! by a keyed fingerprint.
+//! Secrets at rest: sealed with AES-256-GCM-SIV under a named key, and bound to the row they belong to. Billing keys are
+//! found again by a keyed fingerprint.
 
 use aes_gcm_siv::{
     Aes256GcmSiv, KeyInit, Nonce,
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 const NONCE_BYTES: usize = 12;
 
-/// The keys of `BILLING_KEY_ENCRYPTION_KEYS`: the first seals, all open.
+/// The keys of `BILLING_KEY_ENCRYPTION_KEYS`, or the console's of `CONSOLE_TOTP_KEYS`: the first seals, all open.
 pub struct Sealer {
     keys: Vec<Key>,
 }
@@ -28,15 +28,15 @@ struct Key {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    #[error("write BILLING_KEY_ENCRYPTION_KEYS as id:base64[,id:base64…], each of 32 bytes")]
+    #[error("write the keys as id:base64[,id:base64…], each of 32 bytes")]
     BadKeys,
     #[error("the key id {0} is there twice: which of the two opens what it sealed?")]
     SameIdTwice(String),
-    #[error("the key id of a sealed billing key is not among BILLING_KEY_ENCRYPTION_KEYS")]
+    #[error("the key id of a sealed secret is not among the keys that are set")]
     UnknownKey,
-    #[error("a sealed billing key does not open: it was altered, or belongs to another subscription")]
+    #[error("a sealed secret does not open: it was altered, or belongs to another row")]
     DoesNotOpen,
-    #[error("the billing key could not be sealed")]
+    #[error("the secret could not be sealed")]
     DoesNotSeal,
 }
 
@@ -61,14 +61,19 @@ impl Sealer {
 
     /// Seals a billing key for one subscription: `id:base64(nonce, ciphertext).fingerprint`.
     pub fn seal(&self, billing_key: &SecretString, subscription_id: Uuid) -> Result<String, SealError> {
-        let Key { id, cipher, fingerprint } = self.keys.first().ok_or(SealError::BadKeys)?;
-        let mut nonce = [0u8; NONCE_BYTES];
-        rand::rngs::SysRng.try_fill_bytes(&mut nonce).map_err(|_| SealError::DoesNotSeal)?;
-        let aad = aad(subscription_id);
-        let payload = Payload { msg: billing_key.expose_secret().as_bytes(), aad: aad.as_bytes() };
-        let sealed = cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| SealError::DoesNotSeal)?;
-        let body = STANDARD.encode([nonce.as_slice(), &sealed].concat());
-        Ok(format!("{id}:{body}.{}", taken(fingerprint, billing_key)))
+        let key = self.keys.first().ok_or(SealError::BadKeys)?;
+        let sealed = key.seal(billing_key, &billing_key_of(subscription_id))?;
+        Ok(format!("{sealed}.{}", taken(&key.fingerprint, billing_key)))
+    }
+
+    /// Seals an operator's secret of one-time codes: `id:base64(nonce, ciphertext)`.
+    pub fn seal_totp(&self, secret: &SecretString, operator_id: Uuid) -> Result<String, SealError> {
+        let key = self.keys.first().ok_or(SealError::BadKeys)?;
+        key.seal(secret, &totp_secret_of(operator_id))
+    }
+
+    pub fn open_totp(&self, sealed: &str, operator_id: Uuid) -> Result<SecretString, SealError> {
+        self.open_bound(sealed, &totp_secret_of(operator_id))
     }
 
     /// What the sealed forms of this billing key end in, whichever of the keys sealed them.
@@ -77,16 +82,30 @@ impl Sealer {
     }
 
     pub fn open(&self, sealed: &str, subscription_id: Uuid) -> Result<SecretString, SealError> {
+        self.open_bound(sealed, &billing_key_of(subscription_id))
+    }
+
+    fn open_bound(&self, sealed: &str, row: &str) -> Result<SecretString, SealError> {
         let (id, body) = sealed.split_once(':').ok_or(SealError::DoesNotOpen)?;
         let body = body.split_once('.').map_or(body, |(body, _fingerprint)| body);
         let Key { cipher, .. } = self.keys.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
         let bytes = STANDARD.decode(body).map_err(|_| SealError::DoesNotOpen)?;
         let (nonce, msg) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::DoesNotOpen)?;
-        let aad = aad(subscription_id);
         let opened = cipher
-            .decrypt(&Nonce::from(*nonce), Payload { msg, aad: aad.as_bytes() })
+            .decrypt(&Nonce::from(*nonce), Payload { msg, aad: row.as_bytes() })
             .map_err(|_| SealError::DoesNotOpen)?;
         String::from_utf8(opened).map(SecretString::from).map_err(|_| SealError::DoesNotOpen)
+    }
+}
+
+impl Key {
+    fn seal(&self, secret: &SecretString, row: &str) -> Result<String, SealError> {
+        let mut nonce = [0u8; NONCE_BYTES];
+        rand::rngs::SysRng.try_fill_bytes(&mut nonce).map_err(|_| SealError::DoesNotSeal)?;
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: row.as_bytes() };
+        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| SealError::DoesNotSeal)?;
+        let body = STANDARD.encode([nonce.as_slice(), &sealed].concat());
+        Ok(format!("{}:{body}", self.id))
     }
 }
 
@@ -111,8 +130,12 @@ fn taken(fingerprint: &Hmac<Sha256>, billing_key: &SecretString) -> String {
 }
 
 /// Binds the ciphertext to its table, column and row: copied to another row it does not open.
-fn aad(subscription_id: Uuid) -> String {
+fn billing_key_of(subscription_id: Uuid) -> String {
     format!("subscriptions.billing_key:{subscription_id}")
+}
+
+fn totp_secret_of(operator_id: Uuid) -> String {
+    format!("operator_totp.secret:{operator_id}")
 }
 
 #[cfg(test)]
@@ -134,6 +157,10 @@ mod tests {
         assert!(!kept.contains(secret.expose_secret()));
         assert_eq!(sealer.open(&kept, own).unwrap().expose_secret(), secret.expose_secret());
         assert!(matches!(sealer.open(&kept, other), Err(SealError::DoesNotOpen)));
+        let of_operator = sealer.seal_totp(&secret, own).unwrap();
+        assert_eq!(sealer.open_totp(&of_operator, own).unwrap().expose_secret(), secret.expose_secret());
+        assert!(matches!(sealer.open_totp(&of_operator, other), Err(SealError::DoesNotOpen)));
+        assert!(matches!(sealer.open(&of_operator, own), Err(SealError::DoesNotOpen)));
     }
 
     #[test]

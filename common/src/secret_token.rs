@@ -14,9 +14,15 @@ pub struct NoRandomBytes(String);
 
 /// A new token in characters that a URL, a cookie and a header can carry.
 pub fn new_token(prefix: &str) -> Result<SecretString, NoRandomBytes> {
-    let mut bytes = [0_u8; RANDOM_BYTES];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| NoRandomBytes(error.to_string()))?;
+    let bytes: [u8; RANDOM_BYTES] = random_bytes()?;
     Ok(SecretString::from(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
+}
+
+/// Random bytes of the operating system.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomBytes> {
+    let mut bytes = [0_u8; N];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| NoRandomBytes(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// What is kept of a token. No salt and no slow hash: 256 random bits cannot be guessed.

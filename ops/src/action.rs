@@ -5,14 +5,16 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use common::{
-    commands::operate::{self, ActionError, ActionRequest, Performed, Preview},
+    commands::operate::{self, ActionError, ActionRequest, Change, Performed, Preview},
     domain::{
-        action::Action,
+        action::{Action, Target, TargetKind},
         actor::{Actor, Reason},
     },
     email::Brand,
+    store::operator_actions::NewAction,
 };
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
 use crate::{OpsError, text::plain};
@@ -36,6 +38,14 @@ impl ActionOptions {
             None => Err(OpsError::Usage("the reason is missing: --reason '…'".to_owned())),
         }
     }
+}
+
+/// The reason of a change that is no action, for the audit log.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReasonOption {
+    /// Why, for the audit log: one line of 3 to 500 characters
+    #[arg(long)]
+    pub reason: Option<String>,
 }
 
 /// A reason that a later reader can use.
@@ -71,6 +81,51 @@ impl Acting {
     pub async fn preview(&self, conn: &mut PgConnection, action: &Action) -> Result<ActionPreview, OpsError> {
         let preview = operate::preview(conn, &self.brand, action, &self.actor, self.now).await?;
         Ok(ActionPreview { target: action.target().to_string(), preview })
+    }
+}
+
+/// Who makes a change that is no action, why and when. Each leaves a row of the operators' audit log.
+#[derive(Debug, Clone)]
+pub struct Author {
+    pub actor: Actor,
+    pub reason: Reason,
+    pub now: DateTime<Utc>,
+}
+
+impl Author {
+    /// Makes the change of `target` and appends its row, in the caller's transaction.
+    pub(crate) async fn change<T>(
+        &self,
+        conn: &mut PgConnection,
+        (action, target): (&str, Target),
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OpsError>,
+    ) -> Result<T, OpsError> {
+        let change = Change { actor: &self.actor, action, target, reason: &self.reason };
+        operate::recorded(conn, change, self.now, work).await
+    }
+
+    /// Appends the row of a change that was made in the caller's transaction.
+    pub(crate) async fn record(
+        &self,
+        conn: &mut PgConnection,
+        action: &str,
+        (target_kind, target_id): (TargetKind, &str),
+        (before, after): (&Value, &Value),
+    ) -> Result<(), OpsError> {
+        let row = NewAction {
+            actor: &self.actor,
+            action,
+            target_kind,
+            target_id,
+            subscription_id: None,
+            reason: &self.reason,
+            before,
+            after,
+            request_key: None,
+            bulk_id: None,
+        };
+        operate::record(conn, &row, self.now).await?;
+        Ok(())
     }
 }
 

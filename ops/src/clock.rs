@@ -5,13 +5,22 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use clap::Subcommand;
 use common::{
-    clock::{Clock, ClockKind, LAST_YEAR, TestClock},
+    clock::{ClockKind, LAST_YEAR},
+    domain::action::TargetKind,
     store::settings::{self, DatabaseClock},
 };
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
-use crate::{OpsError, arguments, session::Session, text::seoul};
+use crate::{
+    OpsError,
+    action::{Author, ReasonOption},
+    arguments,
+    session::Session,
+    system_time::now_by,
+    text::seoul,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -24,6 +33,8 @@ pub enum Command {
         /// Days, hours, minutes: 31d, 2h, 15m or together
         #[arg(value_parser = arguments::span)]
         span: TimeDelta,
+        #[command(flatten)]
+        reason: ReasonOption,
     },
     /// Move it forward to an instant, from where it runs on
     #[command(after_help = "Example:\n  billing clock set 2027-01-31T09:00:00+09:00")]
@@ -31,36 +42,25 @@ pub enum Command {
         /// RFC 3339
         #[arg(value_parser = arguments::instant)]
         to: DateTime<Utc>,
+        #[command(flatten)]
+        reason: ReasonOption,
     },
 }
 
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
-        let mut conn = session.connect().await?;
+        let (mut conn, at) = session.connect_now().await?;
+        let author = |reason: ReasonOption| {
+            session.refuse_live_keys()?;
+            session.author(reason.reason.as_deref(), "moved at the command line", at)
+        };
         let stand = match self {
             Self::Now => now(&mut conn).await?,
-            Self::Advance { span } => {
-                session.refuse_live_keys()?;
-                advance(&mut conn, span).await?
-            }
-            Self::Set { to } => {
-                session.refuse_live_keys()?;
-                set(&mut conn, to).await?
-            }
+            Self::Advance { span, reason } => advance(&mut conn, span, &author(reason)?).await?,
+            Self::Set { to, reason } => set(&mut conn, to, &author(reason)?).await?,
         };
         session.print(&stand)
     }
-}
-
-/// The time of the system: the machine's, moved by the test clock where the database has one.
-pub async fn system_now(conn: &mut PgConnection) -> Result<DateTime<Utc>, OpsError> {
-    Ok(at(settings::clock(conn).await?))
-}
-
-fn at(stand: DatabaseClock) -> DateTime<Utc> {
-    let clock = TestClock::default();
-    clock.follow(stand.offset_ms, stand.moves);
-    Clock::Test(clock).now()
 }
 
 /// Every process looks at the clock several times in this span, so by its end all have followed.
@@ -86,20 +86,29 @@ pub async fn now(conn: &mut PgConnection) -> Result<ClockStand, OpsError> {
 /// Moves the clock forward by `by` and returns when every process has followed.
 ///
 /// Not inside a transaction: nobody would see the move.
-pub async fn advance(conn: &mut PgConnection, by: TimeDelta) -> Result<ClockStand, OpsError> {
-    move_to(conn, |from| from.checked_add_signed(by)).await
+pub async fn advance(
+    conn: &mut PgConnection,
+    by: TimeDelta,
+    author: &Author,
+) -> Result<ClockStand, OpsError> {
+    move_to(conn, |from| from.checked_add_signed(by), author).await
 }
 
 /// Moves the clock forward to `to`, from where it runs on, and returns when every process has followed.
 ///
 /// Not inside a transaction: nobody would see the move.
-pub async fn set(conn: &mut PgConnection, to: DateTime<Utc>) -> Result<ClockStand, OpsError> {
-    move_to(conn, |_| Some(to)).await
+pub async fn set(
+    conn: &mut PgConnection,
+    to: DateTime<Utc>,
+    author: &Author,
+) -> Result<ClockStand, OpsError> {
+    move_to(conn, |_| Some(to), author).await
 }
 
 async fn move_to(
     conn: &mut PgConnection,
     to: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
+    author: &Author,
 ) -> Result<ClockStand, OpsError> {
     let mut tx = conn.begin().await?;
     let before = settings::join_clock(&mut tx, ClockKind::Test).await?;
@@ -107,9 +116,11 @@ async fn move_to(
         let line = "this database began on the system's clock (CLOCK=system), which cannot be moved";
         return Err(OpsError::Refused(line.to_owned()));
     }
-    let from = at(before);
+    let from = now_by(before);
     let to = check(from, to(from))?;
     let moved = settings::move_clock(&mut tx, (to - from).num_milliseconds()).await?;
+    let (before, after) = (json!({ "now": from }), json!({ "now": to }));
+    author.record(&mut tx, "clock.advance", (TargetKind::Switch, "test_clock"), (&before, &after)).await?;
     tx.commit().await?;
     tokio::time::sleep(FOLLOWED_WITHIN).await;
     Ok(describe(moved))
@@ -128,7 +139,7 @@ fn check(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Result<DateTime<Utc>
 }
 
 fn describe(clock: DatabaseClock) -> ClockStand {
-    let now = at(clock);
+    let now = now_by(clock);
     ClockStand { now, seoul: seoul(now), offset_ms: clock.offset_ms, moves: clock.moves }
 }
 

@@ -2,21 +2,24 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
     commands::{
         change_customer::{ChangeCustomerError, ChangeCustomerRequest, change_customer},
         erase_customer::{EraseError, Erased, erase_customer},
     },
-    domain::validated::EmailAddress,
+    domain::{action::Target, validated::EmailAddress},
     store::erasures,
 };
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{OpsError, session::Session};
+use crate::{
+    OpsError,
+    action::{ActionOptions, Author, ReasonOption},
+    session::Session,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -28,9 +31,8 @@ pub enum Command {
         /// The user's id, or an e-mail address of theirs
         #[arg(value_name = "USER-ID|EMAIL")]
         who: String,
-        /// Only say what would be erased, or why it cannot be yet
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// Change the address that every later e-mail goes to
     #[command(after_help = "Example:
@@ -41,6 +43,8 @@ pub enum Command {
         user_id: Uuid,
         #[arg(value_name = "EMAIL")]
         email: String,
+        #[command(flatten)]
+        reason: ReasonOption,
     },
 }
 
@@ -48,11 +52,13 @@ impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut conn, now) = session.connect_now().await?;
         match self {
-            Self::Erase { who, dry_run } => {
-                session.print(&erase(&mut conn, &who, dry_run, session.actor.as_str(), now).await?)
+            Self::Erase { who, options } => {
+                let author = session.author(options.reason.as_deref(), "the customer asked for it", now)?;
+                session.print(&erase(&mut conn, &who, options.dry_run, &author).await?)
             }
-            Self::SetEmail { user_id, email } => {
-                session.print(&set_email(&mut conn, user_id, &email, session.actor.as_str(), now).await?)
+            Self::SetEmail { user_id, email, reason } => {
+                let author = session.author(reason.reason.as_deref(), "the customer asked for it", now)?;
+                session.print(&set_email(&mut conn, user_id, &email, &author).await?)
             }
         }
     }
@@ -98,17 +104,26 @@ pub async fn set_email(
     conn: &mut PgConnection,
     user_id: Uuid,
     email: &str,
-    actor: &str,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<CustomerRow, OpsError> {
     let email = EmailAddress::try_from(email.to_owned())
         .map_err(|rule| OpsError::Usage(format!("{email:?} {}", rule.en)))?;
-    let request = ChangeCustomerRequest { user_id, email: Some(email.as_str()), name: None, actor };
+    let request = ChangeCustomerRequest {
+        user_id,
+        email: Some(email.as_str()),
+        name: None,
+        actor: author.actor.as_str(),
+    };
     let mut tx = conn.begin().await?;
-    let changed = change_customer(&mut tx, request, now).await.map_err(|error| match error {
-        ChangeCustomerError::NotFound => OpsError::NotFound(format!("no customer {user_id}")),
-        ChangeCustomerError::Store(error) => OpsError::Store(error),
-    })?;
+    let target = ("customer.set_email", Target::Customer(user_id));
+    let changed = author
+        .change(&mut tx, target, async |tx| {
+            change_customer(tx, request, author.now).await.map_err(|error| match error {
+                ChangeCustomerError::NotFound => OpsError::NotFound(format!("no customer {user_id}")),
+                ChangeCustomerError::Store(error) => OpsError::Store(error),
+            })
+        })
+        .await?;
     tx.commit().await?;
     Ok(CustomerRow { user_id, email: changed.email, name: changed.name })
 }
@@ -118,8 +133,7 @@ pub async fn erase(
     conn: &mut PgConnection,
     who: &str,
     dry_run: bool,
-    actor: &str,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<Erasure, OpsError> {
     let (id, who) = (Uuid::try_parse(who.trim()).ok(), who.trim());
     let found = erasures::users_called(conn, id, Some(who)).await?;
@@ -133,7 +147,12 @@ pub async fn erase(
         }
     };
     let mut tx = conn.begin().await?;
-    let erased = erase_customer(&mut tx, user_id, actor, now).await?;
+    let target = ("customer.erase", Target::Customer(user_id));
+    let erased = author
+        .change(&mut tx, target, async |tx| {
+            Ok(erase_customer(tx, user_id, author.actor.as_str(), author.now).await?)
+        })
+        .await?;
     if dry_run {
         tx.rollback().await?;
     } else {

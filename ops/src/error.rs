@@ -170,14 +170,6 @@ pub(crate) fn no_subscription(id: Uuid) -> OpsError {
     OpsError::NotFound(format!("there is no subscription {}", subscription_ref(id)))
 }
 
-/// A reason that a later reader can use.
-pub(crate) fn given_reason(text: &str) -> Result<&str, OpsError> {
-    match text.trim() {
-        "" => Err(OpsError::Usage("the reason may not be empty".to_owned())),
-        reason => Ok(reason),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -4,11 +4,16 @@
 use std::fmt;
 
 use clap::Subcommand;
-use common::store::gate;
+use common::{domain::action::Target, store::gate};
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
-use crate::{OpsError, session::Session, text::plain};
+use crate::{
+    OpsError,
+    action::{Author, ReasonOption},
+    session::Session,
+    text::plain,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -17,15 +22,21 @@ pub enum Command {
     Show,
     /// Re-arm a copied or moved database: the next worker with an `INSTANCE_ID` takes it
     #[command(after_help = "Example:\n  billing instance release")]
-    Release,
+    Release {
+        #[command(flatten)]
+        reason: ReasonOption,
+    },
 }
 
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
-        let mut conn = session.connect().await?;
+        let (mut conn, now) = session.connect_now().await?;
         match self {
             Self::Show => session.print(&show(&mut conn).await?),
-            Self::Release => session.print(&release(&mut conn).await?),
+            Self::Release { reason } => {
+                let author = session.author(reason.reason.as_deref(), "released at the command line", now)?;
+                session.print(&release(&mut conn, &author).await?)
+            }
         }
     }
 }
@@ -47,8 +58,11 @@ pub async fn show(conn: &mut PgConnection) -> Result<Binding, OpsError> {
 }
 
 /// Re-arms a copied database: it belongs to the installation whose worker asks next.
-pub async fn release(conn: &mut PgConnection) -> Result<Binding, OpsError> {
-    gate::unbind(conn).await?;
+pub async fn release(conn: &mut PgConnection, author: &Author) -> Result<Binding, OpsError> {
+    let mut tx = conn.begin().await?;
+    let unbind = async |tx: &mut PgConnection| Ok(gate::unbind(tx).await?);
+    author.change(&mut tx, ("instance.release", Target::Switch("instance")), unbind).await?;
+    tx.commit().await?;
     show(conn).await
 }
 

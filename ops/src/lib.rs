@@ -1,7 +1,7 @@
 //! The operators' commands. Each is one file: its arguments, what it does, and its answer as text and as JSON.
 //!
 //! Functions that write begin and commit for themselves; on a connection inside a transaction, the owner of the
-//! transaction commits. `now` is the time of the system ([`clock::system_now`]), which a test clock may have moved.
+//! transaction commits. `now` is the time of the system ([`system_time::system_now`]), which a test clock may have moved.
 
 pub mod action;
 pub mod actions;
@@ -35,6 +35,7 @@ pub mod scan;
 mod session;
 pub mod subscription;
 pub mod subscription_history;
+pub mod system_time;
 mod text;
 
 pub use cli::Cli;

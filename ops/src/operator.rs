@@ -5,7 +5,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use common::{
-    domain::operator::Role,
+    domain::{
+        action::{Action, Target},
+        operator::Role,
+    },
     email::is_address,
     id::new_id,
     secret_token,
@@ -21,6 +24,7 @@ use url::Url;
 
 use crate::{
     OpsError,
+    action::{ActionDone, ActionOptions, Author, ReasonOption},
     session::Session,
     text::{Table, seoul, seoul_or_dash},
 };
@@ -29,7 +33,12 @@ use crate::{
 pub enum Command {
     /// Make an operator, or give a known one a new API token and a one-time link for the console
     #[command(after_help = "Example:\n  billing operator add --email kim@example.com --role admin")]
-    Add(NewOperator),
+    Add {
+        #[command(flatten)]
+        new: NewOperator,
+        #[command(flatten)]
+        reason: ReasonOption,
+    },
     /// Give an operator a new one-time link to set a password for the console
     #[command(after_help = "Example:\n  billing operator link --email kim@example.com")]
     Link {
@@ -37,15 +46,29 @@ pub enum Command {
         email: String,
         #[command(flatten)]
         console: Console,
+        #[command(flatten)]
+        reason: ReasonOption,
+    },
+    /// Take an operator's lost second factor away: the password alone suffices until they set up another
+    #[command(
+        after_help = "Example:\n  billing operator reset-totp --email kim@example.com --reason 'lost the phone'"
+    )]
+    ResetTotp {
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        options: ActionOptions,
     },
     /// List the operators
     #[command(after_help = "Example:\n  billing operator list")]
     List,
-    /// Take an operator's token, password and sessions; `operator add` lets them in again
+    /// Take an operator's token, password, second factor and sessions; `operator add` lets them in again
     #[command(after_help = "Example:\n  billing operator disable --email kim@example.com")]
     Disable {
         #[arg(long)]
         email: String,
+        #[command(flatten)]
+        reason: ReasonOption,
     },
 }
 
@@ -78,10 +101,29 @@ impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut conn, now) = session.connect_now().await?;
         match self {
-            Self::Add(new) => session.print(&add(&mut conn, new, now).await?),
-            Self::Link { email, console } => session.print(&link(&mut conn, &email, &console).await?),
+            Self::Add { new, reason } => {
+                let author = session.author(reason.reason.as_deref(), "made at the command line", now)?;
+                session.print(&add(&mut conn, new, &author).await?)
+            }
+            Self::Link { email, console, reason } => {
+                let author = session.author(reason.reason.as_deref(), "asked for a new link", now)?;
+                session.print(&link(&mut conn, &email, &console, &author).await?)
+            }
+            Self::ResetTotp { email, options } => {
+                let email = checked_email(&email)?;
+                let id = operators::find_id(&mut conn, &email).await?.ok_or_else(|| unknown(&email))?;
+                let (acting, action) = (session.acting(now)?, Action::ResetTotp(id));
+                if options.dry_run {
+                    return session.print(&acting.preview(&mut conn, &action).await?);
+                }
+                let done = acting.perform(&mut conn, &action, &options.reason(None)?).await?;
+                session.print(&ActionDone(done))
+            }
             Self::List => session.print(&list(&mut conn).await?),
-            Self::Disable { email } => session.print(&disable(&mut conn, &email).await?),
+            Self::Disable { email, reason } => {
+                let author = session.author(reason.reason.as_deref(), "disabled at the command line", now)?;
+                session.print(&disable(&mut conn, &email, &author).await?)
+            }
         }
     }
 }
@@ -130,7 +172,7 @@ pub struct OperatorDisabled {
 pub async fn add(
     conn: &mut PgConnection,
     new: NewOperator,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<OperatorAdded, OpsError> {
     let email = checked_email(&new.email)?;
     let token = match new.token {
@@ -139,22 +181,39 @@ pub async fn add(
     };
     let hash = secret_token::hash(token.expose_secret());
     let mut tx = conn.begin().await?;
-    let put = operators::put(&mut tx, new_id(now), &email, new.role, &hash).await;
-    let operator = put.map_err(|error| match error.constraint() {
-        Some("operators_token_hash_key") => OpsError::Refused("another operator has this token".to_owned()),
-        Some(_) | None => error.into(),
-    })?;
-    let link = make_link(&mut tx, &email, &new.console).await?;
+    let id = operators::find_id(&mut tx, &email).await?.unwrap_or_else(|| new_id(author.now));
+    let (role, link) = author
+        .change(&mut tx, ("operator.add", Target::Operator(id)), async |tx| {
+            let put = operators::put(tx, id, &email, new.role, &hash).await;
+            let operator = put.map_err(|error| match error.constraint() {
+                Some("operators_token_hash_key") => {
+                    OpsError::Refused("another operator has this token".to_owned())
+                }
+                Some(_) | None => error.into(),
+            })?;
+            Ok((operator.role, make_link(tx, &email, &new.console).await?))
+        })
+        .await?;
     tx.commit().await?;
-    Ok(OperatorAdded { email, role: operator.role, token, link })
+    Ok(OperatorAdded { email, role, token, link })
 }
 
 /// Gives an operator a one-time link and lifts a lock-out after failed logins. The password before works until the link
 /// is used.
-pub async fn link(conn: &mut PgConnection, email: &str, console: &Console) -> Result<LinkMade, OpsError> {
+pub async fn link(
+    conn: &mut PgConnection,
+    email: &str,
+    console: &Console,
+    author: &Author,
+) -> Result<LinkMade, OpsError> {
     let email = checked_email(email)?;
     let mut tx = conn.begin().await?;
-    let link = make_link(&mut tx, &email, console).await?;
+    let id = operators::find_id(&mut tx, &email).await?.ok_or_else(|| unknown(&email))?;
+    let link = author
+        .change(&mut tx, ("operator.link", Target::Operator(id)), async |tx| {
+            make_link(tx, &email, console).await
+        })
+        .await?;
     login_failures::forget(&mut tx, &format!("account:{email}")).await?;
     tx.commit().await?;
     Ok(LinkMade { email, link })
@@ -164,12 +223,19 @@ pub async fn list(conn: &mut PgConnection) -> Result<OperatorList, OpsError> {
     Ok(OperatorList(operators::list(conn).await?))
 }
 
-pub async fn disable(conn: &mut PgConnection, email: &str) -> Result<OperatorDisabled, OpsError> {
+pub async fn disable(
+    conn: &mut PgConnection,
+    email: &str,
+    author: &Author,
+) -> Result<OperatorDisabled, OpsError> {
     let email = checked_email(email)?;
     let mut tx = conn.begin().await?;
-    if !operators::disable(&mut tx, &email).await? {
-        return Err(unknown(&email));
-    }
+    let id = operators::find_id(&mut tx, &email).await?.ok_or_else(|| unknown(&email))?;
+    author
+        .change(&mut tx, ("operator.disable", Target::Operator(id)), async |tx| {
+            Ok(operators::disable(tx, &email).await?)
+        })
+        .await?;
     tx.commit().await?;
     Ok(OperatorDisabled { email, disabled: true })
 }
@@ -245,13 +311,15 @@ impl fmt::Display for LinkMade {
 
 impl fmt::Display for OperatorList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&["operator", "role", "password", "token", "last seen", "disabled"]);
+        let mut table =
+            Table::new(&["operator", "role", "password", "codes", "token", "last seen", "disabled"]);
         let yes = |is: bool| if is { "yes" } else { "-" }.to_owned();
         for row in &self.0 {
             table.row([
                 row.email.clone(),
                 row.role.clone(),
                 yes(row.has_password),
+                yes(row.has_totp),
                 yes(row.has_token),
                 seoul_or_dash(row.last_seen_at),
                 seoul_or_dash(row.disabled_at),
@@ -263,6 +331,6 @@ impl fmt::Display for OperatorList {
 
 impl fmt::Display for OperatorDisabled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} is disabled: no token, no password, no session", self.email)
+        writeln!(f, "{} is disabled: no token, no password, no second factor, no session", self.email)
     }
 }

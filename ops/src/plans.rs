@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use common::{
     domain::{
+        action::TargetKind,
         calendar::{Cycle, seoul_date},
         money::Won,
         plan::Plan,
@@ -14,11 +15,14 @@ use common::{
     store::{plans, price_changes as stored_price_changes},
 };
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    OpsError, arguments, consents, price_changes,
+    OpsError,
+    action::{Author, ReasonOption},
+    arguments, consents, price_changes,
     reprice::{self, PriceRequest},
     session::Session,
     text::Table,
@@ -39,6 +43,8 @@ pub enum Command {
         code: String,
         #[command(flatten)]
         change: PlanChange,
+        #[command(flatten)]
+        reason: ReasonOption,
     },
     /// Announce a new price for running subscriptions, too: each follows at its first renewal on the date or later
     ///
@@ -74,17 +80,22 @@ pub enum Command {
 impl Command {
     pub async fn run(self, session: &Session) -> Result<String, OpsError> {
         let (mut connection, now) = session.connect_now().await?;
-        let (conn, actor) = (&mut connection, session.actor.as_str());
+        let conn = &mut connection;
         match self {
             Self::List => session.print(&list(conn).await?),
-            Self::Set { code, change } => session.print(&set(conn, &code, change, now).await?),
+            Self::Set { code, change, reason } => {
+                let author = session.author(reason.reason.as_deref(), "set at the command line", now)?;
+                session.print(&set(conn, &code, change, &author).await?)
+            }
             Self::Reprice { request, dry_run } => {
-                session.print(&reprice::reprice(conn, &request, dry_run, actor, now).await?)
+                let author = session.author(Some(&request.reason), "", now)?;
+                session.print(&reprice::reprice(conn, &request, dry_run, &author).await?)
             }
             Self::PriceChanges => session.print(&price_changes::list(conn, now).await?),
             Self::Consents { id } => session.print(&consents::report(conn, id).await?),
             Self::Withdraw { id, reason } => {
-                session.print(&price_changes::withdraw(conn, id, &reason, actor, now).await?)
+                let author = session.author(Some(&reason), "", now)?;
+                session.print(&price_changes::withdraw(conn, id, &author).await?)
             }
         }
     }
@@ -146,7 +157,7 @@ pub async fn set(
     conn: &mut PgConnection,
     code: &str,
     change: PlanChange,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<PlanSet, OpsError> {
     check(code, &change)?;
     let mut tx = conn.begin().await?;
@@ -154,10 +165,12 @@ pub async fn set(
     for (cycle, price) in [(Cycle::Monthly, change.monthly), (Cycle::Yearly, change.yearly)] {
         if let Some(price) = price.filter(|price| old.as_ref().is_some_and(|old| old.price(cycle) != *price))
         {
-            refuse_against_price_change(&mut tx, code, cycle, price, now).await?;
+            refuse_against_price_change(&mut tx, code, cycle, price, author.now).await?;
         }
     }
     let is_new = old.is_none();
+    let before =
+        old.clone().map_or_else(|| Ok(json!({})), |old| serde_json::to_value(PlanLine::from(old)))?;
     let was_held_beside_others = old.as_ref().is_some_and(|old| old.may_be_held_beside_others);
     let (old_name, old_monthly, old_yearly) =
         old.map_or((None, None, None), |old| (Some(old.name), Some(old.monthly), Some(old.yearly)));
@@ -171,6 +184,8 @@ pub async fn set(
     };
     plans::set(&mut tx, &plan.code, &plan.name, plan.monthly, plan.yearly).await?;
     plans::set_held_beside_others(&mut tx, &plan.code, plan.held_beside_others).await?;
+    let after = serde_json::to_value(&plan)?;
+    author.record(&mut tx, "plan.set", (TargetKind::Plan, &plan.code), (&before, &after)).await?;
     tx.commit().await?;
     Ok(PlanSet { plan, is_new })
 }

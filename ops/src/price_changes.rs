@@ -5,16 +5,17 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     commands::announce_price::withdraw_price,
-    domain::{calendar::seoul_date, money::Won, price_change::PriceChange},
+    domain::{action::TargetKind, calendar::seoul_date, money::Won, price_change::PriceChange},
     store::price_changes::{self, Progress},
 };
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
     OpsError,
-    error::given_reason,
+    action::Author,
     reprice::roll_out,
     text::{Table, plain, seoul},
 };
@@ -67,16 +68,13 @@ pub async fn list(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<PriceCh
 }
 
 /// Takes it back, commits, and takes the plan changes back that followed from it.
-pub async fn withdraw(
-    conn: &mut PgConnection,
-    id: Uuid,
-    reason: &str,
-    actor: &str,
-    now: DateTime<Utc>,
-) -> Result<Withdrawn, OpsError> {
-    let reason = given_reason(reason)?;
+pub async fn withdraw(conn: &mut PgConnection, id: Uuid, author: &Author) -> Result<Withdrawn, OpsError> {
+    let (actor, reason, now) = (author.actor.as_str(), author.reason.as_str(), author.now);
     let mut tx = conn.begin().await?;
     let withdrawn = withdraw_price(&mut tx, id, actor, reason, now).await?;
+    let target = (TargetKind::PriceChange, &*id.to_string());
+    let (before, after) = (json!({ "withdrawnAt": null }), json!({ "withdrawnAt": now }));
+    author.record(&mut tx, "price_change.withdraw", target, (&before, &after)).await?;
     let at_new_price = price_changes::still_to_come(&mut tx, &withdrawn, &[withdrawn.new]).await?;
     tx.commit().await?;
     roll_out(conn, &withdrawn, now).await?;

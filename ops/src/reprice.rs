@@ -10,6 +10,7 @@ use common::{
         roll_out_price::{self, next_batch, parts},
     },
     domain::{
+        action::TargetKind,
         calendar::{Cycle, seoul_date},
         money::Won,
         price_change::{Dates, PriceChange},
@@ -20,10 +21,11 @@ use common::{
     },
 };
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{OpsError, arguments, error::given_reason, text::Table};
+use crate::{OpsError, action::Author, arguments, text::Table};
 
 /// A new price of a plan. At least one of the two prices is given.
 #[derive(Debug, Clone, Args)]
@@ -89,13 +91,17 @@ pub async fn reprice(
     conn: &mut PgConnection,
     request: &PriceRequest,
     dry_run: bool,
-    actor: &str,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<Repriced, OpsError> {
+    let now = author.now;
     let mut tx = conn.begin().await?;
     let (mut announced, mut prices) = (Vec::new(), Vec::new());
-    for wanted in wanted(request, actor)? {
+    for wanted in wanted(request, author)? {
         let price = announce_price(&mut tx, wanted, now).await?;
+        let target = (TargetKind::PriceChange, &*price.id.to_string());
+        let after = json!({ "plan": price.plan, "cycle": price.cycle.to_string(), "from": price.effective_from,
+            "oldAmount": price.old, "newAmount": price.new });
+        author.record(&mut tx, "price_change.announce", target, (&json!({}), &after)).await?;
         prices.push(outlook(&mut tx, &price, dry_run, now).await?);
         announced.push(price);
     }
@@ -110,9 +116,8 @@ pub async fn reprice(
     Ok(Repriced { dry_run, prices })
 }
 
-fn wanted<'a>(request: &'a PriceRequest, actor: &'a str) -> Result<Vec<Announcement<'a>>, OpsError> {
+fn wanted<'a>(request: &'a PriceRequest, author: &'a Author) -> Result<Vec<Announcement<'a>>, OpsError> {
     let usage = |text: &str| Err(OpsError::Usage(text.to_owned()));
-    let reason = given_reason(&request.reason)?;
     let prices = [(Cycle::Monthly, request.monthly), (Cycle::Yearly, request.yearly)];
     let prices: Vec<_> = prices.into_iter().filter_map(|(cycle, price)| Some((cycle, price?))).collect();
     if prices.is_empty() {
@@ -131,8 +136,8 @@ fn wanted<'a>(request: &'a PriceRequest, actor: &'a str) -> Result<Vec<Announcem
         price,
         was: request.was,
         effective_from: request.from,
-        actor,
-        reason,
+        actor: author.actor.as_str(),
+        reason: author.reason.as_str(),
     };
     Ok(prices.into_iter().map(one).collect())
 }

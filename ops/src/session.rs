@@ -5,7 +5,7 @@ use std::{fmt::Display, net::IpAddr, time::Duration};
 use chrono::{DateTime, Utc};
 use common::{
     config::{Mistakes, Vars, read_brand},
-    domain::actor::Actor,
+    domain::actor::{Actor, Reason},
     email::Brand,
     seal::Sealer,
     store,
@@ -14,7 +14,11 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-use crate::{OpsError, action::Acting, text};
+use crate::{
+    OpsError,
+    action::{Acting, Author, parse_reason},
+    text,
+};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const SEALING_KEYS: &str = "BILLING_KEY_ENCRYPTION_KEYS";
@@ -68,7 +72,7 @@ impl Session {
     /// Opens the connection and reads the time of the system, which a test clock may have moved.
     pub(crate) async fn connect_now(&self) -> Result<(PgConnection, DateTime<Utc>), OpsError> {
         let mut conn = self.connect().await?;
-        let now = crate::clock::system_now(&mut conn).await?;
+        let now = crate::system_time::system_now(&mut conn).await?;
         Ok((conn, now))
     }
 
@@ -83,6 +87,17 @@ impl Session {
     /// Who acts now, for the commands that are an operator's actions.
     pub(crate) fn acting(&self, now: DateTime<Utc>) -> Result<Acting, OpsError> {
         Ok(Acting { actor: self.actor.clone(), brand: self.brand()?, now })
+    }
+
+    /// Who makes a change now, for the commands that are no action. `default` stands where no reason is given.
+    pub(crate) fn author(
+        &self,
+        reason: Option<&str>,
+        default: &'static str,
+        now: DateTime<Utc>,
+    ) -> Result<Author, OpsError> {
+        let reason = reason.map_or_else(|| Ok(Reason::of_program(default)), parse_reason)?;
+        Ok(Author { actor: self.actor.clone(), reason, now })
     }
 
     /// In whose name customers are written to.

@@ -80,7 +80,7 @@ async fn give_up_webhooks(env: &Env, now: DateTime<Utc>) -> Result<(), JobError>
     for webhook in webhooks::abandoned(&mut tx, now - WEBHOOKS_LIVE_FOR, BATCH).await? {
         let body = without_billing_keys(&webhook.body);
         let note = "no job could make anything of it for three days";
-        webhooks::settle(&mut tx, webhook.id, WebhookEnd::Failed, note, &body, now).await?;
+        webhooks::settle(&mut tx, (webhook.id, None), WebhookEnd::Failed, note, &body, now).await?;
         raise_alarm("webhook_given_up");
         tracing::error!(webhook.id = %webhook.id, "{note}");
     }

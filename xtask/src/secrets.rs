@@ -18,8 +18,10 @@ pub(crate) fn load_or_make(project: &Project) -> anyhow::Result<BTreeMap<String,
     let path = project.dev()?.join("secrets");
     let mut secrets = parse(&fs::read_to_string(&path).unwrap_or_default());
     let made = secrets.len();
-    if !secrets.contains_key("BILLING_KEY_ENCRYPTION_KEYS") {
-        secrets.insert("BILLING_KEY_ENCRYPTION_KEYS".to_owned(), format!("dev1:{}", base64_key()?));
+    for name in ["BILLING_KEY_ENCRYPTION_KEYS", "CONSOLE_TOTP_KEYS"] {
+        if !secrets.contains_key(name) {
+            secrets.insert(name.to_owned(), format!("dev1:{}", base64_key()?));
+        }
     }
     for name in ["CRON_SECRET", "AUTH_JWT_SECRET"] {
         if !secrets.contains_key(name) {

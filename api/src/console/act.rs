@@ -135,6 +135,7 @@ impl Asking {
             "charging.switch_off" => Action::SwitchCharging { on: false },
             "events.switch_on" => Action::SwitchEvents { on: true },
             "events.switch_off" => Action::SwitchEvents { on: false },
+            "operator.totp_reset" => Action::ResetTotp(id()?),
             _ => return Err(Unusable::Target),
         })
     }
@@ -331,7 +332,8 @@ pub(super) fn page_of(kind: &str, id: &str, subscription_id: Option<Uuid>) -> St
         ("job", _) => format!("/console/jobs/{id}"),
         ("event", _) => format!("/console/webhooks/out/{id}"),
         ("email", _) => format!("/console/emails/{id}"),
-        ("discrepancy", None) => "/console/discrepancies".to_owned(),
+        ("operator", _) => "/console/settings".to_owned(),
+        ("discrepancy", _) => format!("/console/discrepancies/{id}"),
         ("payment", Some(page)) => format!("{page}#p-{id}"),
         ("invoice", Some(page)) => format!("{page}#i-{id}"),
         (_, Some(page)) => page,

@@ -11,11 +11,9 @@ use axum::{
 use chrono::{Datelike, TimeDelta};
 use common::{
     clock::{Clock, ClockKind, LAST_YEAR},
-    domain::{action::Target, actor::Reason},
-    store::{
-        operator_actions::{self, NewAction},
-        settings,
-    },
+    commands::operate,
+    domain::{action::TargetKind, actor::Reason},
+    store::{operator_actions::NewAction, settings},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -63,7 +61,8 @@ pub(super) async fn advance(
     let action = NewAction {
         actor: &actor(&session, &client),
         action: "clock.advance",
-        target: Target::Switch("test_clock"),
+        target_kind: TargetKind::Switch,
+        target_id: "test_clock",
         subscription_id: None,
         reason: &reason,
         before: &json!({ "now": from }),
@@ -76,7 +75,7 @@ pub(super) async fn advance(
             return Err(Failure::Conflict.into());
         }
         settings::move_clock(tx, by.num_milliseconds()).await?;
-        operator_actions::insert(tx, &action, from).await?;
+        operate::record(tx, &action, from).await?;
         Ok(())
     })
     .await?;

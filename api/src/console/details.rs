@@ -1,4 +1,5 @@
-//! The pages of single things: a job with every try, an e-mail with its preview, a webhook in, a webhook out.
+//! The pages of single things: a job with every try, an e-mail with its preview, a webhook in, a webhook out, a
+//! discrepancy.
 
 use std::sync::Arc;
 
@@ -9,13 +10,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use common::{
-    id::parse_subscription_ref,
+    id::{parse_subscription_ref, subscription_ref},
     queue::{self, JobRow, QueueError},
     store::{
         StoreError,
         console::{
             self,
             lists::{self, EmailText},
+            money,
         },
     },
     visible_text::visible_lines,
@@ -152,8 +154,8 @@ pub(super) async fn email_preview(
 }
 
 #[derive(Template)]
-#[template(path = "console/webhook.html")]
-struct WebhookPage {
+#[template(path = "console/thing.html")]
+struct ThingPage {
     page: Page,
     heading: String,
     state: String,
@@ -177,12 +179,16 @@ pub(super) async fn webhook_in(
         (page.t("받은 시각", "Received"), Cell::Time(row.received_at)),
         (page.t("처리 시각", "Handled"), Cell::time(row.handled_at)),
         (page.t("결과", "Result"), Cell::text(row.note.as_deref())),
+        (
+            page.t("구독", "Subscription"),
+            row.subscription_id.map_or(Cell::Empty, |id| Cell::Subscription(id, subscription_ref(id))),
+        ),
     ];
     let parts = vec![
         (page.t("헤더", "Headers"), pretty(&text.headers)),
         (page.t("본문", "Body"), body(&String::from_utf8_lossy(&text.body))),
     ];
-    render(&WebhookPage { heading, state: row.state, facts, parts, action: None, page })
+    render(&ThingPage { heading, state: row.state, facts, parts, action: None, page })
 }
 
 pub(super) async fn webhook_out(
@@ -195,7 +201,7 @@ pub(super) async fn webhook_out(
     let sent = lists::event_out_body(&mut tx, id).await?.unwrap_or_default();
     drop(tx);
     let page = Page::new(&app, &client, Some(Section::WebhooksOut), super::format::clip(&row.kind));
-    let subscription = common::id::subscription_ref(row.subscription_id);
+    let subscription = subscription_ref(row.subscription_id);
     let facts = vec![
         (page.t("이벤트 ID", "Event id"), Cell::Code(common::id::event_ref(row.id))),
         (page.t("구독", "Subscription"), Cell::Subscription(row.subscription_id, subscription)),
@@ -207,7 +213,57 @@ pub(super) async fn webhook_out(
     ];
     let parts = vec![(page.t("본문", "Body"), body(&sent))];
     let action = (row.state != "pending").then(|| ("event.replay", row.id.to_string()));
-    render(&WebhookPage { heading: row.kind, state: row.state, facts, parts, action, page })
+    render(&ThingPage { heading: row.kind, state: row.state, facts, parts, action, page })
+}
+
+pub(super) async fn discrepancy(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ConsoleError> {
+    let row =
+        money::discrepancy(&mut *console::begin(&app.pool).await?, id).await?.ok_or(Failure::NotFound)?;
+    let page = Page::new(&app, &client, Some(Section::Discrepancies), format!("{} {}", row.kind, row.date));
+    let won = |amount: Option<i64>| amount.map_or(Cell::Empty, Cell::Won);
+    let facts = vec![
+        (page.t("뜻", "Meaning"), Cell::Text(discrepancy_meaning(&page, &row.kind).to_owned())),
+        (page.t("날짜", "Date"), Cell::Text(row.date.to_string())),
+        (page.t("우리 금액", "Ours"), won(row.our_amount)),
+        (page.t("토스 금액", "Toss's"), won(row.their_amount)),
+        (
+            page.t("구독", "Subscription"),
+            row.subscription_id.map_or(Cell::Empty, |id| Cell::Subscription(id, subscription_ref(id))),
+        ),
+        (page.t("주문 번호", "Order id"), Cell::code(row.order_id.as_deref())),
+        (page.t("결제 키", "Payment key"), Cell::code(row.payment_key.as_deref())),
+        (page.t("대상", "Reference"), Cell::Code(row.reference.clone())),
+        (page.t("처음 발견", "First seen"), Cell::Time(row.first_seen_at)),
+        (page.t("마지막 확인", "Last seen"), Cell::Time(row.last_seen_at)),
+        (page.t("해소됨", "Resolved"), Cell::time(row.resolved_at)),
+        (page.t("어떻게", "How"), Cell::text(row.resolution.as_deref())),
+        (page.t("인정됨", "Accepted"), Cell::time(row.accepted_at)),
+        (page.t("누가", "By whom"), Cell::code(row.accepted_by.as_deref())),
+        (page.t("이유", "Why"), Cell::text(row.acceptance.as_deref())),
+    ];
+    let facts = facts.into_iter().filter(|(_, cell)| !matches!(cell, Cell::Empty)).collect();
+    let state = row.state();
+    let action = (state == "open").then(|| ("discrepancy.accept", row.id.to_string()));
+    render(&ThingPage { heading: row.kind, state: state.to_owned(), facts, parts: Vec::new(), action, page })
+}
+
+#[rustfmt::skip]
+fn discrepancy_meaning(page: &Page, kind: &str) -> &'static str {
+    match kind {
+        "unknown_capture" => page.t("토스에는 결제가 있는데 우리 기록에는 없습니다.", "Toss has a payment that we do not know."),
+        "capture_known_as_failed" => page.t("토스에서는 결제되었는데 우리 기록에는 실패로 되어 있습니다.", "Toss took the money; we have the payment as failed."),
+        "capture_known_as_unfinished" => page.t("토스에서는 결제되었는데 우리 기록에는 아직 끝나지 않았습니다.", "Toss took the money; we have the payment as unfinished."),
+        "amount_differs" => page.t("결제 금액이 서로 다릅니다.", "The amounts of the payment differ."),
+        "missing_at_toss" => page.t("우리 기록에는 결제되었는데 토스에는 없습니다.", "We have the payment as paid; Toss does not have it."),
+        "unknown_refund" => page.t("토스에는 환불이 있는데 우리 기록에는 없습니다.", "Toss has a refund that we do not know."),
+        "refund_missing_at_toss" => page.t("우리 기록에는 환불되었는데 토스에는 없습니다.", "We have a refund as made; Toss does not have it."),
+        "refund_amount_differs" => page.t("환불 금액이 서로 다릅니다.", "The amounts of the refund differ."),
+        _ => "",
+    }
 }
 
 /// JSON with one member a line; anything else as it is.

@@ -1,24 +1,12 @@
-//! What a page that could not be shown says instead, and the headers that every answer of the console carries.
+//! Why a page of the console could not be shown, and what it says instead.
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use common::store::StoreError;
+use common::{commands::second_factor::SecondFactorError, store::StoreError};
 
-use askama::Template;
-
-use super::{
-    page::{Page, render},
-    password::PasswordError,
-    session::Client,
-};
-use crate::app::App;
-
-/// Nothing from elsewhere, nothing inline, no frame around us.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data:; connect-src 'self'; frame-src 'self'; form-action 'self'; \
-    frame-ancestors 'none'; base-uri 'none'";
+use super::password::PasswordError;
 
 /// Why a page was not shown or a form not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +57,15 @@ impl From<sqlx::Error> for ConsoleError {
     }
 }
 
+impl From<SecondFactorError> for ConsoleError {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Store(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
 impl From<PasswordError> for ConsoleError {
     fn from(error: PasswordError) -> Self {
         let failure = match error {
@@ -80,7 +77,7 @@ impl From<PasswordError> for ConsoleError {
 }
 
 impl Failure {
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::ForeignForm => StatusCode::FORBIDDEN,
@@ -94,7 +91,7 @@ impl Failure {
     }
 
     /// What a status means that the framework, or the middleware around the console, chose.
-    fn of_status(status: StatusCode) -> Self {
+    pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::FORBIDDEN => Self::Forbidden,
@@ -108,7 +105,7 @@ impl Failure {
 
     /// Heading and explanation, Korean and English.
     #[rustfmt::skip]
-    fn words(self) -> [(&'static str, &'static str); 2] {
+    pub(super) fn words(self) -> [(&'static str, &'static str); 2] {
         match self {
             Self::NotFound => [("찾을 수 없습니다", "Nothing here"),
                 ("이 주소에는 아무것도 없습니다. 주문 번호, 이메일, 구독 ID로 찾아보세요.",
@@ -158,59 +155,4 @@ impl IntoResponse for ConsoleError {
 
 pub(super) async fn not_found() -> ConsoleError {
     Failure::NotFound.into()
-}
-
-#[derive(Template)]
-#[template(path = "console/failure.html")]
-struct FailurePage {
-    page: Page,
-    heading: &'static str,
-    explanation: &'static str,
-    retries: bool,
-    after_form: bool,
-}
-
-/// Gives a failed answer its page, and every answer the headers that keep it safe.
-pub(crate) fn finish(app: &App, client: &Client, method: &Method, response: Response) -> Response {
-    let status = response.status();
-    let is_page = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/html")));
-    let mut response = if (status.is_client_error() || status.is_server_error()) && !is_page {
-        let failure = response.extensions().get::<Failure>().copied();
-        failure_page(app, client, method, failure.unwrap_or_else(|| Failure::of_status(status)))
-    } else {
-        response
-    };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::CACHE_CONTROL, "no-store"),
-        // Our own forms send the page they are on, to come back to after a login.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn failure_page(app: &App, client: &Client, method: &Method, failure: Failure) -> Response {
-    let [heading, explanation] = failure.words().map(|(ko, en)| client.language.choose(ko, en));
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    let page = FailurePage {
-        page: Page::new(app, client, None, heading),
-        heading,
-        explanation,
-        // A form is never sent again by itself.
-        retries: failure == Failure::Unavailable && is_read,
-        after_form: !is_read && matches!(failure, Failure::Unavailable | Failure::Internal),
-    };
-    let mut response = render(&page).unwrap_or_else(IntoResponse::into_response);
-    *response.status_mut() = failure.status();
-    if failure == Failure::Unavailable {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    }
-    response
 }

@@ -164,15 +164,16 @@ fn href(group: &Group, window: Window) -> String {
         "job" => ("jobs", vec![("state", "failed"), ("kind", &group.kind), ("cause", &group.cause)]),
         "decline" => ("payments", vec![("state", "failed"), ("cause", &group.cause)]),
         "unknown" => ("payments", vec![("state", "unknown")]),
+        "refund" => ("refunds", vec![("state", "failed"), ("cause", &group.cause)]),
+        "card" => ("cards", vec![("state", "refused"), ("cause", &group.cause)]),
         "email" => ("emails", vec![("state", "failed"), ("kind", &group.kind)]),
         "webhook" => ("webhooks/in", vec![("state", "failed"), ("kind", &group.kind)]),
-        "event" => ("webhooks/out", vec![("kind", &group.kind)]),
-        _ => ("audit", vec![]),
+        _ => ("webhooks/out", vec![("kind", &group.kind)]),
     };
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(pairs);
-    // Jobs and payments may be older than their failure: the list shows those of the whole week.
-    if group.area == "email" || group.area == "webhook" || group.area == "event" {
+    query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+    // Jobs, payments, refunds and cards may be older than their failure: their lists are not cut by when they were made.
+    if matches!(group.area.as_str(), "email" | "webhook" | "event") {
         query.append_pair("since", window.value());
     }
     format!("/console/{path}?{}", query.finish())

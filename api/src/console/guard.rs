@@ -9,8 +9,9 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use common::{
+    commands::operate,
     domain::{actor::Reason, operator::Role},
-    store::operator_actions::{self, NewAction},
+    store::operator_actions::NewAction,
 };
 use tracing::{Span, field::display};
 use url::Url;
@@ -18,16 +19,27 @@ use url::Url;
 use super::{
     act::{actor, target_of},
     cell::escape,
-    failure::{ConsoleError, Failure, finish},
+    failure::{ConsoleError, Failure},
+    failure_page::finish,
     login::login_address,
     origin::is_own_form,
-    routes::Access,
     session::{Client, Session},
 };
 use crate::app::App;
 
 /// Longer than any path of ours.
 const MAX_PATH_CHARS: usize = 200;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Files that are the same for everybody.
+    Asset,
+    /// Pages before the login.
+    Anyone,
+    /// Operators with this role or a higher one.
+    Role(Role),
+}
 
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -129,10 +141,12 @@ async fn record_refusal(
     let text = format!("{path} is for {needed}, not for {}", session.role);
     let Ok(reason) = Reason::parse(&text) else { return Ok(()) };
     let nothing = serde_json::Value::Object(serde_json::Map::new());
+    let target = target_of(&path);
     let action = NewAction {
         actor: &actor(session, client),
         action: "access.refused",
-        target: target_of(&path),
+        target_kind: target.kind(),
+        target_id: &target.id(),
         subscription_id: None,
         reason: &reason,
         before: &nothing,
@@ -142,7 +156,7 @@ async fn record_refusal(
     };
     let now = app.clock.now();
     app.transaction::<_, ConsoleError>(async |tx| {
-        operator_actions::insert(tx, &action, now).await.map(drop).map_err(ConsoleError::from)
+        operate::record(tx, &action, now).await.map(drop).map_err(ConsoleError::from)
     })
     .await
 }

@@ -9,17 +9,20 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
+use chrono::{DateTime, Utc};
 use common::{
-    domain::operator::{MIN_PASSWORD_CHARS, is_password},
+    commands::second_factor::SecondFactorError,
+    domain::operator::{MIN_PASSWORD_CHARS, Operator, is_password},
     secret_token,
-    store::{login_failures, operator_sessions, operators},
+    store::{operator_sessions, operator_totp, operators},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
     failure::ConsoleError,
-    login::open_session,
+    login::{AdmitError, admit},
+    login_attempts::Attempt,
     page::{Page, render},
     session::Client,
 };
@@ -31,6 +34,9 @@ pub(super) struct NewPassword {
     password: SecretString,
     #[serde(deserialize_with = "super::password::secret")]
     again: SecretString,
+    /// Of the authenticator app, or a recovery code, where the operator uses one.
+    #[serde(default)]
+    code: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,9 @@ enum Notice {
     None,
     Unusable,
     Differ,
+    /// The one-time code.
+    WrongCode,
+    Locked(DateTime<Utc>),
     /// Used before, or older than a day.
     Ended,
 }
@@ -49,6 +58,7 @@ struct LinkPage {
     email: String,
     notice: Notice,
     min_chars: usize,
+    has_totp: bool,
 }
 
 pub(super) async fn show(
@@ -57,11 +67,23 @@ pub(super) async fn show(
     Path(token): Path<String>,
 ) -> Result<Response, ConsoleError> {
     let hash = secret_token::hash(&token);
-    let operator = operators::find_by_link(&mut *app.pool.acquire().await?, &hash).await?;
-    match operator {
-        Some(operator) => link_page(&app, &client, operator.email, Notice::None),
-        None => link_page(&app, &client, String::new(), Notice::Ended),
+    match find(&app, &hash).await? {
+        Some(holder) => link_page(&app, &client, &holder, Notice::None),
+        None => ended_page(&app, &client),
     }
+}
+
+/// Whom a link is for.
+struct Holder {
+    operator: Operator,
+    has_totp: bool,
+}
+
+async fn find(app: &App, link_hash: &[u8]) -> Result<Option<Holder>, ConsoleError> {
+    let mut conn = app.pool.acquire().await?;
+    let Some(operator) = operators::find_by_link(&mut conn, link_hash).await? else { return Ok(None) };
+    let has_totp = operator_totp::find(&mut conn, operator.id).await?.is_some();
+    Ok(Some(Holder { operator, has_totp }))
 }
 
 pub(super) async fn set_password(
@@ -71,42 +93,67 @@ pub(super) async fn set_password(
     Form(form): Form<NewPassword>,
 ) -> Result<Response, ConsoleError> {
     let link = secret_token::hash(&token);
-    let Some(operator) = operators::find_by_link(&mut *app.pool.acquire().await?, &link).await? else {
-        return link_page(&app, &client, String::new(), Notice::Ended);
-    };
+    let Some(holder) = find(&app, &link).await? else { return ended_page(&app, &client) };
     if form.password.expose_secret() != form.again.expose_secret() {
-        return link_page(&app, &client, operator.email, Notice::Differ);
+        return link_page(&app, &client, &holder, Notice::Differ);
     }
     if !is_password(form.password.expose_secret()) {
-        return link_page(&app, &client, operator.email, Notice::Unusable);
+        return link_page(&app, &client, &holder, Notice::Unusable);
+    }
+    // Links travel by chat and e-mail: one that was read by somebody else does not replace the second factor.
+    let attempt = Attempt::new(&holder.operator.email, client.address);
+    if holder.has_totp
+        && let Some(until) = attempt.begin(&app).await?
+    {
+        return link_page(&app, &client, &holder, Notice::Locked(until));
     }
     let hash = app.passwords.hash(form.password).await?;
     let cookie = app
-        .transaction::<_, ConsoleError>(async |tx| {
+        .transaction::<_, AdmitError>(async |tx| {
             let Some(operator) = operators::set_password_by_link(tx, &link, &hash).await? else {
                 return Ok(None);
             };
             // Whoever knew the old password is out.
             operator_sessions::end_all(tx, operator.id).await?;
-            login_failures::forget(tx, &format!("account:{}", operator.email)).await?;
-            open_session(&app, tx, &client, &operator).await.map(Some)
+            admit(&app, tx, &client, (&operator, &form.code, &attempt)).await.map(Some)
         })
-        .await?;
-    let Some(cookie) = cookie else {
-        return link_page(&app, &client, String::new(), Notice::Ended);
-    };
-    tracing::info!(operator = operator.email, "an operator set a password");
-    Ok((cookie, Redirect::to("/console")).into_response())
+        .await;
+    match cookie {
+        Ok(Some(cookie)) => {
+            tracing::info!(operator = holder.operator.email, "an operator set a password");
+            Ok((cookie, Redirect::to("/console")).into_response())
+        }
+        Ok(None) => ended_page(&app, &client),
+        Err(AdmitError::SecondFactor(SecondFactorError::Wrong)) => {
+            link_page(&app, &client, &holder, Notice::WrongCode)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn link_page(app: &App, client: &Client, email: String, notice: Notice) -> Result<Response, ConsoleError> {
+fn ended_page(app: &App, client: &Client) -> Result<Response, ConsoleError> {
+    page(app, client, (String::new(), false), Notice::Ended)
+}
+
+fn link_page(app: &App, client: &Client, holder: &Holder, notice: Notice) -> Result<Response, ConsoleError> {
+    page(app, client, (holder.operator.email.clone(), holder.has_totp), notice)
+}
+
+fn page(
+    app: &App,
+    client: &Client,
+    (email, has_totp): (String, bool),
+    notice: Notice,
+) -> Result<Response, ConsoleError> {
     let mut page = Page::new(app, client, None, client.language.choose("비밀번호 설정", "Set a password"));
     // Whoever is logged in here may be somebody else.
     page.session = None;
-    let mut response = render(&LinkPage { page, email, notice, min_chars: MIN_PASSWORD_CHARS })?;
+    let mut response = render(&LinkPage { page, email, notice, min_chars: MIN_PASSWORD_CHARS, has_totp })?;
     *response.status_mut() = match notice {
         Notice::None => StatusCode::OK,
         Notice::Unusable | Notice::Differ => StatusCode::UNPROCESSABLE_ENTITY,
+        Notice::WrongCode => StatusCode::UNAUTHORIZED,
+        Notice::Locked(_) => StatusCode::TOO_MANY_REQUESTS,
         Notice::Ended => StatusCode::NOT_FOUND,
     };
     // The address is a secret: no page that is visited from here learns it.

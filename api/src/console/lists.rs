@@ -1,9 +1,12 @@
-//! The lists: subscriptions, jobs, payments, e-mails, webhooks in and out, discrepancies, invoices on hold, and the audit log.
+//! The lists: subscriptions, jobs, e-mails, webhooks in and out, and both audit logs.
 
-use common::store::{
-    StoreError,
-    console::{Filter, jobs, lists, money, subscription},
-    operator_actions::{self, ActionFilter},
+use common::{
+    id::subscription_ref,
+    store::{
+        StoreError,
+        console::{Filter, jobs, lists, subscription},
+        operator_actions::{self, ActionFilter},
+    },
 };
 use sqlx::PgConnection;
 
@@ -57,57 +60,6 @@ impl List for Jobs {
                 Cell::Time(job.run_at),
                 Cell::time(job.finished_at),
                 Cell::text(job.last_error.or(job.note).as_deref()),
-            ],
-        });
-        Ok(rows.collect())
-    }
-}
-
-pub(super) struct Payments;
-
-impl List for Payments {
-    const SECTION: Section = Section::Payments;
-    const PATH: &'static str = "/console/payments";
-    const STATES: &'static [(&'static str, Choice)] = &[
-        ("completed", ("완료", "Completed")),
-        ("failed", ("실패", "Failed")),
-        ("unknown", ("불명", "Unknown")),
-        ("review", ("확인 필요", "Needs review")),
-        ("pending", ("진행 중", "Pending")),
-        ("partially_refunded", ("일부 환불", "Partially refunded")),
-        ("refunded", ("환불", "Refunded")),
-    ];
-    const FIELDS: &'static [Field] = &[Field::Cause, Field::Subscription];
-
-    const BULK: &'static [&'static str] = &["payment.look_up"];
-
-    fn columns(language: Language) -> Vec<&'static str> {
-        let t = |ko, en| language.choose(ko, en);
-        vec![
-            t("주문 번호", "Order id"),
-            t("고객", "Customer"),
-            t("금액", "Amount"),
-            t("상태", "Status"),
-            t("종류", "Kind"),
-            t("토스 코드", "Toss code"),
-            t("만든 시각", "Made"),
-            t("끝난 시각", "Settled"),
-        ]
-    }
-
-    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
-        let rows = money::payments(conn, filter).await?.into_iter().map(|payment| Row {
-            position: Position::Id(payment.id),
-            href: Some(format!("{}#p-{}", subscription_path(payment.subscription_id), payment.id)),
-            cells: vec![
-                Cell::Code(payment.order_id),
-                Cell::Subscription(payment.subscription_id, payment.customer_name),
-                Cell::Won(payment.amount.into()),
-                Cell::State(payment.status),
-                Cell::Text(format!("{} {}", payment.kind, payment.attempt_no)),
-                Cell::code(payment.toss_code.as_deref()),
-                Cell::Time(payment.created_at),
-                Cell::time(payment.settled_at),
             ],
         });
         Ok(rows.collect())
@@ -218,13 +170,14 @@ impl List for WebhooksIn {
         ("ignored", ("무시함", "Ignored")),
         ("failed", ("실패", "Failed")),
     ];
-    const FIELDS: &'static [Field] = &[Field::Kind];
+    const FIELDS: &'static [Field] = &[Field::Kind, Field::Subscription];
 
     fn columns(language: Language) -> Vec<&'static str> {
         let t = |ko, en| language.choose(ko, en);
         vec![
             t("전송 ID", "Transmission"),
             t("종류", "Type"),
+            t("구독", "Subscription"),
             t("상태", "State"),
             t("결과", "Result"),
             t("받은 시각", "Received"),
@@ -239,6 +192,9 @@ impl List for WebhooksIn {
             cells: vec![
                 Cell::Code(webhook.transmission_id),
                 Cell::code(webhook.event_type.as_deref()),
+                webhook
+                    .subscription_id
+                    .map_or(Cell::Empty, |id| Cell::Subscription(id, subscription_ref(id))),
                 Cell::State(webhook.state),
                 Cell::text(webhook.note.as_deref()),
                 Cell::Time(webhook.received_at),
@@ -283,115 +239,12 @@ impl List for WebhooksOut {
             cells: vec![
                 Cell::Number(event.seq),
                 Cell::Code(event.kind),
-                Cell::Subscription(
-                    event.subscription_id,
-                    common::id::subscription_ref(event.subscription_id),
-                ),
+                Cell::Subscription(event.subscription_id, subscription_ref(event.subscription_id)),
                 Cell::State(event.state),
                 Cell::Number(event.tries.into()),
                 Cell::Time(event.created_at),
                 Cell::time(event.last_tried_at),
                 Cell::text(event.last_error.as_deref()),
-            ],
-        });
-        Ok(rows.collect())
-    }
-}
-
-pub(super) struct Discrepancies;
-
-impl List for Discrepancies {
-    const SECTION: Section = Section::Discrepancies;
-    const PATH: &'static str = "/console/discrepancies";
-    const STATES: &'static [(&'static str, Choice)] = &[
-        ("open", ("열림", "Open")),
-        ("accepted", ("인정함", "Accepted")),
-        ("resolved", ("해소됨", "Resolved")),
-    ];
-    const FIELDS: &'static [Field] = &[Field::Kind];
-
-    fn columns(language: Language) -> Vec<&'static str> {
-        let t = |ko, en| language.choose(ko, en);
-        vec![
-            t("날짜", "Date"),
-            t("종류", "Kind"),
-            t("상태", "State"),
-            t("우리 금액", "Ours"),
-            t("토스 금액", "Toss's"),
-            t("주문 번호", "Order id"),
-            t("대상", "Reference"),
-            t("처음 발견", "First seen"),
-            t("결말", "End"),
-        ]
-    }
-
-    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
-        let rows = money::discrepancies(conn, filter).await?.into_iter().map(|row| {
-            let state = match (row.resolved_at, row.accepted_at) {
-                (Some(_), _) => "resolved",
-                (None, Some(_)) => "accepted",
-                (None, None) => "open",
-            };
-            Row {
-                position: Position::Id(row.id),
-                // An open difference is decided on; any other is only looked at.
-                href: if state == "open" {
-                    Some(format!("/console/act/discrepancy.accept/{}", row.id))
-                } else {
-                    row.subscription_id.map(subscription_path)
-                },
-                cells: vec![
-                    Cell::Text(row.date.to_string()),
-                    Cell::Code(row.kind),
-                    Cell::State(state.to_owned()),
-                    row.our_amount.map_or(Cell::Empty, Cell::Won),
-                    row.their_amount.map_or(Cell::Empty, Cell::Won),
-                    Cell::code(row.order_id.as_deref()),
-                    Cell::Code(row.reference),
-                    Cell::Time(row.first_seen_at),
-                    Cell::text(row.resolution.or(row.acceptance).as_deref()),
-                ],
-            }
-        });
-        Ok(rows.collect())
-    }
-}
-
-pub(super) struct HeldInvoices;
-
-impl List for HeldInvoices {
-    const SECTION: Section = Section::HeldInvoices;
-    const PATH: &'static str = "/console/invoices";
-    const STATES: &'static [(&'static str, Choice)] = &[];
-    const FIELDS: &'static [Field] = &[Field::Subscription];
-
-    const BULK: &'static [&'static str] = &["invoice.charge", "invoice.forgive"];
-
-    fn columns(language: Language) -> Vec<&'static str> {
-        let t = |ko, en| language.choose(ko, en);
-        vec![
-            t("고객", "Customer"),
-            t("구독 상태", "Subscription"),
-            t("회차", "Period no."),
-            t("기간 시작", "Period from"),
-            t("기간 끝", "Period to"),
-            t("금액", "Amount"),
-            t("보류 시작", "On hold since"),
-        ]
-    }
-
-    async fn rows(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Row>, StoreError> {
-        let rows = money::held_invoices(conn, filter).await?.into_iter().map(|invoice| Row {
-            position: Position::Id(invoice.id),
-            href: Some(format!("{}#i-{}", subscription_path(invoice.subscription_id), invoice.id)),
-            cells: vec![
-                Cell::Subscription(invoice.subscription_id, invoice.customer_name),
-                Cell::State(invoice.subscription_status),
-                Cell::Number(invoice.period_no.into()),
-                Cell::Text(invoice.period_start.to_string()),
-                Cell::Text(invoice.period_end.to_string()),
-                Cell::Won(invoice.amount.into()),
-                Cell::time(invoice.held_since),
             ],
         });
         Ok(rows.collect())
@@ -427,10 +280,7 @@ impl List for Audit {
                 Cell::Time(entry.at),
                 Cell::Code(entry.actor),
                 Cell::Code(entry.what),
-                Cell::Subscription(
-                    entry.subscription_id,
-                    common::id::subscription_ref(entry.subscription_id),
-                ),
+                Cell::Subscription(entry.subscription_id, subscription_ref(entry.subscription_id)),
                 Cell::Text(entry.why),
                 Cell::Code(entry.before.to_string()),
                 Cell::Code(entry.after.to_string()),
@@ -439,6 +289,7 @@ impl List for Audit {
         Ok(rows.collect())
     }
 }
+
 pub(super) struct Actions;
 
 impl List for Actions {

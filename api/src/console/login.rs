@@ -11,12 +11,14 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use common::{
+    commands::second_factor::{self, SecondFactorError},
+    domain::operator::Operator,
     id::new_id,
     secret_token,
     store::{
         StoreError,
         operator_sessions::{self, NewSession},
-        operators::{self, Operator},
+        operators,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +48,9 @@ pub(super) struct Credentials {
     email: String,
     #[serde(deserialize_with = "super::password::secret")]
     password: SecretString,
+    /// Of the authenticator app, or a recovery code; empty where the operator uses none.
+    #[serde(default)]
+    code: String,
     next: Option<String>,
 }
 
@@ -134,18 +139,70 @@ pub(super) async fn log_in(
     let login = operators::find_login(&mut *app.pool.acquire().await?, &email).await?;
     let hash = login.as_ref().and_then(|login| login.password_hash.clone());
     let is_right = app.passwords.verify(form.password, hash).await?;
-    let Some(login) = login.filter(|_| is_right) else {
-        tracing::warn!(address = client.address.map(|ip| ip.to_string()), "a login of the console failed");
-        return login_page(&app, &client, email, next, Notice::Wrong);
+    let opened = match login.filter(|_| is_right) {
+        Some(login) => {
+            app.transaction(async |tx| {
+                admit(&app, tx, &client, (&login.operator, &form.code, &attempt)).await
+            })
+            .await
+        }
+        None => Err(AdmitError::SecondFactor(SecondFactorError::Wrong)),
     };
-    let cookie = app
-        .transaction::<_, ConsoleError>(async |tx| {
-            attempt.succeeded(tx).await?;
-            open_session(&app, tx, &client, &login.operator).await
-        })
-        .await?;
-    tracing::info!(operator = email, "an operator logged in");
-    Ok((cookie, Redirect::to(&next)).into_response())
+    match opened {
+        Ok(cookie) => {
+            tracing::info!(operator = email, "an operator logged in");
+            Ok((cookie, Redirect::to(&next)).into_response())
+        }
+        // Whoever guesses does not learn which of the three was wrong.
+        Err(AdmitError::SecondFactor(SecondFactorError::Wrong)) => {
+            tracing::warn!(
+                address = client.address.map(|ip| ip.to_string()),
+                "a login of the console failed"
+            );
+            login_page(&app, &client, email, next, Notice::Wrong)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Why an operator with the right password got no session.
+#[derive(Debug)]
+pub(super) enum AdmitError {
+    SecondFactor(SecondFactorError),
+    Console(ConsoleError),
+}
+
+impl From<SecondFactorError> for AdmitError {
+    fn from(error: SecondFactorError) -> Self {
+        Self::SecondFactor(error)
+    }
+}
+
+impl From<StoreError> for AdmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Console(error.into())
+    }
+}
+
+impl From<AdmitError> for ConsoleError {
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::SecondFactor(error) => error.into(),
+            AdmitError::Console(error) => error,
+        }
+    }
+}
+
+/// Checks the second factor and opens the session, both or neither: a code is used up by the login that it opened.
+pub(super) async fn admit(
+    app: &App,
+    conn: &mut sqlx::PgConnection,
+    client: &Client,
+    (operator, code, attempt): (&Operator, &str, &Attempt),
+) -> Result<SessionCookie, AdmitError> {
+    second_factor::check(conn, app.totp_keys.as_deref(), operator.id, code).await?;
+    attempt.succeeded(conn).await?;
+    open_session(app, conn, client, operator).await.map_err(AdmitError::Console)
 }
 
 /// The header that gives the browser its session.

@@ -12,6 +12,7 @@ mod charts;
 mod clock;
 mod details;
 mod failure;
+mod failure_page;
 mod failures;
 mod format;
 mod guard;
@@ -20,11 +21,13 @@ mod list;
 mod lists;
 mod login;
 mod login_attempts;
+mod money_lists;
 mod origin;
 mod page;
 mod password;
 mod routes;
 mod search;
+mod second_factor;
 mod session;
 mod settings;
 mod subscription;
@@ -33,11 +36,12 @@ mod today;
 mod toss_code;
 
 pub(crate) use charts::ChartCache;
-pub(crate) use failure::finish;
+pub(crate) use failure_page::finish;
+pub use guard::Access;
 pub(crate) use password::Passwords;
 pub(crate) use routes::router;
-pub use routes::{Access, ROUTES, Route};
-pub(crate) use session::Client;
+pub use routes::{ROUTES, Route};
+pub(crate) use session::{Client, address as client_address};
 
 /// Whether a path belongs to the console, whose failures are pages and not problem documents.
 pub(crate) fn is_console(path: &str) -> bool {

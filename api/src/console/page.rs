@@ -21,6 +21,8 @@ pub(super) enum Section {
     Failures,
     Calendar,
     Payments,
+    Refunds,
+    Cards,
     Subscriptions,
     Jobs,
     HeldInvoices,
@@ -35,11 +37,13 @@ pub(super) enum Section {
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Today,
         Self::Failures,
         Self::Calendar,
         Self::Payments,
+        Self::Refunds,
+        Self::Cards,
         Self::Subscriptions,
         Self::Jobs,
         Self::HeldInvoices,
@@ -58,6 +62,8 @@ impl Section {
             Self::Today => "/console",
             Self::Failures => "/console/failures",
             Self::Payments => "/console/payments",
+            Self::Refunds => "/console/refunds",
+            Self::Cards => "/console/cards",
             Self::Subscriptions => "/console/subscriptions",
             Self::Jobs => "/console/jobs",
             Self::HeldInvoices => "/console/invoices",
@@ -79,6 +85,8 @@ impl Section {
             Self::Today => 't',
             Self::Failures => 'f',
             Self::Payments => 'p',
+            Self::Refunds => 'r',
+            Self::Cards => 'n',
             Self::Subscriptions => 'u',
             Self::Jobs => 'j',
             Self::HeldInvoices => 'i',
@@ -99,6 +107,8 @@ impl Section {
             Self::Today => language.choose("오늘", "Today"),
             Self::Failures => language.choose("실패", "Failures"),
             Self::Payments => language.choose("결제", "Payments"),
+            Self::Refunds => language.choose("환불", "Refunds"),
+            Self::Cards => language.choose("카드 등록", "Cards"),
             Self::Subscriptions => language.choose("구독", "Subscriptions"),
             Self::Jobs => language.choose("작업", "Jobs"),
             Self::HeldInvoices => language.choose("보류된 청구서", "On hold"),

@@ -11,27 +11,15 @@ use common::domain::operator::Role;
 
 use super::{
     act, action_record, assets, bulk, calendar, clock, details, failure, failures,
-    guard::{self, Guard},
+    guard::{self, Access, Guard},
     link,
     list::{csv, show},
-    lists::{
-        Actions, Audit, Discrepancies, Emails, HeldInvoices, Jobs, Payments, Subscriptions, WebhooksIn,
-        WebhooksOut,
-    },
-    login, search, settings, subscription, today,
+    lists::{Actions, Audit, Emails, Jobs, Subscriptions, WebhooksIn, WebhooksOut},
+    login,
+    money_lists::{Cards, Discrepancies, HeldInvoices, Payments, Refunds},
+    search, second_factor, settings, subscription, today,
 };
 use crate::app::App;
-
-/// Who may call a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Files that are the same for everybody.
-    Asset,
-    /// Pages before the login.
-    Anyone,
-    /// Operators with this role or a higher one.
-    Role(Role),
-}
 
 /// One row of the table.
 pub struct Route {
@@ -73,6 +61,10 @@ pub const ROUTES: &[Route] = &[
     page("/console/csv/jobs", VIEWER, || get(csv::<Jobs>)),
     page("/console/payments", VIEWER, || get(show::<Payments>)),
     page("/console/csv/payments", VIEWER, || get(csv::<Payments>)),
+    page("/console/refunds", VIEWER, || get(show::<Refunds>)),
+    page("/console/csv/refunds", VIEWER, || get(csv::<Refunds>)),
+    page("/console/cards", VIEWER, || get(show::<Cards>)),
+    page("/console/csv/cards", VIEWER, || get(csv::<Cards>)),
     page("/console/subscriptions", VIEWER, || get(show::<Subscriptions>)),
     page("/console/csv/subscriptions", VIEWER, || get(csv::<Subscriptions>)),
     page("/console/emails", VIEWER, || get(show::<Emails>)),
@@ -83,6 +75,7 @@ pub const ROUTES: &[Route] = &[
     page("/console/csv/webhooks/out", VIEWER, || get(csv::<WebhooksOut>)),
     page("/console/discrepancies", VIEWER, || get(show::<Discrepancies>)),
     page("/console/csv/discrepancies", VIEWER, || get(csv::<Discrepancies>)),
+    page("/console/discrepancies/{id}", VIEWER, || get(details::discrepancy)),
     page("/console/invoices", VIEWER, || get(show::<HeldInvoices>)),
     page("/console/csv/invoices", VIEWER, || get(csv::<HeldInvoices>)),
     page("/console/audit", VIEWER, || get(show::<Audit>)),
@@ -102,6 +95,11 @@ pub const ROUTES: &[Route] = &[
     form("/console/settings/language", VIEWER, || post(settings::choose_language)),
     form("/console/settings/sessions/{id}/end", VIEWER, || post(settings::end_session)),
     form("/console/settings/operators/{id}/sessions/end", ADMIN, || post(settings::end_sessions_of)),
+    page("/console/settings/second-factor", VIEWER, || get(second_factor::show)),
+    form("/console/settings/second-factor/on", VIEWER, || post(second_factor::turn_on)),
+    form("/console/settings/second-factor/off", VIEWER, || post(second_factor::turn_off)),
+    page("/console/act/operator.totp_reset/{id}", ADMIN, || get(act::show)),
+    form("/console/act/operator.totp_reset/{id}", ADMIN, || post(act::perform)),
     page("/console/act/payment.look_up/{id}", OPERATOR, || get(act::show)),
     form("/console/act/payment.look_up/{id}", OPERATOR, || post(act::perform)),
     page("/console/act/payment.refund/{id}", OPERATOR, || get(act::show)),

@@ -8,9 +8,9 @@ use axum::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use common::{
-    domain::operator::Role,
+    domain::operator::{Operator, Role},
     secret_token,
-    store::{StoreError, operator_sessions, operators::Operator},
+    store::{StoreError, operator_sessions},
 };
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -120,7 +120,7 @@ fn is_plain_loopback(headers: &HeaderMap) -> bool {
 }
 
 /// Where a request came from: the connection's other end, or what a proxy in front of us wrote as its own client.
-pub(super) fn address(headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+pub(crate) fn address(headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
     let peer =
         extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())?;
     let is_near = match peer {

@@ -1,4 +1,4 @@
-//! Settings: the language, the sessions, and who the operators are.
+//! Settings: the language, the sessions, who the operators are, the switches, and the bound installation.
 
 use std::sync::Arc;
 
@@ -9,15 +9,24 @@ use axum::{
     http::header,
     response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
-use common::store::{
-    StoreError,
-    operator_sessions::{self, SessionRow},
-    operators::{self, OperatorRow},
+use common::{
+    commands::operate,
+    domain::{action::TargetKind, actor::Reason},
+    store::{
+        StoreError, gate,
+        operator_actions::NewAction,
+        operator_sessions::{self, SessionRow},
+        operators::{self, OperatorRow},
+        settings::{self, ChargingSwitch},
+        webhook_deliveries::{self, WebhookEndpoint},
+    },
 };
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    act::actor,
     failure::{ConsoleError, Failure},
     page::{Page, Section, render},
     session::{self, Client, Session},
@@ -31,6 +40,10 @@ struct SettingsPage {
     own: Session,
     sessions: Vec<SessionRow>,
     operators: Vec<OperatorRow>,
+    has_totp: bool,
+    charging: ChargingSwitch,
+    events: WebhookEndpoint,
+    instance: Option<String>,
 }
 
 pub(super) async fn show(
@@ -41,7 +54,12 @@ pub(super) async fn show(
     let mut conn = app.pool.acquire().await?;
     let sessions = operator_sessions::list(&mut conn, Some(own.operator_id)).await?;
     let operators = operators::list(&mut conn).await?;
-    render(&SettingsPage { page: Page::of(&app, &client, Section::Settings), own, sessions, operators })
+    let has_totp = operators.iter().any(|operator| operator.id == own.operator_id && operator.has_totp);
+    let page = Page::of(&app, &client, Section::Settings);
+    let charging = settings::charging_switch(&mut conn).await?;
+    let events = webhook_deliveries::endpoint(&mut conn).await?;
+    let instance = gate::read(&mut conn).await?.bound_to.map(|bound| bound.id);
+    render(&SettingsPage { page, own, sessions, operators, has_totp, charging, events, instance })
 }
 
 #[derive(Deserialize)]
@@ -80,10 +98,31 @@ pub(super) async fn end_session(
 /// Ends every session of an operator.
 pub(super) async fn end_sessions_of(
     State(app): State<Arc<App>>,
+    client: Client,
     own: Session,
     Path(id): Path<Uuid>,
 ) -> Result<Redirect, ConsoleError> {
-    app.transaction::<_, StoreError>(async |tx| operator_sessions::end_all(tx, id).await).await?;
-    tracing::info!(operator = own.email, other.id = %id, "an admin ended an operator's sessions");
+    let (by, now) = (actor(&own, &client), app.clock.now());
+    app.transaction::<_, StoreError>(async |tx| {
+        let ended = operator_sessions::end_all(tx, id).await?;
+        let change = NewAction {
+            actor: &by,
+            action: "operator.end_sessions",
+            target_kind: TargetKind::Operator,
+            target_id: &id.to_string(),
+            subscription_id: None,
+            reason: &Reason::of_program("every session was ended by an admin"),
+            before: &json!({ "sessions": ended }),
+            after: &json!({ "sessions": 0 }),
+            request_key: None,
+            bulk_id: None,
+        };
+        // Who has no session has lost none.
+        if ended > 0 {
+            operate::record(tx, &change, now).await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(Redirect::to("/console/settings"))
 }

@@ -9,9 +9,10 @@ use common::{
         console::{
             Filter,
             jobs::{self, JobLine},
-            lists::{self, EventOutRow},
+            lists::{self, EventOutRow, WebhookRow},
         },
         events::{self, Event},
+        operator_actions::{self, ActionFilter, ActionRow},
         subscription_history::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
     },
 };
@@ -19,6 +20,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
+    action_words::label,
     cell::{Cell, Tone},
     format, toss_code,
 };
@@ -92,11 +94,14 @@ pub(super) struct History {
     emails: Vec<EmailLine>,
     jobs: Vec<JobLine>,
     events_out: Vec<EventOutRow>,
+    webhooks_in: Vec<WebhookRow>,
     audit: Vec<Event>,
+    actions: Vec<ActionRow>,
 }
 
 impl History {
     pub(super) async fn read(conn: &mut PgConnection, id: Uuid) -> Result<Self, StoreError> {
+        let actions = ActionFilter { subscription_id: Some(id), ..ActionFilter::default() };
         let own = Filter { subscription_id: Some(id), limit: MAX_OF_EACH, ..Filter::default() };
         Ok(Self {
             invoices: subscription_history::invoices(conn, id).await?,
@@ -107,7 +112,9 @@ impl History {
             emails: subscription_history::emails(conn, id).await?,
             jobs: jobs::of_subscription(conn, id, MAX_OF_EACH).await?,
             events_out: lists::events_out(conn, &own).await?,
+            webhooks_in: lists::webhooks(conn, &own).await?,
             audit: events::of_subscription(conn, id).await?,
+            actions: operator_actions::page(conn, &actions, MAX_OF_EACH).await?,
         })
     }
 
@@ -122,7 +129,9 @@ impl History {
         entries.extend(self.cards.iter().map(|line| words.card(line)));
         entries.extend(self.emails.iter().map(|line| words.email(line)));
         entries.extend(self.jobs.iter().map(|line| words.job(line)));
+        entries.extend(self.webhooks_in.iter().map(|line| words.webhook_in(line)));
         entries.extend(self.events_out.iter().map(|line| words.event_out(line)));
+        entries.extend(self.actions.iter().map(|line| words.action(line)));
         entries.extend(self.audit.iter().map(|line| words.audit(line)));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         entries
@@ -157,7 +166,6 @@ impl Words {
 
     fn payment(&self, line: &PaymentLine) -> Entry {
         let code = line.toss_code.as_deref();
-        let took = line.sent_at.zip(line.settled_at).map(|(sent, settled)| settled - sent);
         let state =
             if line.review_since.is_some() && line.status == "unknown" { "review" } else { &line.status };
         let kind = match line.kind.as_str() {
@@ -175,7 +183,7 @@ impl Words {
             .fact(self.t("토스 메시지", "Toss message"), Cell::text(line.toss_message.as_deref()))
             .fact(self.t("보낸 시각", "Sent"), Cell::time(line.sent_at))
             .fact(self.t("답한 시각", "Answered"), Cell::time(line.settled_at))
-            .fact(self.t("걸린 시간", "Took"), took.map_or(Cell::Empty, duration))
+            .fact(self.t("걸린 시간", "Took"), took(line.sent_at, line.settled_at))
             .fact(self.t("불명 시작", "Unknown since"), Cell::time(line.unknown_since))
             .fact(self.t("결제 키", "Payment key"), Cell::code(line.payment_key.as_deref()))
             .fact(self.t("추적 ID", "Trace id"), Cell::code(line.toss_trace_id.as_deref()))
@@ -199,18 +207,23 @@ impl Words {
             .fact(self.t("누가", "By whom"), Cell::Code(line.requested_by.clone()))
             .fact(self.t("토스 코드", "Toss code"), Cell::code(code))
             .fact(self.t("토스 메시지", "Toss message"), Cell::text(line.toss_message.as_deref()))
-            .fact(self.t("끝난 시각", "Settled"), Cell::time(line.settled_at))
+            .fact(self.t("보낸 시각", "Sent"), Cell::time(line.sent_at))
+            .fact(self.t("답한 시각", "Answered"), Cell::time(line.settled_at))
+            .fact(self.t("걸린 시간", "Took"), took(line.sent_at, line.settled_at))
             .fact(self.t("추적 ID", "Trace id"), Cell::code(line.toss_trace_id.as_deref()))
     }
 
     fn card(&self, line: &CardLine) -> Entry {
         let code = line.toss_code.as_deref();
         Entry::new(line.created_at, self.t("카드 등록", "Card registration"), Some(&line.status))
+            .anchor(format!("c-{}", line.id))
             .fact(self.t("카드", "Card"), Cell::code(line.card_number.as_deref()))
             .fact(self.t("설명", "Meaning"), code.map_or(Cell::Empty, |code| self.meaning(code)))
             .fact(self.t("토스 코드", "Toss code"), Cell::code(code))
             .fact(self.t("토스 메시지", "Toss message"), Cell::text(line.toss_message.as_deref()))
-            .fact(self.t("끝난 시각", "Settled"), Cell::time(line.settled_at))
+            .fact(self.t("보낸 시각", "Sent"), Cell::time(line.sent_at))
+            .fact(self.t("답한 시각", "Answered"), Cell::time(line.settled_at))
+            .fact(self.t("걸린 시간", "Took"), took(line.sent_at, line.settled_at))
     }
 
     fn email(&self, line: &EmailLine) -> Entry {
@@ -235,6 +248,15 @@ impl Words {
             .fact(self.t("오류", "Error"), Cell::text(line.last_error.as_deref()))
             .fact(self.t("메모", "Note"), Cell::text(line.note.as_deref()))
             .fact(self.t("다음 시도", "Next try"), Cell::time(line.next_run_at))
+    }
+
+    fn webhook_in(&self, line: &WebhookRow) -> Entry {
+        let kind = line.event_type.as_deref().unwrap_or_default();
+        let title = format!("{} {}", self.t("수신 웹훅", "Webhook in"), format::clip(kind));
+        Entry::new(line.received_at, title, Some(&line.state))
+            .href(format!("/console/webhooks/in/{}", line.id))
+            .fact(self.t("결과", "Result"), Cell::text(line.note.as_deref()))
+            .fact(self.t("처리 시각", "Handled"), Cell::time(line.handled_at))
     }
 
     fn event_out(&self, line: &EventOutRow) -> Entry {
@@ -266,6 +288,15 @@ impl Words {
         std::iter::once(change).chain(consent).collect()
     }
 
+    fn action(&self, line: &ActionRow) -> Entry {
+        let title =
+            format!("{}: {}", self.t("운영자 작업", "Operator's action"), label(&line.action, self.0));
+        Entry::new(line.at, title, None)
+            .href(format!("/console/actions/{}", line.id))
+            .fact(self.t("누가", "By whom"), Cell::Code(line.actor.clone()))
+            .fact(self.t("이유", "Why"), Cell::Text(line.reason.clone()))
+    }
+
     fn audit(&self, line: &Event) -> Entry {
         let mut entry = Entry::new(line.at, line.what.clone(), None)
             .anchor(format!("a-{}", line.id))
@@ -294,7 +325,10 @@ fn period(start: NaiveDate, end: NaiveDate) -> Cell {
     Cell::Text(format!("{start} – {}", end.pred_opt().unwrap_or(end)))
 }
 
-fn duration(took: TimeDelta) -> Cell {
+/// How long a call took, where it was sent and answered.
+fn took(sent_at: Option<DateTime<Utc>>, answered_at: Option<DateTime<Utc>>) -> Cell {
+    let Some((sent_at, answered_at)) = sent_at.zip(answered_at) else { return Cell::Empty };
+    let took: TimeDelta = answered_at - sent_at;
     let text = match took.num_milliseconds() {
         ms if ms < 10_000 => format!("{} ms", format::count(ms)),
         _ => format::span(took),

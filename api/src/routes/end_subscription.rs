@@ -9,8 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::end::{self, EndSubscription, Ended},
+    commands::{
+        end::{self, EndSubscription, Ended},
+        operate::{self, Change},
+    },
     domain::{
+        action::Target,
+        actor::Reason,
         ending::RefundPolicy,
         validated::{IdempotencyKey, RefundReason},
     },
@@ -84,18 +89,27 @@ pub(crate) async fn end_subscription(
     JsonBody(body): JsonBody<EndBody>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    let actor = format!("operator:{}", operator.email);
+    let subscription_id = parse_subscription_ref(&id).ok_or(Problem::NotFound)?;
+    let actor = &operator.actor;
     let request = EndSubscription {
-        subscription_id: parse_subscription_ref(&id).ok_or(Problem::NotFound)?,
+        subscription_id,
         policy: body.refund.unwrap_or(RefundPolicy::ProRata),
         reason: body.reason.as_str(),
         key: key.as_ref().map(IdempotencyKey::as_str),
-        actor: &actor,
+        actor: actor.as_str(),
     };
+    let reason = Reason::from(&body.reason);
+    let target = Target::Subscription(subscription_id);
+    let change = Change { actor, action: "subscription.end", target, reason: &reason };
     let now = app.clock.now();
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
-    let ended = app.transaction(async |tx| end::end_subscription(tx, &app.brand, request, now).await).await?;
+    let ended = app
+        .transaction(async |tx| {
+            let end = async |tx: &mut _| end::end_subscription(tx, &app.brand, request, now).await;
+            operate::recorded(tx, change, now, end).await
+        })
+        .await?;
     let refund = match ended.refund.clone() {
         Some(refund) => Some(wait_for_refund(&app, subscription, refund).await),
         None => None,

@@ -9,8 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    commands::refund::{RefundRequest, request_refund},
+    commands::{
+        operate::{self, Change},
+        refund::{RefundRequest, request_refund},
+    },
     domain::{
+        action::Target,
+        actor::Reason,
         refund::RefundStatus,
         validated::{IdempotencyKey, PositiveWon, RefundReason},
     },
@@ -91,18 +96,26 @@ pub(crate) async fn refund_payment(
     JsonBody(body): JsonBody<RefundBody>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    let actor = format!("operator:{}", operator.email);
+    let payment_id = Uuid::try_parse(&id).map_err(|_| Problem::NotFound)?;
+    let actor = &operator.actor;
     let request = RefundRequest {
-        payment_id: Uuid::try_parse(&id).map_err(|_| Problem::NotFound)?,
+        payment_id,
         amount: body.amount.map(PositiveWon::won),
         reason: body.reason.as_str(),
         key: key.as_ref().map(IdempotencyKey::as_str),
-        actor: &actor,
+        actor: actor.as_str(),
     };
+    let reason = Reason::from(&body.reason);
+    let change =
+        Change { actor, action: "payment.refund", target: Target::Payment(payment_id), reason: &reason };
     let now = app.clock.now();
     // Subscribed before the commit: even the fastest worker's announcement is received.
     let subscription = app.settlements.subscribe();
-    let recorded = app.transaction(async |tx| request_refund(tx, request, now).await).await?;
+    let recorded = app
+        .transaction(async |tx| {
+            operate::recorded(tx, change, now, async |tx| request_refund(tx, request, now).await).await
+        })
+        .await?;
     answer(&app, wait_for_refund(&app, subscription, recorded).await).await
 }
 

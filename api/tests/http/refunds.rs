@@ -66,6 +66,23 @@ async fn only_an_operators_token_gives_money_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_refund_leaves_one_row_of_the_operators_log(pool: PgPool) {
+    let (api, id) = paid(pool, Duration::ZERO).await;
+    let body = json!({ "reason": "환불", "amount": 1000 });
+    for _ in 0..2 {
+        assert_eq!(refund(&api, id, Some("one"), &body).await.status, 202);
+    }
+    let rows: Vec<(String, String, String, Value, Value)> = sqlx::query_as(
+        "select actor, channel, reason, before->'refunded', after->'refunded' from operator_actions",
+    )
+    .fetch_all(&api.pool)
+    .await
+    .unwrap();
+    let expected = ("operator:kim@example.com".into(), "api".into(), "환불".into(), json!(0), json!(1000));
+    assert_eq!(rows, [expected]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_wrong_field_is_named_and_nothing_is_written(pool: PgPool) {
     let (api, id) = paid(pool, Duration::ZERO).await;
     for amount in [json!(0), json!(-1), json!(1.5), json!("100"), json!(94_801)] {

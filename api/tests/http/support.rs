@@ -11,6 +11,7 @@ use axum::{
 use common::{
     clock::{Clock, TestClock},
     email::Brand,
+    seal::Sealer,
     store,
 };
 use serde_json::{Value, json};
@@ -41,11 +42,14 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+const TOTP_KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
 pub(crate) fn settings(confirm_wait: Duration) -> Settings {
     Settings {
         auth: AuthSettings { keys: KeySource::Secret(AUTH_JWT_SECRET.to_owned().into()), audience: None },
         cron_secret: CRON_SECRET.to_owned().into(),
         confirm_wait,
+        totp_keys: Some(Arc::new(Sealer::parse(TOTP_KEYS).unwrap())),
         brand: Brand { name: "집체크".to_owned(), public_url: "https://zip.example".parse().unwrap() },
         allowed_origins: vec!["https://shop.example".parse().unwrap()],
         stop_delay: Duration::ZERO,

@@ -19,6 +19,7 @@ pub mod register_card;
 pub mod resend_email;
 pub mod resume;
 pub mod roll_out_price;
+pub mod second_factor;
 pub mod settle_change;
 pub mod subscribe;
 pub mod wake_payment;

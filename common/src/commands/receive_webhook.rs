@@ -70,8 +70,15 @@ pub async fn receive_webhook(
             jobs::enqueue(conn, &HandleWebhook { webhook_id: id }, now, now).await?;
         }
         Hint::Unreadable => {
-            webhooks::settle(conn, id, WebhookEnd::Ignored, "the body is not a JSON object", new.body, now)
-                .await?;
+            webhooks::settle(
+                conn,
+                (id, None),
+                WebhookEnd::Ignored,
+                "the body is not a JSON object",
+                new.body,
+                now,
+            )
+            .await?;
         }
     }
     Ok(Some(id))

@@ -55,6 +55,8 @@ pub enum Action {
     SwitchEvents {
         on: bool,
     },
+    /// Takes an operator's second factor away, e.g. with a lost phone.
+    ResetTotp(Uuid),
 }
 
 impl Action {
@@ -82,6 +84,7 @@ impl Action {
             Self::SwitchCharging { on: false } => "charging.switch_off",
             Self::SwitchEvents { on: true } => "events.switch_on",
             Self::SwitchEvents { on: false } => "events.switch_off",
+            Self::ResetTotp(_) => "operator.totp_reset",
         }
     }
 
@@ -103,6 +106,7 @@ impl Action {
             Self::ResendEmail(id) => Target::Email(id),
             Self::SwitchCharging { .. } => Target::Switch("charging"),
             Self::SwitchEvents { .. } => Target::Switch("events"),
+            Self::ResetTotp(id) => Target::Operator(id),
         }
     }
 }
@@ -117,6 +121,9 @@ pub enum Target {
     Discrepancy(Uuid),
     Event(Uuid),
     Email(Uuid),
+    Operator(Uuid),
+    /// A customer, by the user's id.
+    Customer(Uuid),
     /// A row of `settings`.
     Switch(&'static str),
 }
@@ -133,7 +140,13 @@ pub enum TargetKind {
     Discrepancy,
     Event,
     Email,
+    Operator,
+    Customer,
+    /// A row of `settings`.
     Switch,
+    Plan,
+    PriceChange,
+    Import,
 }
 
 impl Target {
@@ -146,6 +159,8 @@ impl Target {
             Self::Discrepancy(_) => TargetKind::Discrepancy,
             Self::Event(_) => TargetKind::Event,
             Self::Email(_) => TargetKind::Email,
+            Self::Operator(_) => TargetKind::Operator,
+            Self::Customer(_) => TargetKind::Customer,
             Self::Switch(_) => TargetKind::Switch,
         }
     }
@@ -158,7 +173,9 @@ impl Target {
             | Self::Payment(id)
             | Self::Discrepancy(id)
             | Self::Event(id)
-            | Self::Email(id) => id.to_string(),
+            | Self::Email(id)
+            | Self::Operator(id)
+            | Self::Customer(id) => id.to_string(),
             Self::Job(id) => id.to_string(),
             Self::Switch(name) => name.to_owned(),
         }
@@ -238,6 +255,8 @@ pub enum Effect {
     },
     EventsPause,
     EventsGoOn,
+    /// The operator logs in without a one-time code.
+    PasswordSuffices,
 }
 
 impl Effect {
@@ -279,6 +298,7 @@ impl Effect {
             }
             Self::EventsPause => "events are kept and not delivered".to_owned(),
             Self::EventsGoOn => "events are delivered again".to_owned(),
+            Self::PasswordSuffices => "the operator logs in with the password alone".to_owned(),
         }
     }
 
@@ -319,6 +339,7 @@ impl Effect {
             Self::EmailIsSentAgain { .. } => "고객의 최신 주소로 이메일을 다시 보냅니다".to_owned(),
             Self::EventsPause => "이벤트를 보관만 하고 전송하지 않습니다".to_owned(),
             Self::EventsGoOn => "이벤트 전송을 다시 시작합니다".to_owned(),
+            Self::PasswordSuffices => "이 운영자는 비밀번호만으로 로그인합니다".to_owned(),
         }
     }
 }
@@ -378,6 +399,8 @@ pub enum Refusal {
     EventWaits,
     #[error("there is no endpoint to switch on or off: no worker has had a WEBHOOK_URL")]
     NoEndpoint,
+    #[error("the operator has no one-time codes")]
+    NoTotp,
 }
 
 impl Refusal {
@@ -414,6 +437,7 @@ impl Refusal {
             Self::CustomerErased => "개인정보가 삭제된 고객입니다".to_owned(),
             Self::EventWaits => "이미 전송을 기다리는 이벤트입니다".to_owned(),
             Self::NoEndpoint => "이벤트를 받을 주소가 등록된 적이 없습니다".to_owned(),
+            Self::NoTotp => "2단계 인증을 쓰지 않는 운영자입니다".to_owned(),
         }
     }
 }

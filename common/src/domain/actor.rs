@@ -5,7 +5,7 @@ use std::fmt;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::validated::{Rule, has_visible, is_printable};
+use super::validated::{RefundReason, Rule, has_visible, is_printable};
 
 /// The way on which an operator's request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
@@ -87,11 +87,23 @@ impl Reason {
 
     /// Stands in for the reason while an action is only tried out.
     pub(crate) fn of_preview() -> Self {
-        Self("preview".to_owned())
+        Self::of_program("preview")
+    }
+
+    /// The reason of a change that explains itself: one line of a program's own words.
+    pub fn of_program(text: &'static str) -> Self {
+        Self(text.to_owned())
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What the API takes as a reason may be shorter.
+impl From<&RefundReason> for Reason {
+    fn from(reason: &RefundReason) -> Self {
+        Self(reason.as_str().trim().to_owned())
     }
 }
 

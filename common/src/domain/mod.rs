@@ -34,4 +34,5 @@ pub mod refund;
 pub mod registration;
 pub mod renewal_notice;
 pub mod subscription;
+pub mod totp;
 pub mod validated;

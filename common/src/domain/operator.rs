@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
+use uuid::Uuid;
 
 /// What an operator may do. A higher role may do everything that a lower one may.
 #[derive(
@@ -16,6 +17,14 @@ pub enum Role {
     Operator,
     /// Also turns the switches and manages operators.
     Admin,
+}
+
+/// An operator who may do something now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    pub id: Uuid,
+    pub email: String,
+    pub role: Role,
 }
 
 /// Whose failed logins are counted. An address is shared by colleagues, so it is allowed more.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, subscriptions};
+use super::{StoreError, operators, settings, subscriptions, users};
 use crate::domain::action::Target;
 
 /// A target as it is now.
@@ -16,42 +16,41 @@ pub struct TargetState {
 
 /// Holds the target until the transaction ends, and reads it. The subscription's row is locked first, as charges do.
 pub async fn lock(conn: &mut PgConnection, target: Target) -> Result<Option<TargetState>, StoreError> {
-    let found = match target {
+    match target {
         Target::Subscription(_) | Target::Invoice(_) | Target::Payment(_) => {
             let Some(found) = read(conn, target).await? else { return Ok(None) };
             if let Some(id) = found.subscription_id {
                 subscriptions::lock(conn, id).await?;
             }
-            true
         }
-        Target::Job(id) => sqlx::query_scalar!("select id from jobs where id = $1 for update", id)
-            .fetch_optional(&mut *conn)
-            .await?
-            .is_some(),
-        Target::Discrepancy(id) => {
-            sqlx::query_scalar!("select id from discrepancies where id = $1 for update", id)
-                .fetch_optional(&mut *conn)
-                .await?
-                .is_some()
-        }
-        Target::Event(id) => {
-            sqlx::query_scalar!("select id from webhook_events_out where id = $1 for update", id)
-                .fetch_optional(&mut *conn)
-                .await?
-                .is_some()
-        }
-        Target::Email(id) => sqlx::query_scalar!("select id from emails where id = $1 for update", id)
-            .fetch_optional(&mut *conn)
-            .await?
-            .is_some(),
-        Target::Switch(name) => {
-            sqlx::query_scalar!("select name from settings where name = $1 for update", name)
+        Target::Job(id) => {
+            sqlx::query!("select id from jobs where id = $1 for update", id)
                 .fetch_optional(&mut *conn)
                 .await?;
-            true
         }
-    };
-    if found { read(conn, target).await } else { Ok(None) }
+        Target::Discrepancy(id) => {
+            sqlx::query!("select id from discrepancies where id = $1 for update", id)
+                .fetch_optional(&mut *conn)
+                .await?;
+        }
+        Target::Event(id) => {
+            sqlx::query!("select id from webhook_events_out where id = $1 for update", id)
+                .fetch_optional(&mut *conn)
+                .await?;
+        }
+        Target::Email(id) => {
+            sqlx::query!("select id from emails where id = $1 for update", id)
+                .fetch_optional(&mut *conn)
+                .await?;
+        }
+        Target::Operator(id) => operators::lock(conn, id).await?,
+        Target::Customer(id) => {
+            users::lock(conn, id).await?;
+        }
+        Target::Switch(name) => settings::lock(conn, name).await?,
+    }
+    // None where there is no such row.
+    read(conn, target).await
 }
 
 /// Reads the target without holding it.
@@ -64,6 +63,8 @@ pub async fn read(conn: &mut PgConnection, target: Target) -> Result<Option<Targ
         Target::Discrepancy(id) => discrepancy(conn, id).await,
         Target::Event(id) => event(conn, id).await,
         Target::Email(id) => email(conn, id).await,
+        Target::Operator(id) => operator(conn, id).await,
+        Target::Customer(id) => customer(conn, id).await,
         Target::Switch(name) => switch(conn, name).await,
     }
 }
@@ -199,6 +200,37 @@ async fn email(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>,
     .fetch_optional(conn)
     .await?;
     Ok(state)
+}
+
+async fn operator(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>, StoreError> {
+    let state = sqlx::query_scalar!(
+        r#"
+        select jsonb_build_object('operator', email, 'role', role, 'password', password_hash is not null,
+                                  'token', token_hash is not null, 'linkUntil', link_expires_at,
+                                  'oneTimeCodes', exists (select 1 from operator_totp where operator_id = operators.id),
+                                  'disabledAt', disabled_at) as "state!"
+          from operators where id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(state.map(|state| TargetState { state, subscription_id: None }))
+}
+
+/// When something changed and not to what: the audit log is append-only, and an erased customer's address goes.
+async fn customer(conn: &mut PgConnection, id: Uuid) -> Result<Option<TargetState>, StoreError> {
+    let state = sqlx::query_scalar!(
+        r#"
+        select jsonb_build_object('email', email is not null, 'name', name is not null, 'updatedAt', updated_at,
+                                  'erasedAt', erased_at) as "state!"
+          from users where id = $1
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(state.map(|state| TargetState { state, subscription_id: None }))
 }
 
 /// A switch that nobody has turned has no row yet.

@@ -15,6 +15,7 @@ use crate::{
         ending::RefundPolicy,
         invoice::InvoiceStatus,
         money::Won,
+        operator::Role,
         payment::{DeclineKind, PaymentKind, PaymentStatus},
         plan_change::ChangeEnd,
         reconcile::DiscrepancyKind,
@@ -57,6 +58,7 @@ text_columns!(
     RefundPolicy,
     RefundStatus,
     RegistrationStatus,
+    Role,
     SubscriptionStatus,
 );
 

@@ -21,6 +21,7 @@ pub mod legacy_database;
 pub mod login_failures;
 pub mod operator_actions;
 pub mod operator_sessions;
+pub mod operator_totp;
 pub mod operators;
 pub mod payment_claims;
 pub mod payments;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::{
-    action::{Target, TargetKind},
+    action::TargetKind,
     actor::{Actor, Reason},
 };
 
@@ -18,7 +18,9 @@ pub struct NewAction<'a> {
     pub actor: &'a Actor,
     /// E.g. `payment.refund`.
     pub action: &'a str,
-    pub target: Target,
+    pub target_kind: TargetKind,
+    /// The row's own id, or a name such as a plan's code.
+    pub target_id: &'a str,
     /// The subscription that the target belongs to, where there is one.
     pub subscription_id: Option<Uuid>,
     pub reason: &'a Reason,
@@ -89,8 +91,8 @@ pub async fn insert(
         os_user.as_deref(),
         address.as_deref(),
         new.action,
-        <&str>::from(new.target.kind()),
-        new.target.id(),
+        <&str>::from(new.target_kind),
+        new.target_id,
         new.subscription_id,
         new.reason.as_str(),
         new.before,

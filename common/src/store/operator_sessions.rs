@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known, operators::Operator};
+use super::StoreError;
+use crate::domain::operator::{Operator, Role};
 
 /// A session that has neither ended, nor been idle for 30 minutes, nor lasted 12 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub async fn find(
     let row = sqlx::query!(
         r#"
         select session.id, session.seen_at < clock_timestamp() - interval '1 minute' as "is_stale!",
-               operator.id as operator_id, operator.email, operator.role
+               operator.id as operator_id, operator.email, operator.role as "role: Role"
           from operator_sessions session join operators operator on operator.id = session.operator_id
          where session.token_hash = $1 and session.ended_at is null and operator.disabled_at is null
            and session.seen_at > clock_timestamp() - interval '30 minutes'
@@ -77,8 +78,8 @@ pub async fn find(
             .execute(conn)
             .await?;
     }
-    let role = known("operators", "role", &row.role)?;
-    Ok(Some(LiveSession { id: row.id, operator: Operator { id: row.operator_id, email: row.email, role } }))
+    let operator = Operator { id: row.operator_id, email: row.email, role: row.role };
+    Ok(Some(LiveSession { id: row.id, operator }))
 }
 
 /// The live sessions of one operator, or of everybody, newest first.
@@ -115,15 +116,15 @@ pub async fn end(conn: &mut PgConnection, id: Uuid, operator_id: Option<Uuid>) -
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends every session of an operator.
-pub async fn end_all(conn: &mut PgConnection, operator_id: Uuid) -> Result<(), StoreError> {
-    sqlx::query!(
+/// Ends every session of an operator. Returns how many there were.
+pub async fn end_all(conn: &mut PgConnection, operator_id: Uuid) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
         "update operator_sessions set ended_at = clock_timestamp() where operator_id = $1 and ended_at is null",
         operator_id,
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// Deletes sessions that nobody has used for 90 days, long after they ended. Returns how many.

@@ -5,16 +5,8 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, known};
-use crate::domain::operator::Role;
-
-/// An operator who may do something now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operator {
-    pub id: Uuid,
-    pub email: String,
-    pub role: Role,
-}
+use super::{StoreError, operator_sessions, operator_totp};
+use crate::domain::operator::{Operator, Role};
 
 /// What a login is checked against.
 #[derive(Debug, Clone)]
@@ -33,6 +25,8 @@ pub struct OperatorRow {
     pub role: String,
     pub has_password: bool,
     pub has_token: bool,
+    /// Logs in with a one-time code besides the password.
+    pub has_totp: bool,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: Option<DateTime<Utc>>,
     pub disabled_at: Option<DateTime<Utc>>,
@@ -48,12 +42,13 @@ pub async fn put(
     token_hash: &[u8],
 ) -> Result<Operator, StoreError> {
     let role: Option<&str> = role.map(Into::into);
-    let row = sqlx::query!(
+    let operator = sqlx::query_as!(
+        Operator,
         r#"
         insert into operators (id, email, role, token_hash) values ($1, $2, coalesce($3::text, 'operator'), $4)
         on conflict (email) do update
            set token_hash = excluded.token_hash, role = coalesce($3::text, operators.role), disabled_at = null
-        returning id, email, role
+        returning id, email, role as "role: _"
         "#,
         id,
         email,
@@ -62,7 +57,18 @@ pub async fn put(
     )
     .fetch_one(conn)
     .await?;
-    Ok(Operator { id: row.id, email: row.email, role: known("operators", "role", &row.role)? })
+    Ok(operator)
+}
+
+/// The id of the operator with this address, also of a disabled one.
+pub async fn find_id(conn: &mut PgConnection, email: &str) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!("select id from operators where email = $1", email).fetch_optional(conn).await?)
+}
+
+/// Holds the operator's row until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("select id from operators where id = $1 for update", id).fetch_optional(conn).await?;
+    Ok(())
 }
 
 /// The operator whose API token has this hash, unless disabled.
@@ -70,36 +76,30 @@ pub async fn find_by_token(
     conn: &mut PgConnection,
     token_hash: &[u8],
 ) -> Result<Option<Operator>, StoreError> {
-    let row = sqlx::query!(
-        "select id, email, role from operators where token_hash = $1 and disabled_at is null",
+    let operator = sqlx::query_as!(
+        Operator,
+        r#"select id, email, role as "role: _" from operators where token_hash = $1 and disabled_at is null"#,
         token_hash
     )
     .fetch_optional(conn)
     .await?;
-    let operator = row.map(|row| {
-        Ok::<_, StoreError>(Operator {
-            id: row.id,
-            email: row.email,
-            role: known("operators", "role", &row.role)?,
-        })
-    });
-    operator.transpose()
+    Ok(operator)
 }
 
 /// The operator with this address and the hash of their password, unless disabled.
 pub async fn find_login(conn: &mut PgConnection, email: &str) -> Result<Option<Login>, StoreError> {
     let row = sqlx::query!(
-        "select id, email, role, password_hash from operators where email = $1 and disabled_at is null",
+        r#"
+        select id, email, role as "role: Role", password_hash from operators where email = $1 and disabled_at is null
+        "#,
         email
     )
     .fetch_optional(conn)
     .await?;
-    let login = row.map(|row| {
-        let role = known("operators", "role", &row.role)?;
-        let operator = Operator { id: row.id, email: row.email, role };
-        Ok::<_, StoreError>(Login { operator, password_hash: row.password_hash })
-    });
-    login.transpose()
+    Ok(row.map(|row| Login {
+        operator: Operator { id: row.id, email: row.email, role: row.role },
+        password_hash: row.password_hash,
+    }))
 }
 
 /// Gives the operator a one-time link; one before it ends. Answers until when it works, by the database's clock. None:
@@ -127,20 +127,17 @@ pub async fn put_link(
 
 /// The operator whom a one-time link is for, while it works.
 pub async fn find_by_link(conn: &mut PgConnection, link_hash: &[u8]) -> Result<Option<Operator>, StoreError> {
-    let row = sqlx::query!(
+    let operator = sqlx::query_as!(
+        Operator,
         r#"
-        select id, email, role from operators
+        select id, email, role as "role: _" from operators
          where link_hash = $1 and link_expires_at > clock_timestamp() and disabled_at is null
         "#,
         link_hash
     )
     .fetch_optional(conn)
     .await?;
-    let operator = row.map(|row| {
-        let role = known("operators", "role", &row.role)?;
-        Ok::<_, StoreError>(Operator { id: row.id, email: row.email, role })
-    });
-    operator.transpose()
+    Ok(operator)
 }
 
 /// Sets the password by the one-time link, which ends with it. Of two at once one wins; the other gets none.
@@ -149,25 +146,22 @@ pub async fn set_password_by_link(
     link_hash: &[u8],
     password_hash: &str,
 ) -> Result<Option<Operator>, StoreError> {
-    let row = sqlx::query!(
+    let operator = sqlx::query_as!(
+        Operator,
         r#"
         update operators set password_hash = $2, link_hash = null, link_expires_at = null
          where link_hash = $1 and link_expires_at > clock_timestamp() and disabled_at is null
-        returning id, email, role
+        returning id, email, role as "role: _"
         "#,
         link_hash,
         password_hash,
     )
     .fetch_optional(conn)
     .await?;
-    let operator = row.map(|row| {
-        let role = known("operators", "role", &row.role)?;
-        Ok::<_, StoreError>(Operator { id: row.id, email: row.email, role })
-    });
-    operator.transpose()
+    Ok(operator)
 }
 
-/// Takes everything from the operator that lets them in: token, password, link and sessions. The row stays, because the
+/// Takes everything from the operator that lets them in: token, password, one-time codes, link and sessions. The row stays, because the
 /// audit log names it. Answers whether there is such an operator.
 pub async fn disable(conn: &mut PgConnection, email: &str) -> Result<bool, StoreError> {
     let row = sqlx::query!(
@@ -183,7 +177,8 @@ pub async fn disable(conn: &mut PgConnection, email: &str) -> Result<bool, Store
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(false) };
-    super::operator_sessions::end_all(conn, row.id).await?;
+    operator_totp::delete(conn, row.id).await?;
+    operator_sessions::end_all(conn, row.id).await?;
     Ok(true)
 }
 
@@ -193,6 +188,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<OperatorRow>, StoreErro
         OperatorRow,
         r#"
         select id, email, role, password_hash is not null as "has_password!", token_hash is not null as "has_token!",
+               exists (select 1 from operator_totp where operator_id = operators.id) as "has_totp!",
                created_at, disabled_at,
                (select max(seen_at) from operator_sessions where operator_id = operators.id) as last_seen_at
           from operators order by email

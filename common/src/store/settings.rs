@@ -7,6 +7,12 @@ use sqlx::PgConnection;
 use super::StoreError;
 use crate::clock::ClockKind;
 
+/// Holds a setting's row until the transaction ends. One that nobody has written yet has none.
+pub async fn lock(conn: &mut PgConnection, name: &str) -> Result<(), StoreError> {
+    sqlx::query!("select name from settings where name = $1 for update", name).fetch_optional(conn).await?;
+    Ok(())
+}
+
 /// Whether new charges may be made at all.
 pub async fn charging_enabled(conn: &mut PgConnection) -> Result<bool, StoreError> {
     let row = sqlx::query!(

@@ -71,6 +71,8 @@ pub struct RefundLine {
     pub toss_message: Option<String>,
     pub toss_trace_id: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// When the request last left.
+    pub sent_at: Option<DateTime<Utc>>,
     pub settled_at: Option<DateTime<Utc>>,
 }
 
@@ -87,6 +89,8 @@ pub struct CardLine {
     pub toss_code: Option<String>,
     pub toss_message: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// When the request last left.
+    pub sent_at: Option<DateTime<Utc>>,
     pub settled_at: Option<DateTime<Utc>>,
 }
 
@@ -191,7 +195,7 @@ pub async fn refunds(conn: &mut PgConnection, subscription_id: Uuid) -> Result<V
         RefundLine,
         r#"
         select refund.id, payment_id, refund.amount, reason, requested_by, refund.status, refund.toss_code,
-               refund.toss_message, refund.toss_trace_id, refund.created_at, refund.settled_at
+               refund.toss_message, refund.toss_trace_id, refund.created_at, refund.sent_at, refund.settled_at
           from refunds refund join payments payment on payment.id = refund.payment_id
          where payment.subscription_id = $1 order by refund.created_at, refund.id
         "#,
@@ -222,7 +226,7 @@ pub async fn cards(conn: &mut PgConnection, subscription_id: Uuid) -> Result<Vec
     let lines = sqlx::query_as!(
         CardLine,
         r#"
-        select id, status, card_number, payment_id, toss_code, toss_message, created_at, settled_at
+        select id, status, card_number, payment_id, toss_code, toss_message, created_at, sent_at, settled_at
           from card_registrations where subscription_id = $1 order by created_at, id
         "#,
         subscription_id

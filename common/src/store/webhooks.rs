@@ -22,6 +22,8 @@ pub struct ReceivedWebhook {
     pub id: Uuid,
     pub received_at: DateTime<Utc>,
     pub body: Vec<u8>,
+    /// Whose payment it names, once that is known.
+    pub subscription_id: Option<Uuid>,
 }
 
 /// How a webhook ended.
@@ -64,7 +66,7 @@ pub async fn insert(
 pub async fn find_received(conn: &mut PgConnection, id: Uuid) -> Result<Option<ReceivedWebhook>, StoreError> {
     let row = sqlx::query_as!(
         ReceivedWebhook,
-        "select id, received_at, body from webhook_events_in where id = $1 and state = 'received'",
+        "select id, received_at, body, subscription_id from webhook_events_in where id = $1 and state = 'received'",
         id
     )
     .fetch_optional(conn)
@@ -75,7 +77,7 @@ pub async fn find_received(conn: &mut PgConnection, id: Uuid) -> Result<Option<R
 /// Ends a webhook. `body` replaces the stored one.
 pub async fn settle(
     conn: &mut PgConnection,
-    id: Uuid,
+    (id, subscription_id): (Uuid, Option<Uuid>),
     end: WebhookEnd,
     note: &str,
     body: &[u8],
@@ -83,7 +85,7 @@ pub async fn settle(
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         r#"
-        update webhook_events_in set state = $2, note = $3, body = $4, handled_at = $5
+        update webhook_events_in set state = $2, note = $3, body = $4, handled_at = $5, subscription_id = $6
          where id = $1 and state = 'received'
         "#,
         id,
@@ -91,6 +93,7 @@ pub async fn settle(
         note,
         body,
         now,
+        subscription_id,
     )
     .execute(conn)
     .await?;
@@ -106,7 +109,7 @@ pub async fn abandoned(
     let rows = sqlx::query_as!(
         ReceivedWebhook,
         r#"
-        select webhook.id, webhook.received_at, webhook.body from webhook_events_in webhook
+        select webhook.id, webhook.received_at, webhook.body, webhook.subscription_id from webhook_events_in webhook
          where webhook.state = 'received' and webhook.received_at < $1
            and not exists (select from jobs
                             where jobs.state in ('available', 'running', 'parked') and jobs.kind = 'handle-webhook'

@@ -4,8 +4,15 @@
 
 use std::path::PathBuf;
 
-use common::domain::operator::Role;
-use ops::operator::{Console, NewOperator, add};
+use common::domain::{
+    actor::{Actor, Reason},
+    operator::Role,
+    totp::TotpSecret,
+};
+use ops::{
+    action::Author,
+    operator::{Console, NewOperator, add},
+};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
@@ -25,7 +32,10 @@ async fn link(pool: &PgPool, shop: &Shop, role: Role) -> String {
     let mut conn = pool.acquire().await.unwrap();
     let console = Console { console_url: shop.api_url.parse().unwrap() };
     let new = NewOperator { email: EMAIL.to_owned(), role: Some(role), token: None, console };
-    let added = add(&mut conn, new, chrono::DateTime::UNIX_EPOCH).await.unwrap();
+    let actor = Actor::command_line("test", "root", None);
+    let author =
+        Author { actor, reason: Reason::parse("a test").unwrap(), now: chrono::DateTime::UNIX_EPOCH };
+    let added = add(&mut conn, new, &author).await.unwrap();
     added.link.link.expose_secret().to_owned()
 }
 
@@ -87,7 +97,50 @@ async fn fill(pool: &PgPool, shop: &Shop) {
         select 'send-email', '{}', '{}', 'failed', now(), now(), 25, now(), now() - (n || ' minutes')::interval,
                'mailbox ' || n || ' is full' from generate_series(1, 7) n";
     sqlx::query(failed).execute(pool).await.unwrap();
+    for sql in [
+        "insert into refunds (id, payment_id, amount, reason, requested_by, request_key, idempotency_key, status, toss_code,
+                              created_at, settled_at)
+         select gen_random_uuid(), id, 1000, '고객 요청', 'operator:kim', 'k', gen_random_uuid(), 'failed',
+                'NOT_CANCELABLE_PAYMENT', now(), now() from payments where status = 'completed' limit 1",
+        "insert into card_registrations (id, subscription_id, user_id, auth_key_hash, customer_key, idempotency_key, status,
+                                         toss_code, created_at, settled_at)
+         select gen_random_uuid(), id, user_id, 'hash', 'c', gen_random_uuid(), 'refused', 'INVALID_CARD_EXPIRATION', now(), now()
+           from subscriptions limit 1",
+        "insert into webhook_events_in (id, transmission_id, received_at, headers, body, event_type, state, note, handled_at)
+         values (gen_random_uuid(), 't-1', now(), '{}', '{\"a\": 1}', 'PAYMENT_STATUS_CHANGED', 'failed', 'for a day now', now())",
+        "insert into discrepancies (id, date, kind, reference, payment_id, our_amount, their_amount, first_seen_at, last_seen_at)
+         select gen_random_uuid(), '2026-11-28', 'amount_differs', 'ref-1', id, 94800, 9900, now(), now() from payments limit 1",
+        "insert into operator_actions (at, actor, channel, os_user, action, target_kind, target_id, reason, before, after)
+         values (now(), 'operator:kim', 'command_line', 'root', 'plan.set', 'plan', 'pro', 'a test', '{\"a\": 1}', '{\"a\": 2}')",
+    ] {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    }
 }
+
+/// Pages without an id.
+const LISTS: [&str; 21] = [
+    "",
+    "/failures?window=7d",
+    "/payments",
+    "/refunds",
+    "/cards",
+    "/subscriptions",
+    "/jobs",
+    "/invoices",
+    "/discrepancies",
+    "/emails",
+    "/webhooks/in",
+    "/webhooks/out",
+    "/audit",
+    "/settings",
+    "/settings/second-factor",
+    "/calendar",
+    "/calendar/2100-01-01",
+    "/bulk/job.retry?state=failed",
+    "/actions",
+    "/search?q=customer",
+    "/nowhere",
+];
 
 /// The path of every page, with something to show on each.
 async fn pages(pool: &PgPool) -> Vec<String> {
@@ -100,31 +153,22 @@ async fn pages(pool: &PgPool) -> Vec<String> {
     let job = one("select min(id)::text from jobs").await;
     let email = one("select max(id::text) from emails").await;
     let event = one("select max(id::text) from webhook_events_out").await;
-    let lists = [
-        "",
-        "/failures?window=7d",
-        "/payments",
-        "/subscriptions",
-        "/jobs",
-        "/invoices",
-        "/discrepancies",
-        "/emails",
-        "/webhooks/in",
-        "/webhooks/out",
-        "/audit",
-        "/settings",
-        "/calendar",
-        "/calendar/2100-01-01",
-        "/bulk/job.retry?state=failed",
-        "/actions",
-        "/search?q=customer",
-        "/nowhere",
-    ];
-    let mut pages: Vec<String> = lists.iter().map(|path| format!("/console{path}")).collect();
+    let mut pages: Vec<String> = LISTS.iter().map(|path| format!("/console{path}")).collect();
     pages.push(format!("/console/subscriptions/{subscription}"));
     pages.push(format!("/console/jobs/{job}"));
     pages.push(format!("/console/emails/{email}"));
     pages.push(format!("/console/webhooks/out/{event}"));
+    for (list, table) in [
+        ("webhooks/in", "webhook_events_in"),
+        ("discrepancies", "discrepancies"),
+        ("actions", "operator_actions"),
+    ] {
+        let newest = sqlx::AssertSqlSafe(format!("select max(id::text) from {table}"));
+        let id: String = sqlx::query_scalar(newest).fetch_one(pool).await.unwrap();
+        pages.push(format!("/console/{list}/{id}"));
+    }
+    let paid = one("select id::text from payments where status = 'completed' limit 1").await;
+    pages.push(format!("/console/act/payment.refund/{paid}"));
     pages
 }
 
@@ -158,6 +202,45 @@ async fn every_page_fits_both_screens_in_light_and_dark(pool: PgPool) {
             }
         }
     }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_violation_of_the_policy_is_an_error(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let mut page = operator(&pool, &shop, Role::Viewer).await;
+    assert_eq!(page.errors().await, Vec::<String>::new());
+    page.run("document.body.append(Object.assign(document.createElement('style'), { textContent: 'p { color: red }' })), true")
+        .await;
+    let errors = page.errors().await;
+    assert!(errors.iter().any(|error| error.contains("Content Security Policy")), "{errors:?}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_login_with_a_one_time_code(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let mut page = operator(&pool, &shop, Role::Viewer).await;
+    page.open(&format!("{}/console/settings/second-factor", shop.api_url)).await;
+    page.sees("2단계 인증").await;
+    fits_without_errors(&mut page).await;
+    let field = page.run("document.querySelector('input[name=secret]')?.value").await;
+    let secret = TotpSecret::from_base64(field.as_str().unwrap()).unwrap();
+    let code = async || {
+        let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&pool).await.unwrap();
+        secret.code(now).unwrap()
+    };
+    page.write("앱의 6자리 코드", &code().await).await;
+    page.touch("켜기").await;
+    page.sees("복구 코드").await;
+    fits_without_errors(&mut page).await;
+    sqlx::query("update operator_totp set last_step = 0").execute(&pool).await.unwrap();
+    page.touch("로그아웃").await;
+    page.arrives("/console/login").await;
+    page.write("이메일", EMAIL).await;
+    page.write("비밀번호", PASSWORD).await;
+    page.write("인증 앱 코드", &code().await).await;
+    page.touch("로그인").await;
+    page.arrives("/console").await;
+    fits_without_errors(&mut page).await;
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -197,6 +197,11 @@ impl Page {
         assert_eq!(found, Some(json!([false, [], "ko"])), "{at}");
     }
 
+    /// Waits until this expression has a value.
+    pub(crate) async fn run(&mut self, expression: &str) -> Value {
+        self.until("a value", expression).await
+    }
+
     async fn until(&mut self, what: &str, look: &str) -> Value {
         let started = Instant::now();
         loop {

@@ -55,6 +55,7 @@ impl Shop {
                 ("DATABASE_URL", database.as_str()),
                 ("AUTH_JWT_SECRET", AUTH_JWT_SECRET),
                 ("CRON_SECRET", "cron"),
+                ("CONSOLE_TOTP_KEYS", SEALING_KEYS),
                 ("CORS_ALLOWED_ORIGINS", &sandbox.url()),
             ],
         )

@@ -48,7 +48,7 @@ async fn import(world: &World, rows: &str, first_charge_after: &str) -> Report {
     let wish = ImportTerms { first_charge_after, naive_times: NaiveTimes::Utc, apply: true };
     let sealer = Sealer::parse(SEALING_KEYS).unwrap();
     let (mut conn, rows) = (world.pool.acquire().await.unwrap(), read_csv(file.path()).unwrap());
-    ops::import::run(&mut conn, rows, wish, &sealer, "operator:test", world.now()).await.unwrap()
+    ops::import::run(&mut conn, rows, wish, &sealer, &world.author("test", "moved here")).await.unwrap()
 }
 
 fn bank(world: &World) -> Bank {

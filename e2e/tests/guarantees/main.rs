@@ -51,6 +51,7 @@ mod requests;
 mod resume;
 mod retry_after;
 mod scan_rows;
+mod second_factor;
 mod second_purchase;
 mod subscribe;
 mod subscribe_lost;

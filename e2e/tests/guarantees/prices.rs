@@ -30,7 +30,7 @@ pub(crate) fn monthly(price: i64, from: &str) -> reprice::PriceRequest {
 /// `billing plans reprice` of the personal plan.
 pub(crate) async fn reprice(world: &World, wish: reprice::PriceRequest) -> Result<Uuid, OpsError> {
     let mut conn = world.pool.acquire().await.unwrap();
-    let done = reprice::reprice(&mut conn, &wish, false, OPERATOR, world.now()).await?;
+    let done = reprice::reprice(&mut conn, &wish, false, &world.author("test", &wish.reason)).await?;
     Ok(done.prices[0].id.unwrap())
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn only_announce(world: &World, price: i64, from: &str) -> Pric
 
 pub(crate) async fn withdraw(world: &World, id: Uuid) -> Result<i64, OpsError> {
     let mut conn = world.pool.acquire().await.unwrap();
-    let withdrawn = price_changes::withdraw(&mut conn, id, "a mistake", OPERATOR, world.now()).await?;
+    let withdrawn = price_changes::withdraw(&mut conn, id, &world.author("test", "a mistake")).await?;
     Ok(withdrawn.at_new_price)
 }
 

@@ -21,7 +21,7 @@ use common::{
     seal::Sealer,
     store::{gate::Instance, invoices, payments, plans, subscriptions},
 };
-use ops::action::Acting;
+use ops::action::{Acting, Author, parse_reason};
 use sandbox::{LedgerQuery, Purchase, Sandbox};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -221,6 +221,11 @@ impl World {
     pub(crate) fn acting(&self, name: &str) -> Acting {
         let actor = Actor::command_line(name, "root", None);
         Acting { actor, brand: self.env.brand.clone(), now: self.now() }
+    }
+
+    /// The same for a change that is no action.
+    pub(crate) fn author(&self, name: &str, reason: &str) -> Author {
+        Author { actor: self.acting(name).actor, reason: parse_reason(reason).unwrap(), now: self.now() }
     }
 
     /// Takes a cancel back.

@@ -10,7 +10,7 @@ use worker::env::Env;
 
 use crate::{
     customers::{Card, ChargedElsewhere, Customer, NAME},
-    operator_actions::OPERATOR,
+    operator_actions::author,
     oracle,
     plan_changes::price,
     simulation::Simulation,
@@ -149,7 +149,7 @@ async fn import(env: &Env, file: &ImportFile) -> anyhow::Result<Report> {
         apply: true,
     };
     let mut conn = env.pool.acquire().await?;
-    Ok(run(&mut conn, rows, terms, &env.sealer, OPERATOR, env.clock.now()).await?)
+    Ok(run(&mut conn, rows, terms, &env.sealer, &author(env.clock.now())).await?)
 }
 
 /// The first two billing dates from `earliest` on, for this day of the month and this cycle.

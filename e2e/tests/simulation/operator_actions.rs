@@ -16,18 +16,23 @@ use common::{
     email::Brand,
     store::settings,
 };
-use ops::action::Acting;
+use ops::action::{Acting, Author};
 use sandbox::{EntryKind, LedgerQuery};
 use uuid::Uuid;
 use worker::env::Env;
 
 use crate::{oracle, simulation::Simulation, task_driver::TaskFuture, trace};
 
-pub(crate) const OPERATOR: &str = "operator:simulation";
+const OPERATOR: &str = "operator:simulation";
 
 fn acting(now: DateTime<Utc>) -> Acting {
     let brand = Brand { name: "집체크".to_owned(), public_url: "https://example.com".parse().unwrap() };
     Acting { actor: Actor::command_line("simulation", "root", None), brand, now }
+}
+
+/// The operator of a change that is no action.
+pub(crate) fn author(now: DateTime<Utc>) -> Author {
+    Author { actor: acting(now).actor, reason: reason("simulation"), now }
 }
 
 fn reason(text: &str) -> Reason {

@@ -55,7 +55,7 @@ pub(super) async fn examine(session: &Session, report: &mut Report) -> Result<()
     let mut conn = pool.acquire().await?;
     examine_server(&doctor::server(&mut conn).await?, report);
     examine_switches(&mut conn, session, report).await?;
-    let now = crate::clock::system_now(&mut conn).await?;
+    let now = crate::system_time::system_now(&mut conn).await?;
     rows::examine(&doctor::waiting_rows(&mut conn, now).await?, now, report);
     Ok(())
 }

@@ -19,7 +19,7 @@ mod write;
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use clap::Args;
 use common::{
     domain::{calendar::seoul_date, import::Handover},
@@ -35,7 +35,11 @@ pub use report::Report;
 pub use rows::Rows;
 pub use time_text::NaiveTimes;
 
-use crate::{OpsError, session::Session};
+use crate::{
+    OpsError,
+    action::{Author, ReasonOption},
+    session::Session,
+};
 
 const EXAMPLES: &str = "Examples:
   billing import subscriptions.csv --first-charge-after 2026-11-25
@@ -59,6 +63,8 @@ pub struct ImportRequest {
     /// Only say what would be written, as by default
     #[arg(long, conflicts_with = "apply")]
     dry_run: bool,
+    #[command(flatten)]
+    reason: ReasonOption,
 }
 
 /// What the operator decides.
@@ -84,7 +90,8 @@ impl ImportRequest {
             (None, None) => return Err(OpsError::Usage("name a file, or a database with --from".to_owned())),
         };
         let (mut conn, now) = session.connect_now().await?;
-        let report = run(&mut conn, rows, self.terms, &sealer, session.actor.as_str(), now).await?;
+        let author = session.author(self.reason.reason.as_deref(), "imported at the command line", now)?;
+        let report = run(&mut conn, rows, self.terms, &sealer, &author).await?;
         let text = session.print(&report)?;
         if report.mistakes.is_empty() {
             return Ok(text);
@@ -100,11 +107,10 @@ pub async fn run(
     rows: Rows,
     terms: ImportTerms,
     sealer: &Sealer,
-    actor: &str,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<Report, OpsError> {
     known::refuse_other_sealing_keys(conn, sealer).await?;
-    let handover = Handover { first_charge_after: terms.first_charge_after, today: seoul_date(now) };
+    let handover = Handover { first_charge_after: terms.first_charge_after, today: seoul_date(author.now) };
     let mut report = Report::about(&rows, terms.first_charge_after);
     let (records, mut mistakes) = record::parse(&rows, terms.naive_times);
     let known = known::sources(conn, &records).await?;
@@ -114,7 +120,7 @@ pub async fn run(
     report.count(&validated, handover);
     report.mistakes = mistakes.in_order();
     if terms.apply && report.mistakes.is_empty() {
-        report.imported = write::all(conn, &validated.new, &rows.source, sealer, actor, now).await?;
+        report.imported = write::all(conn, &validated.new, &rows.source, sealer, author).await?;
         report.applied = true;
     }
     Ok(report)

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{calendar::seoul_midnight, subscription::SubscriptionStatus},
+    domain::{action::TargetKind, calendar::seoul_midnight, subscription::SubscriptionStatus},
     seal::{SealError, Sealer},
     store::imports::{self, Arrival},
 };
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::model::New;
-use crate::OpsError;
+use crate::{OpsError, action::Author};
 
 const BATCH: usize = 500;
 
@@ -19,9 +20,9 @@ pub(crate) async fn all(
     new: &[New],
     source: &str,
     sealer: &Sealer,
-    actor: &str,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<usize, OpsError> {
+    let (actor, now) = (author.actor.as_str(), author.now);
     let mut brought: usize = 0;
     for batch in new.chunks(BATCH) {
         let arrivals =
@@ -29,6 +30,12 @@ pub(crate) async fn all(
         let arrivals = arrivals.map_err(|error| OpsError::Refused(error.to_string()))?;
         let mut tx = conn.begin().await?;
         let count = imports::insert(&mut tx, &arrivals, source, actor, now).await?;
+        if count > 0 {
+            let after = json!({ "subscriptions": count });
+            author
+                .record(&mut tx, "import.batch", (TargetKind::Import, source), (&json!({}), &after))
+                .await?;
+        }
         tx.commit().await?;
         brought = brought.saturating_add(count);
     }

@@ -81,7 +81,7 @@ async fn write_email(conn: &mut PgConnection, to: &Subscription, step: &str) -> 
 #[sqlx::test(migrations = "../migrations")]
 async fn what_waits_for_a_person_is_named(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let now = ops::clock::system_now(&mut conn).await.unwrap();
+    let now = ops::system_time::system_now(&mut conn).await.unwrap();
     let subscription = active_subscription(&mut conn).await;
     held_invoice(&mut conn, &subscription, 1).await;
     write_email(&mut conn, &subscription, "1").await;

@@ -18,7 +18,7 @@ use ops::{
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::seed::{acting, active_subscription, reason, start};
+use crate::seed::{acting, active_subscription, author, reason, start};
 
 /// Writes an e-mail of this kind; answers its id.
 async fn written(conn: &mut PgConnection, to: &Subscription, kind: &str) -> Uuid {
@@ -51,7 +51,7 @@ async fn a_failed_email_goes_out_again_to_the_newest_address(pool: PgPool) {
     assert!(listed.to_string().contains("550 no such mailbox"), "{listed}");
 
     let (user, later) = (subscription.user_id, start() + TimeDelta::days(9));
-    customer::set_email(&mut conn, user, "new@example.com", "operator:kim", later).await.unwrap();
+    customer::set_email(&mut conn, user, "new@example.com", &author("kim", later)).await.unwrap();
     let resent =
         emails::resend(&mut conn, &[id], &reason("new address"), &acting("kim", later)).await.unwrap();
     let copy = emails::show(&mut conn, resent.0[0].sent_as).await.unwrap();

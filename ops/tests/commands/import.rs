@@ -16,8 +16,8 @@ const HEADINGS: &str = "id,userId,plan,billingCycle,billingKey,customerKey,amoun
                         canceledAt,cancelReason,customerEmail,customerName";
 
 /// What a run printed, and its exit code.
-struct Said {
-    code: Option<i32>,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
     out: String,
     err: String,
 }
@@ -37,7 +37,7 @@ impl Said {
     }
 }
 
-async fn import(pool: &PgPool, csv: &str, words: &[&str]) -> Said {
+pub(crate) async fn import(pool: &PgPool, csv: &str, words: &[&str]) -> Said {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("subscriptions.csv");
     std::fs::write(&file, csv).unwrap();

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![cfg(test)]
 
+mod audit;
 mod charging;
 mod clock;
 mod customer;

@@ -4,7 +4,7 @@ use common::domain::money::Won;
 use ops::plans::{self, PlanChange};
 use sqlx::PgPool;
 
-use crate::seed::start;
+use crate::seed::{author, start};
 
 fn won(amount: i64) -> Won {
     Won::new(amount).unwrap()
@@ -33,10 +33,10 @@ async fn the_two_plans_are_there_from_the_start(pool: PgPool) {
 async fn a_change_leaves_what_is_not_given_and_a_plan_needs_all(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let change = PlanChange { monthly: Some(won(21_900)), ..PlanChange::default() };
-    let changed = plans::set(&mut conn, "pro", change.clone(), start()).await.unwrap();
+    let changed = plans::set(&mut conn, "pro", change.clone(), &author("kim", start())).await.unwrap();
     assert_eq!(changed.to_string(), "plan pro (프로): 21,900원 monthly, 190,800원 yearly\n");
 
-    let refused = plans::set(&mut conn, "team", change, start()).await.unwrap_err();
+    let refused = plans::set(&mut conn, "team", change, &author("kim", start())).await.unwrap_err();
     assert!(refused.to_string().contains("--name"), "{refused}");
     let whole = PlanChange {
         name: Some("팀".into()),
@@ -44,7 +44,7 @@ async fn a_change_leaves_what_is_not_given_and_a_plan_needs_all(pool: PgPool) {
         yearly: Some(won(478_800)),
         held_beside_others: None,
     };
-    assert!(plans::set(&mut conn, "team", whole, start()).await.unwrap().is_new);
+    assert!(plans::set(&mut conn, "team", whole, &author("kim", start())).await.unwrap().is_new);
     assert_eq!(plans::list(&mut conn).await.unwrap().0.len(), 3);
 }
 
@@ -52,8 +52,12 @@ async fn a_change_leaves_what_is_not_given_and_a_plan_needs_all(pool: PgPool) {
 async fn a_price_that_toss_would_refuse_never_becomes_a_plans(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let change = PlanChange { yearly: Some(won(99)), ..PlanChange::default() };
-    assert_eq!(plans::set(&mut conn, "pro", change, start()).await.unwrap_err().exit_code(), 2);
-    let code = plans::set(&mut conn, "Pro Plan", PlanChange::default(), start()).await.unwrap_err();
+    assert_eq!(
+        plans::set(&mut conn, "pro", change, &author("kim", start())).await.unwrap_err().exit_code(),
+        2
+    );
+    let code =
+        plans::set(&mut conn, "Pro Plan", PlanChange::default(), &author("kim", start())).await.unwrap_err();
     assert_eq!(code.exit_code(), 2);
 }
 
@@ -61,10 +65,19 @@ async fn a_price_that_toss_would_refuse_never_becomes_a_plans(pool: PgPool) {
 async fn a_plan_may_be_held_beside_others_until_it_is_set_back(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let beside = |held| PlanChange { held_beside_others: Some(held), ..PlanChange::default() };
-    let set = plans::set(&mut conn, "pro", beside(true), start()).await.unwrap();
+    let set = plans::set(&mut conn, "pro", beside(true), &author("kim", start())).await.unwrap();
     assert!(set.to_string().ends_with("190,800원 yearly, may be held beside others\n"), "{set}");
     let price = PlanChange { monthly: Some(won(21_900)), ..PlanChange::default() };
-    assert!(plans::set(&mut conn, "pro", price, start()).await.unwrap().plan.held_beside_others, "kept");
+    assert!(
+        plans::set(&mut conn, "pro", price, &author("kim", start())).await.unwrap().plan.held_beside_others,
+        "kept"
+    );
     assert!(plans::list(&mut conn).await.unwrap().to_string().contains("프로 (beside others)"));
-    assert!(!plans::set(&mut conn, "pro", beside(false), start()).await.unwrap().plan.held_beside_others);
+    assert!(
+        !plans::set(&mut conn, "pro", beside(false), &author("kim", start()))
+            .await
+            .unwrap()
+            .plan
+            .held_beside_others
+    );
 }

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use common::domain::{calendar::Cycle, money::Won};
 use ops::{
-    OpsError, consents, plans, price_changes,
+    OpsError,
+    action::{Author, parse_reason},
+    consents, plans, price_changes,
     reprice::{self, PriceRequest, Reached, Repriced},
     scan, subscription_history,
 };
@@ -12,7 +14,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     program::{billing, url},
-    seed::{active_subscription, start},
+    seed::{active_subscription, author, start},
 };
 
 fn won(amount: i64) -> Won {
@@ -35,7 +37,8 @@ async fn run(
     request: &PriceRequest,
     now: DateTime<Utc>,
 ) -> Result<Repriced, OpsError> {
-    reprice::reprice(conn, request, false, "operator:kim", now).await
+    let author = Author { reason: parse_reason(&request.reason)?, ..author("kim", now) };
+    reprice::reprice(conn, request, false, &author).await
 }
 
 async fn refusal(conn: &mut PgConnection, request: &PriceRequest) -> (u8, String) {
@@ -62,7 +65,7 @@ async fn a_dry_run_says_whom_it_would_reach_when_and_writes_nothing(pool: PgPool
         .await
         .unwrap();
     let would =
-        reprice::reprice(&mut conn, &to(12_900, "2027-02-01"), true, "operator:kim", start()).await.unwrap();
+        reprice::reprice(&mut conn, &to(12_900, "2027-02-01"), true, &author("kim", start())).await.unwrap();
     insta::assert_snapshot!(would, @r"
     personal monthly: 9,900원 → 12,900원, renewals from 2027-02-01 on
     new subscribers pay 12,900원 from now on
@@ -122,9 +125,9 @@ async fn every_mistake_is_named(pool: PgPool) {
     let second = refusal(&mut conn, &to(14_900, "2027-03-01")).await;
     assert!(second.0 == 1 && second.1.contains("withdraw it first") && second.1.contains(&first.to_string()));
     let set = plans::PlanChange { monthly: Some(won(9_900)), ..plans::PlanChange::default() };
-    let set = plans::set(&mut conn, "personal", set, start()).await.unwrap_err();
+    let set = plans::set(&mut conn, "personal", set, &author("kim", start())).await.unwrap_err();
     assert!(set.to_string().contains("withdraw it first"), "{set}");
-    price_changes::withdraw(&mut conn, first, "a mistake", "operator:lee", start()).await.unwrap();
+    price_changes::withdraw(&mut conn, first, &author("lee", start())).await.unwrap();
     run(&mut conn, &to(14_900, "2027-03-01"), start()).await.unwrap();
 }
 
@@ -134,9 +137,9 @@ async fn no_price_is_set_again_from_which_a_price_change_leads_away(pool: PgPool
     run(&mut conn, &to(12_900, "2027-02-01"), start()).await.unwrap();
     let set = |price| plans::PlanChange { monthly: Some(won(price)), ..plans::PlanChange::default() };
     let later = at("2027-02-01T00:00:00Z");
-    let refused = plans::set(&mut conn, "personal", set(9_900), later).await.unwrap_err();
+    let refused = plans::set(&mut conn, "personal", set(9_900), &author("kim", later)).await.unwrap_err();
     assert!(refused.to_string().contains("billing plans reprice"), "{refused}");
-    plans::set(&mut conn, "personal", set(13_900), later).await.unwrap();
+    plans::set(&mut conn, "personal", set(13_900), &author("kim", later)).await.unwrap();
     assert_eq!(price(&mut conn).await, 13_900);
 }
 
@@ -152,7 +155,7 @@ async fn who_pays_something_else_is_left_alone_unless_named(pool: PgPool) {
     let done = run(&mut conn, &named, later).await.unwrap();
     assert_eq!((done.prices[0].subscriptions, done.prices[0].new_subscribers_pay_it), (1, false));
     let id = subscription_history::show(&mut conn, id, later).await.unwrap().changes[0].price_change_id;
-    price_changes::withdraw(&mut conn, id.unwrap(), "a mistake", "operator:kim", later).await.unwrap();
+    price_changes::withdraw(&mut conn, id.unwrap(), &author("kim", later)).await.unwrap();
     assert_eq!(price(&mut conn).await, 12_900, "the plan's price is not its");
 }
 

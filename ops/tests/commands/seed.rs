@@ -16,7 +16,7 @@ use common::{
     id::{new_id, new_key},
     store::{invoices, payments, subscriptions},
 };
-use ops::action::{Acting, parse_reason};
+use ops::action::{Acting, Author, parse_reason};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -29,6 +29,11 @@ pub(crate) fn start() -> DateTime<Utc> {
 pub(crate) fn acting(name: &str, now: DateTime<Utc>) -> Acting {
     let brand = Brand { name: "집체크".into(), public_url: "https://zip.example".parse().unwrap() };
     Acting { actor: Actor::command_line(name, "root", None), brand, now }
+}
+
+/// The same for a change that is no action.
+pub(crate) fn author(name: &str, now: DateTime<Utc>) -> Author {
+    Author { actor: Actor::command_line(name, "root", None), reason: reason("a test"), now }
 }
 
 pub(crate) fn reason(text: &str) -> Reason {

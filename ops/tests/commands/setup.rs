@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, Row};
 
-use crate::seed::start;
+use crate::seed::{author, start};
 
 #[sqlx::test]
 async fn migrate_says_what_it_applied_and_then_that_nothing_is_left(pool: PgPool) {
@@ -23,13 +23,15 @@ async fn migrate_says_what_it_applied_and_then_that_nothing_is_left(pool: PgPool
 #[sqlx::test(migrations = "../migrations")]
 async fn an_operators_token_is_random_and_only_its_hash_is_kept(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let first = operator::add(&mut conn, new("Kim@Example.com", None), start()).await.unwrap();
+    let first =
+        operator::add(&mut conn, new("Kim@Example.com", None), &author("kim", start())).await.unwrap();
     let token = first.token.expose_secret();
     assert!(token.starts_with("op_") && token.len() == 46, "{token}");
     assert_eq!(first.email, "kim@example.com");
     assert_eq!(hashes(&pool).await, [Sha256::digest(token.as_bytes()).to_vec()]);
 
-    let second = operator::add(&mut conn, new("kim@example.com", None), start()).await.unwrap();
+    let second =
+        operator::add(&mut conn, new("kim@example.com", None), &author("kim", start())).await.unwrap();
     assert_ne!(token, second.token.expose_secret());
     assert_eq!(hashes(&pool).await, [Sha256::digest(second.token.expose_secret().as_bytes()).to_vec()]);
 }
@@ -38,12 +40,18 @@ async fn an_operators_token_is_random_and_only_its_hash_is_kept(pool: PgPool) {
 async fn a_given_token_is_taken_unless_guessable_or_anothers(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let long = SecretString::from("t".repeat(32));
-    let added = operator::add(&mut conn, new("kim@example.com", Some(long.clone())), start()).await.unwrap();
+    let added = operator::add(&mut conn, new("kim@example.com", Some(long.clone())), &author("kim", start()))
+        .await
+        .unwrap();
     assert_eq!(added.token.expose_secret(), long.expose_secret());
     let short = SecretString::from("t".repeat(31));
-    let refused = operator::add(&mut conn, new("lee@example.com", Some(short)), start()).await.unwrap_err();
+    let refused = operator::add(&mut conn, new("lee@example.com", Some(short)), &author("kim", start()))
+        .await
+        .unwrap_err();
     assert_eq!(refused.exit_code(), 2);
-    let taken = operator::add(&mut conn, new("lee@example.com", Some(long)), start()).await.unwrap_err();
+    let taken = operator::add(&mut conn, new("lee@example.com", Some(long)), &author("kim", start()))
+        .await
+        .unwrap_err();
     assert!(matches!(taken, OpsError::Refused(_)), "{taken}");
 }
 
@@ -57,21 +65,22 @@ async fn a_role_stays_until_another_is_given(pool: PgPool) {
         (None, Role::Admin),
         (Some(Role::Viewer), Role::Viewer),
     ] {
-        assert_eq!(operator::add(&mut conn, with(given), start()).await.unwrap().role, role);
+        assert_eq!(operator::add(&mut conn, with(given), &author("kim", start())).await.unwrap().role, role);
     }
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_disabled_operator_keeps_nothing_that_lets_them_in(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    operator::add(&mut conn, new("kim@example.com", None), start()).await.unwrap();
-    operator::disable(&mut conn, "Kim@Example.com").await.unwrap();
+    operator::add(&mut conn, new("kim@example.com", None), &author("kim", start())).await.unwrap();
+    operator::disable(&mut conn, "Kim@Example.com", &author("kim", start())).await.unwrap();
     let row = operator::list(&mut conn).await.unwrap().0.remove(0);
     assert!(row.disabled_at.is_some() && !row.has_token && !row.has_password);
-    let refused = operator::link(&mut conn, "kim@example.com", &console()).await.unwrap_err();
+    let refused =
+        operator::link(&mut conn, "kim@example.com", &console(), &author("kim", start())).await.unwrap_err();
     assert!(matches!(refused, OpsError::NotFound(_)), "{refused}");
-    operator::add(&mut conn, new("kim@example.com", None), start()).await.unwrap();
-    operator::link(&mut conn, "kim@example.com", &console()).await.unwrap();
+    operator::add(&mut conn, new("kim@example.com", None), &author("kim", start())).await.unwrap();
+    operator::link(&mut conn, "kim@example.com", &console(), &author("kim", start())).await.unwrap();
 }
 
 fn console() -> Console {

@@ -103,6 +103,7 @@ async fn about_payment(
         let verdict = WebhookVerdict::ignored("no payment of ours goes by this order or key");
         return end(env, lease, env.pool.begin().await?, event, verdict).await;
     };
+    let event = &ReceivedWebhook { subscription_id: Some(attempt.subscription_id), ..event.clone() };
     if let Some(finish) = health::blocked(env, gateway_account_of(attempt.kind)).await? {
         return Ok(Ran::Finish(finish));
     }
@@ -181,7 +182,7 @@ async fn end(
         WebhookVerdict::Later(reason, wait) => Finish::Snooze { reason: reason.into(), run_at: now + wait },
         WebhookVerdict::End(ended, note) => {
             let body = without_billing_keys(&event.body);
-            webhooks::settle(&mut tx, event.id, ended, &note, &body, now).await?;
+            webhooks::settle(&mut tx, (event.id, event.subscription_id), ended, &note, &body, now).await?;
             match ended {
                 WebhookEnd::Handled => Finish::Done(Some(note)),
                 WebhookEnd::Ignored => Finish::Discard(note),

@@ -22,13 +22,14 @@ const SYSTEM: &[&str] =
 const LOGGING: &[&str] = &["LOG_FORMAT", "RUST_LOG"];
 const SHARED: &[&str] =
     &["DATABASE_URL", "BRAND_NAME", "PUBLIC_URL", "CLOCK", "INSTANCE_ID", "STOP_DELAY_SECS"];
-/// No Toss, sealing or mail variables: the API must run without, and so it shows that it does.
+/// No Toss, billing key or mail variables: the API must run without, and so it shows that it does.
 const API: &[&str] = &[
     "API_ADDR",
     "CRON_SECRET",
     "AUTH_JWT_SECRET",
     "AUTH_JWT_AUDIENCE",
     "CONFIRM_WAIT_SECS",
+    "CONSOLE_TOTP_KEYS",
     "CORS_ALLOWED_ORIGINS",
 ];
 const WORKER: &[&str] = &[

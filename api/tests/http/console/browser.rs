@@ -5,12 +5,12 @@ use axum::{
     http::{Method, Request, header},
 };
 use common::{
-    domain::operator::Role,
+    domain::operator::{Operator, Role},
     id::{new_id, new_key},
     secret_token,
     store::{
         operator_sessions::{self, NewSession},
-        operators::{self, Operator},
+        operators,
     },
 };
 use sqlx::PgPool;

@@ -5,3 +5,4 @@ mod acts;
 mod browser;
 mod pages;
 mod roles;
+mod second_factor;

@@ -115,6 +115,106 @@ async fn failures_are_grouped_by_cause_without_ids(pool: PgPool) {
     assert_eq!(browser.get(items).await.page().matches("<a data-row").count(), 9);
 }
 
+/// A refund that Toss refused, a card that it refused, a webhook about the payment, and a discrepancy.
+async fn troubles(api: &Api, id: Uuid) {
+    for sql in [
+        "insert into refunds (id, payment_id, amount, reason, requested_by, request_key, idempotency_key, status, toss_code,
+                              sent_at, created_at, settled_at)
+         select gen_random_uuid(), id, 1000, '고객 요청', 'operator:kim', 'k', gen_random_uuid(), 'failed',
+                'NOT_CANCELABLE_PAYMENT', now() - interval '1 s', now(), now()
+           from payments where subscription_id = $1",
+        "insert into card_registrations (id, subscription_id, user_id, auth_key_hash, customer_key, idempotency_key, status,
+                                         toss_code, created_at, settled_at)
+         select gen_random_uuid(), id, user_id, 'hash', 'c', gen_random_uuid(), 'refused', 'INVALID_CARD_EXPIRATION', now(), now()
+           from subscriptions where id = $1",
+        "insert into webhook_events_in (id, transmission_id, received_at, headers, body, event_type, state, note, handled_at,
+                                        subscription_id)
+         values ('0192f0c1-5c00-7000-8000-0000000000bb', 't-1', now(), '{}', '{}', 'PAYMENT_STATUS_CHANGED', 'handled',
+                 'booked before', now(), $1)",
+        "insert into discrepancies (id, date, kind, reference, payment_id, our_amount, their_amount, first_seen_at, last_seen_at)
+         select '0192f0c1-5c00-7000-8000-0000000000cc', '2026-11-28', 'amount_differs', 'ref-1', id, 94800, 9900, now(), now()
+           from payments where subscription_id = $1",
+    ] {
+        sqlx::query(sql).bind(id).execute(&api.pool).await.unwrap();
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn failed_refunds_and_refused_cards_are_listed(pool: PgPool) {
+    let (api, id) = shop(pool).await;
+    troubles(&api, id).await;
+    let mut browser = Browser::with_role(&api, Role::Viewer).await;
+    let failures = browser.get("/console/failures").await;
+    for (path, code) in [
+        ("/console/refunds?state=failed&cause=NOT_CANCELABLE_PAYMENT", "NOT_CANCELABLE_PAYMENT"),
+        ("/console/cards?state=refused&cause=INVALID_CARD_EXPIRATION", "INVALID_CARD_EXPIRATION"),
+    ] {
+        let link = path.replace('&', "&#38;");
+        assert!(failures.page().contains(&link), "{link}: {}", failures.page());
+        let list = browser.get(path).await;
+        assert_eq!(list.page().matches("<a data-row").count(), 1, "{path}");
+        assert!(list.page().contains(code));
+        let none = browser.get(&path.replace("cause=", "cause=x")).await;
+        assert_eq!(none.page().matches("<a data-row").count(), 0, "{path}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_timeline_shows_webhooks_calls_and_actions(pool: PgPool) {
+    let (api, id) = shop(pool).await;
+    troubles(&api, id).await;
+    let mut operator = Browser::with_role(&api, Role::Operator).await;
+    let act = format!("/console/act/subscription.pause_charging/{id}");
+    assert_eq!(operator.post(&act, &[("reason", "고객 문의")]).await.status, 303);
+    let page = operator.get(&format!("/console/subscriptions/{id}")).await;
+    for text in [
+        "수신 웹훅 PAYMENT_STATUS_CHANGED",
+        "/console/webhooks/in/0192f0c1-5c00-7000-8000-0000000000bb",
+        "걸린 시간",
+        "1,000 ms",
+        "운영자 작업: 결제 멈추기",
+        "operator:operator@example.com",
+    ] {
+        assert!(page.page().contains(text), "{text}: {}", page.page());
+    }
+    let list = operator.get(&format!("/console/webhooks/in?subscription={id}")).await;
+    assert_eq!(list.page().matches("<a data-row").count(), 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_discrepancy_has_a_page_with_its_action(pool: PgPool) {
+    let (api, id) = shop(pool).await;
+    troubles(&api, id).await;
+    let mut browser = Browser::with_role(&api, Role::Operator).await;
+    let path = "/console/discrepancies/0192f0c1-5c00-7000-8000-0000000000cc";
+    assert!(browser.get("/console/discrepancies").await.page().contains(path));
+    let page = browser.get(path).await;
+    for text in
+        ["94,800원", "9,900원", "결제 금액이 서로 다릅니다", &subscription_ref(id), "discrepancy.accept"]
+    {
+        assert!(page.page().contains(text), "{text}: {}", page.page());
+    }
+    let act = "/console/act/discrepancy.accept/0192f0c1-5c00-7000-8000-0000000000cc";
+    assert_eq!(browser.post(act, &[("reason", "알고 있음")]).await.status, 303);
+    let page = browser.get(path).await;
+    assert!(page.page().contains("알고 있음") && !page.page().contains("/console/act/"), "{}", page.page());
+    assert_eq!(browser.get(&path.replace("cc", "cd")).await.status, 404);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn settings_show_switches_and_the_installation(pool: PgPool) {
+    let (api, _) = shop(pool).await;
+    let mut admin = Browser::with_role(&api, Role::Admin).await;
+    let set =
+        "insert into settings (name, value) values ('instance', '{\"id\": \"prod\", \"merchant\": \"m\"}'),
+                   ('events', '{\"enabled\": true, \"endpoint\": \"https://shop.example\"}')";
+    sqlx::query(set).execute(&api.pool).await.unwrap();
+    let page = admin.get("/console/settings").await;
+    for text in ["charging.switch_off", "events.switch_off", "https://shop.example", "<code>prod</code>"] {
+        assert!(page.page().contains(text), "{text}: {}", page.page());
+    }
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn pages_of_a_list_neither_skip_nor_repeat_a_row(pool: PgPool) {
     let (api, _) = shop(pool).await;
@@ -161,6 +261,8 @@ async fn every_list_and_its_file_open_with_any_filter(pool: PgPool) {
     for list in [
         "jobs",
         "payments",
+        "refunds",
+        "cards",
         "subscriptions",
         "emails",
         "webhooks/in",
@@ -168,6 +270,7 @@ async fn every_list_and_its_file_open_with_any_filter(pool: PgPool) {
         "discrepancies",
         "invoices",
         "audit",
+        "actions",
     ] {
         for query in [
             String::new(),

@@ -9,7 +9,9 @@ mod email;
 mod event;
 mod invoice;
 mod job;
+mod operator;
 mod payment;
+mod record;
 mod request;
 mod subscription;
 mod switch;
@@ -18,6 +20,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
+pub use record::{Change, record, recorded};
 pub use request::{ActionError, ActionRequest, Performed, Preview, version_of};
 
 use crate::{
@@ -78,7 +81,8 @@ async fn append(
     let row = NewAction {
         actor,
         action: action.name(),
-        target: action.target(),
+        target_kind: action.target().kind(),
+        target_id: &action.target().id(),
         subscription_id: before.subscription_id,
         reason,
         before: &before.state,
@@ -86,13 +90,11 @@ async fn append(
         request_key: key,
         bulk_id,
     };
-    let id = operator_actions::insert(conn, &row, now).await.map_err(|error| match error.constraint() {
+    record(conn, &row, now).await.map_err(|error| match error.constraint() {
         // Two submits with one key for different targets do not wait for each other's lock.
         Some("operator_actions_request_key_key") => ActionError::KeyTaken,
         Some(_) | None => error.into(),
-    })?;
-    tracing::info!(action = action.name(), target = %action.target(), actor = actor.as_str(), "operator's action");
-    Ok(id)
+    })
 }
 
 /// What the same key has done before.
@@ -206,5 +208,6 @@ async fn apply(
         Action::ResendEmail(id) => email::resend(conn, id, request, now).await,
         Action::SwitchCharging { on } => switch::charging(conn, on, request, now).await,
         Action::SwitchEvents { on } => switch::events(conn, on, request, now).await,
+        Action::ResetTotp(id) => operator::reset_totp(conn, id).await,
     }
 }

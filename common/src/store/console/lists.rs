@@ -94,6 +94,8 @@ pub struct WebhookRow {
     pub note: Option<String>,
     pub received_at: DateTime<Utc>,
     pub handled_at: Option<DateTime<Utc>>,
+    /// Whose payment it names.
+    pub subscription_id: Option<Uuid>,
 }
 
 /// Newest first.
@@ -101,17 +103,19 @@ pub async fn webhooks(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<We
     let rows = sqlx::query_as!(
         WebhookRow,
         r#"
-        select id, transmission_id, event_type, state, note, received_at, handled_at
+        select id, transmission_id, event_type, state, note, received_at, handled_at, subscription_id
           from webhook_events_in
          where id >= $1 and id < $2
            and ($3::text is null or state = $3)
            and ($4::text is null or event_type = $4)
-         order by id desc limit $5
+           and ($5::uuid is null or subscription_id = $5)
+         order by id desc limit $6
         "#,
         filter.least_id(),
         filter.end_id(),
         filter.state,
         filter.kind,
+        filter.subscription_id,
         filter.limit,
     )
     .fetch_all(conn)
@@ -132,7 +136,7 @@ pub async fn webhook(
 ) -> Result<Option<(WebhookRow, WebhookText)>, StoreError> {
     let row = sqlx::query!(
         r#"
-        select id, transmission_id, event_type, state, note, received_at, handled_at, headers, body
+        select id, transmission_id, event_type, state, note, received_at, handled_at, subscription_id, headers, body
           from webhook_events_in where id = $1
         "#,
         id,
@@ -149,6 +153,7 @@ pub async fn webhook(
             note: row.note,
             received_at: row.received_at,
             handled_at: row.handled_at,
+            subscription_id: row.subscription_id,
         };
         (row, text)
     }))
@@ -179,7 +184,7 @@ pub async fn events_out(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<
                delivery.last_error as "last_error?", event.created_at, delivery.last_tried_at as "last_tried_at?",
                delivery.settled_at as "settled_at?"
           from webhook_events_out event left join webhook_deliveries delivery on delivery.event_id = event.id
-         where ($1::text is null or coalesce(delivery.state, 'none') = $1)
+         where ($1::text is null or delivery.state = $1 or ($1 = 'none' and delivery.event_id is null))
            and ($2::text is null or event.type = $2)
            and ($3::uuid is null or event.subscription_id = $3)
            and ($4::timestamptz is null or event.created_at >= $4)

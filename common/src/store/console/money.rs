@@ -105,6 +105,96 @@ pub async fn held_invoices(conn: &mut PgConnection, filter: &Filter) -> Result<V
     Ok(rows)
 }
 
+/// One refund with its customer.
+#[derive(Debug, Clone)]
+pub struct RefundRow {
+    pub id: Uuid,
+    pub subscription_id: Uuid,
+    pub customer_name: String,
+    pub order_id: String,
+    /// Won.
+    pub amount: i32,
+    pub status: String,
+    pub reason: String,
+    pub requested_by: String,
+    pub toss_code: Option<String>,
+    pub toss_message: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+/// Newest first.
+pub async fn refunds(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<RefundRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        RefundRow,
+        r#"
+        select refund.id, payment.subscription_id, coalesce(users.name, subscription.customer_name) as "customer_name!",
+               payment.order_id, refund.amount, refund.status, refund.reason, refund.requested_by, refund.toss_code,
+               refund.toss_message, refund.created_at, refund.settled_at
+          from refunds refund
+          join payments payment on payment.id = refund.payment_id
+          join subscriptions subscription on subscription.id = payment.subscription_id
+          join users on users.id = payment.user_id
+         where refund.id >= $1 and refund.id < $2
+           and ($3::text is null or refund.status = $3)
+           and ($4::text is null or refund.toss_code = $4)
+           and ($5::uuid is null or payment.subscription_id = $5)
+         order by refund.id desc limit $6
+        "#,
+        filter.least_id(),
+        filter.end_id(),
+        filter.state,
+        filter.cause,
+        filter.subscription_id,
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// One card registration with its customer. No key of any kind.
+#[derive(Debug, Clone)]
+pub struct CardRow {
+    pub id: Uuid,
+    pub subscription_id: Uuid,
+    pub customer_name: String,
+    pub card_number: Option<String>,
+    pub status: String,
+    pub toss_code: Option<String>,
+    pub toss_message: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+/// Newest first.
+pub async fn cards(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<CardRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        CardRow,
+        r#"
+        select card.id, card.subscription_id, coalesce(users.name, subscription.customer_name) as "customer_name!",
+               card.card_number, card.status, card.toss_code, card.toss_message, card.created_at, card.settled_at
+          from card_registrations card
+          join subscriptions subscription on subscription.id = card.subscription_id
+          join users on users.id = card.user_id
+         where card.id >= $1 and card.id < $2
+           and ($3::text is null or card.status = $3)
+           and ($4::text is null or card.toss_code = $4)
+           and ($5::uuid is null or card.subscription_id = $5)
+         order by card.id desc limit $6
+        "#,
+        filter.least_id(),
+        filter.end_id(),
+        filter.state,
+        filter.cause,
+        filter.subscription_id,
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// A difference between the gateway's transactions and ours.
 #[derive(Debug, Clone)]
 pub struct DiscrepancyRow {
@@ -126,6 +216,35 @@ pub struct DiscrepancyRow {
     pub accepted_at: Option<DateTime<Utc>>,
     pub accepted_by: Option<String>,
     pub acceptance: Option<String>,
+}
+
+impl DiscrepancyRow {
+    /// `open`, `accepted` or `resolved`.
+    pub fn state(&self) -> &'static str {
+        match (self.resolved_at, self.accepted_at) {
+            (Some(_), _) => "resolved",
+            (None, Some(_)) => "accepted",
+            (None, None) => "open",
+        }
+    }
+}
+
+/// One of them.
+pub async fn discrepancy(conn: &mut PgConnection, id: Uuid) -> Result<Option<DiscrepancyRow>, StoreError> {
+    let row = sqlx::query_as!(
+        DiscrepancyRow,
+        r#"
+        select difference.id, date, difference.kind, reference, difference.order_id, difference.payment_key,
+               payment.subscription_id as "subscription_id?", our_amount, their_amount, first_seen_at, last_seen_at,
+               resolved_at, resolution, accepted_at, accepted_by, acceptance
+          from discrepancies difference left join payments payment on payment.id = difference.payment_id
+         where difference.id = $1
+        "#,
+        id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
 }
 
 /// Newest first. States: `open`, `resolved`, `accepted`.

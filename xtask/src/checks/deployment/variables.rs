@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// What the programs read: the contract, and what only the sandbox adds to it.
-const CONTRACT: [&str; 36] = [
+const CONTRACT: [&str; 37] = [
     "API_ADDR",
     "AUTH_JWKS_URL",
     "AUTH_JWT_AUDIENCE",
@@ -13,6 +13,7 @@ const CONTRACT: [&str; 36] = [
     "CHARGE_CONCURRENCY",
     "CLOCK",
     "CONFIRM_WAIT_SECS",
+    "CONSOLE_TOTP_KEYS",
     "CORS_ALLOWED_ORIGINS",
     "CRON_SECRET",
     "DATABASE_URL",
