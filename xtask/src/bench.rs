@@ -21,9 +21,12 @@ pub(crate) struct Options {
     /// Print the figures as JSON only
     #[arg(long)]
     json: bool,
-    /// Measure this part only: queue, scan, charges, latency, confirm, idle, sweep, growth; can be given more than once
+    /// Measure this part only: queue, scan, charges, latency, confirm, idle, sweep, growth, console; can be given more than once
     #[arg(long)]
     only: Vec<String>,
+    /// The operators' console only: how long each page takes over full tables, and the memory of a large CSV file
+    #[arg(long)]
+    console: bool,
     /// Rows of the largest tables
     #[arg(long, default_value_t = 1_000_000)]
     size: u32,
@@ -59,7 +62,7 @@ fn command(
     let mut bench = Command::new(driver);
     bench.arg("--folder").arg(project.dev()?.join("bench")).env("DATABASE_URL", postgres.url.secret());
     bench.arg("--size").arg(options.size.to_string());
-    for part in &options.only {
+    for part in options.only.iter().map(String::as_str).chain(options.console.then_some("console")) {
         bench.arg("--only").arg(part);
     }
     Ok(bench)

@@ -48,7 +48,7 @@ fn cpu_ticks(id: u32) -> anyhow::Result<u64> {
     Ok(field(11).saturating_add(field(12)))
 }
 
-fn resident_megabytes(id: u32) -> anyhow::Result<f64> {
+pub(super) fn resident_megabytes(id: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kilobytes: f64 = line.split_whitespace().next().context("no VmRSS")?.parse()?;

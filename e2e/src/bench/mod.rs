@@ -4,6 +4,7 @@
 
 mod charges;
 mod confirm;
+mod console;
 pub mod figure;
 mod growth;
 mod idle;
@@ -59,6 +60,8 @@ pub enum Part {
     Sweep,
     /// What a claim, a charge's facts and a sweep cost as the tables grow.
     Growth,
+    /// The operators' console over full tables.
+    Console,
 }
 
 /// Runs the chosen parts, all where none is chosen. Each database is dropped at the end.
@@ -81,6 +84,7 @@ pub async fn run(options: &Options, server: &Url) -> anyhow::Result<Vec<Figure>>
             Part::Confirm => confirm::measure(server, &options.folder).await?,
             Part::Idle => idle::measure(server, &options.folder).await?,
             Part::Sweep => sweep::measure(server, options.size).await?,
+            Part::Console => console::measure(server, &options.folder, options.size).await?,
             Part::Growth => growth::measure(server, &options.folder, options.size).await?,
         });
     }
