@@ -1,29 +1,21 @@
 //! What a purchase or a new card is answered, at once or when asked again: one mapping from the row on record.
 
-use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{
-        payment::{Payment, PaymentStatus},
-        registration::{Registration, RegistrationStatus},
-    },
-    id::subscription_ref,
-    store::{subscriptions, virtual_accounts},
-};
+use common::domain::payment::{Payment, PaymentStatus};
+use common::domain::registration::{Registration, RegistrationStatus};
+use common::id::subscription_ref;
+use common::store::{subscriptions, virtual_accounts};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    app::App,
-    error::ApiError,
-    problem::Problem,
-    views::{NextAction, SubscriptionView, next_action},
-};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::views::{NextAction, SubscriptionView, next_action};
 
 /// When it is worth asking again.
 const RETRY_AFTER_SECS: u16 = 2;

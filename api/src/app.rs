@@ -3,26 +3,22 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{
-    clock::Clock,
-    email::Brand,
-    queue::Supervisor,
-    seal::Sealer,
-    store::{StoreError, sessions_found_unfit},
-};
+use common::clock::Clock;
+use common::email::Brand;
+use common::queue::Supervisor;
+use common::seal::Sealer;
+use common::store::{StoreError, sessions_found_unfit};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{
-    auth::{Auth, AuthSettings},
-    console::{ChartCache, Passwords},
-    metrics,
-    rate_limit::RateLimit,
-    settlements::Settlements,
-};
+use crate::auth::{Auth, AuthSettings};
+use crate::console::{ChartCache, Passwords};
+use crate::metrics;
+use crate::rate_limit::RateLimit;
+use crate::settlements::Settlements;
 
 /// What is not the database and not the clock.
 #[derive(Debug, Clone)]

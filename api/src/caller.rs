@@ -2,21 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
-};
-use common::{
-    domain::{
-        actor::{Actor, Channel},
-        operator::Role,
-    },
-    secret_token,
-    store::operators,
-};
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use common::domain::actor::{Actor, Channel};
+use common::domain::operator::Role;
+use common::secret_token;
+use common::store::operators;
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
-use tracing::{Span, field::display};
+use tracing::Span;
+use tracing::field::display;
 use uuid::Uuid;
 
 use crate::{app::App, auth::TokenError, console::client_address, error::ApiError, problem::Problem};

@@ -3,17 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
-use common::{
-    config::{Base, Mistakes, Vars, read_brand},
-    seal::Sealer,
-};
+use common::config::{Base, Mistakes, Vars, read_brand};
+use common::seal::Sealer;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::{
-    app::Settings,
-    auth::{AuthSettings, KeySource},
-};
+use crate::app::Settings;
+use crate::auth::{AuthSettings, KeySource};
 
 /// For `--help`.
 pub const VARIABLES: &str = "\

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use common::{domain::validated::Rule, jobs::QueueError, store::StoreError};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use common::domain::validated::Rule;
+use common::jobs::QueueError;
+use common::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 

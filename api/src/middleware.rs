@@ -1,34 +1,27 @@
 //! What surrounds every request: its span, log line and figures, its problem document, headers, time limit, and CORS.
 
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-};
-use common::{jobs::caused_by, store::sessions_found_unfit};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
-};
-use tracing::{Instrument, field::Empty};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use common::jobs::caused_by;
+use common::store::sessions_found_unfit;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::Instrument;
+use tracing::field::Empty;
 
-use crate::{
-    app::App,
-    console,
-    error::{ApiError, write_problem},
-    language::Language,
-    metrics,
-    trace_id::TraceId,
-};
+use crate::app::App;
+use crate::error::{ApiError, write_problem};
+use crate::language::Language;
+use crate::trace_id::TraceId;
+use crate::{console, metrics};
 
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// For everything but the wait for a payment: a database that hangs must not hold a caller for ever.
@@ -184,10 +177,8 @@ fn method_label(method: &Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use common::{
-        clock::{Clock, ClockKind},
-        config::Vars,
-    };
+    use common::clock::{Clock, ClockKind};
+    use common::config::Vars;
     use sqlx::postgres::PgPoolOptions;
     use tower::ServiceExt;
 

@@ -1,14 +1,11 @@
 //! The OpenAPI document: every route with its answers, problems included.
 
-use axum::{Json, response::IntoResponse};
-use utoipa::{
-    Modify, OpenApi,
-    openapi::{
-        self, ContentBuilder, Ref, RefOr,
-        path::{Operation, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
-};
+use axum::Json;
+use axum::response::IntoResponse;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::{Modify, OpenApi, openapi};
 
 use crate::{error::ProblemDocument, routes};
 

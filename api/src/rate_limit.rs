@@ -1,11 +1,9 @@
 //! How often one user, or one address, may do something: counted per minute, in this process only.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const WINDOW: Duration = Duration::from_mins(1);
 /// Keys remembered at once; further ones share one count, so that memory stays bounded.

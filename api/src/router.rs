@@ -2,37 +2,31 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    routing::{get, patch, post},
-};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, patch, post};
 
-use crate::{
-    app::App,
-    console, middleware,
-    openapi::show_openapi,
-    request::MAX_BODY_BYTES,
-    routes::{
-        cancel_subscription::cancel_subscription,
-        change_customer::change_customer,
-        change_plan::{change_plan, undo_plan_change},
-        confirm_payment::{confirm_payment, confirmation_status},
-        docs::{show_docs, show_docs_file, show_docs_index},
-        end_subscription::end_subscription,
-        give_consent::give_consent,
-        list_payments::list_payments,
-        list_plans::list_plans,
-        operations::{healthz, readyz, show_metrics},
-        payment_method::{payment_method_status, register_card},
-        receive_webhook::{MAX_WEBHOOK_BYTES, receive_webhook},
-        refund_payment::refund_payment,
-        resume_subscription::resume_subscription,
-        start_scan::{refuse_head, start_scan, start_scan_by_get},
-        subscribe::subscribe,
-        subscriptions::{list_subscriptions, show_subscription},
-    },
-};
+use crate::app::App;
+use crate::openapi::show_openapi;
+use crate::request::MAX_BODY_BYTES;
+use crate::routes::cancel_subscription::cancel_subscription;
+use crate::routes::change_customer::change_customer;
+use crate::routes::change_plan::{change_plan, undo_plan_change};
+use crate::routes::confirm_payment::{confirm_payment, confirmation_status};
+use crate::routes::docs::{show_docs, show_docs_file, show_docs_index};
+use crate::routes::end_subscription::end_subscription;
+use crate::routes::give_consent::give_consent;
+use crate::routes::list_payments::list_payments;
+use crate::routes::list_plans::list_plans;
+use crate::routes::operations::{healthz, readyz, show_metrics};
+use crate::routes::payment_method::{payment_method_status, register_card};
+use crate::routes::receive_webhook::{MAX_WEBHOOK_BYTES, receive_webhook};
+use crate::routes::refund_payment::refund_payment;
+use crate::routes::resume_subscription::resume_subscription;
+use crate::routes::start_scan::{refuse_head, start_scan, start_scan_by_get};
+use crate::routes::subscribe::subscribe;
+use crate::routes::subscriptions::{list_subscriptions, show_subscription};
+use crate::{console, middleware};
 
 /// All routes, with what surrounds each request.
 pub fn router(app: Arc<App>) -> Router {

@@ -3,17 +3,13 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use anyhow::Context;
-use common::{
-    clock::Clock,
-    clock_follower::{ClockError, ClockFollower},
-    queue::Supervisor,
-    store,
-};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
-};
+use common::clock::Clock;
+use common::clock_follower::{ClockError, ClockFollower};
+use common::queue::Supervisor;
+use common::store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 
 use tokio_util::sync::CancellationToken;
 

@@ -2,11 +2,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use common::{
-    http_server::{HttpServer, Refusal, descriptor_limit},
-    queue::Progress,
-    store::log_readiness,
-};
+use common::http_server::{HttpServer, Refusal, descriptor_limit};
+use common::queue::Progress;
+use common::store::log_readiness;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

@@ -3,14 +3,11 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use common::store::{SETTLED_CHANNEL, StoreError};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
-};
-use tokio::{
-    sync::broadcast::{self, error::RecvError},
-    time::{Instant, sleep, timeout},
-};
+use sqlx::PgPool;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// A notification is only a hint: what it misses is found by reading the row again.

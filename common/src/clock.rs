@@ -1,9 +1,7 @@
 //! The only reader of time. With test keys it can be a clock that all processes share and an operator moves.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 

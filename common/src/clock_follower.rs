@@ -6,10 +6,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::{
-    clock::{Clock, ClockKind},
-    store::{StoreError, settings},
-};
+use crate::clock::{Clock, ClockKind};
+use crate::store::{StoreError, settings};
 
 /// Several looks per second, because `billing clock` returns one second after a move.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);

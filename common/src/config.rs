@@ -6,13 +6,11 @@ use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{
-    clock::ClockKind,
-    email::Brand,
-    logging::{self, LogFormat},
-    mailer::{self, MailRoute},
-    store,
-};
+use crate::clock::ClockKind;
+use crate::email::Brand;
+use crate::logging::LogFormat;
+use crate::mailer::MailRoute;
+use crate::{logging, mailer, store};
 
 /// The environment as it is read, with the mistakes found so far.
 #[derive(Default)]

@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::calendar::seoul_date,
-    id::{event_ref, subscription_ref},
-};
+use crate::domain::calendar::seoul_date;
+use crate::id::{event_ref, subscription_ref};
 
 /// One kind of job.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {

@@ -3,16 +3,13 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::{
-    domain::subscription::Subscription,
-    email::RenderedEmail,
-    id::new_id,
-    jobs::{self, SendEmail},
-    store::{
-        StoreError,
-        emails::{self, NewEmail},
-    },
-};
+use crate::domain::subscription::Subscription;
+use crate::email::RenderedEmail;
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::SendEmail;
+use crate::store::emails::NewEmail;
+use crate::store::{StoreError, emails};
 
 /// What makes an e-mail one of a kind: the same fact never writes two.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,10 @@
 //! Secrets at rest: sealed with AES-256-GCM-SIV under a named key, and bound to the row they belong to. Billing keys are
 //! found again by a keyed fingerprint.
 
-use aes_gcm_siv::{
-    Aes256GcmSiv, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use rand::TryRng;
 use secrecy::{ExposeSecret, SecretString};

@@ -1,13 +1,11 @@
 //! Runs our programs as real processes, each with a clean environment and a log file. A kill is SIGKILL, like a power cut.
 
-use std::{
-    fmt::Display,
-    fs::File,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::fmt::Display;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use tokio::process::{Child, Command};

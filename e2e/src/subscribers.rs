@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    domain::calendar::{Cycle, seoul_midnight},
-    id::new_key,
-    seal::Sealer,
-};
+use common::domain::calendar::{Cycle, seoul_midnight};
+use common::id::new_key;
+use common::seal::Sealer;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio::task::JoinSet;

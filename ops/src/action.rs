@@ -4,15 +4,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use common::{
-    commands::operate::{self, ActionError, ActionRequest, Change, Performed, Preview},
-    domain::{
-        action::{Action, Target, TargetKind},
-        actor::{Actor, Reason},
-    },
-    email::Brand,
-    store::operator_actions::NewAction,
-};
+use common::commands::operate;
+use common::commands::operate::{ActionError, ActionRequest, Change, Performed, Preview};
+use common::domain::action::{Action, Target, TargetKind};
+use common::domain::actor::{Actor, Reason};
+use common::email::Brand;
+use common::store::operator_actions::NewAction;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};

@@ -4,19 +4,16 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    domain::action::TargetKind,
-    store::operator_actions::{self, ActionFilter, ActionRow},
-};
+use common::domain::action::TargetKind;
+use common::store::operator_actions;
+use common::store::operator_actions::{ActionFilter, ActionRow};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError, arguments,
-    session::Session,
-    text::{Table, seoul},
-};
+use crate::session::Session;
+use crate::text::{Table, seoul};
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -1,11 +1,9 @@
 //! Readers of command-line arguments that several commands take.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::money::Won,
-    id::{parse_event_ref, parse_subscription_ref},
-    queue::JobState,
-};
+use common::domain::money::Won;
+use common::id::{parse_event_ref, parse_subscription_ref};
+use common::queue::JobState;
 use uuid::Uuid;
 
 /// Reads `sub_<uuid without dashes>` or a plain UUID.

@@ -4,25 +4,19 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    commands::bulk::{BulkDryRun, BulkError, BulkRequest, dry_run_bulk, start_bulk, stop_bulk},
-    domain::{
-        actor::Reason,
-        bulk::{BulkAction, BulkFilter},
-    },
-    store::bulk_actions::{self, BulkRow, SkippedItem},
-};
+use common::commands::bulk::{BulkDryRun, BulkError, BulkRequest, dry_run_bulk, start_bulk, stop_bulk};
+use common::domain::actor::Reason;
+use common::domain::bulk::{BulkAction, BulkFilter};
+use common::store::bulk_actions;
+use common::store::bulk_actions::{BulkRow, SkippedItem};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, parse_reason},
-    arguments,
-    session::Session,
-    text::{Table, plain, seoul, seoul_or_dash, won},
-};
+use crate::action::{Acting, parse_reason};
+use crate::session::Session;
+use crate::text::{Table, plain, seoul, seoul_or_dash, won};
+use crate::{OpsError, arguments};
 
 const ACTIONS: &str =
     "job.retry, job.discard, invoice.charge, invoice.forgive, payment.look_up or email.resend";

@@ -4,18 +4,14 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
-use common::{
-    commands::calendar::{CalendarDay, Month, month_of},
-    domain::calendar::seoul_date,
-};
+use common::commands::calendar::{CalendarDay, Month, month_of};
+use common::domain::calendar::seoul_date;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::{
-    OpsError,
-    session::Session,
-    text::{Table, won},
-};
+use crate::OpsError;
+use crate::session::Session;
+use crate::text::{Table, won};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  billing calendar\n  billing calendar --month 2027-01 --json")]

@@ -4,22 +4,17 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use common::{
-    domain::{action::Action, actor::Reason},
-    store::{
-        gate,
-        settings::{self, ChargingSwitch},
-    },
-};
+use common::domain::action::Action;
+use common::domain::actor::Reason;
+use common::store::settings::ChargingSwitch;
+use common::store::{gate, settings};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionOptions},
-    session::Session,
-    text::{plain, seoul},
-};
+use crate::OpsError;
+use crate::action::{Acting, ActionOptions};
+use crate::session::Session;
+use crate::text::{plain, seoul};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -2,10 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::session::Session;
 use crate::{
     OpsError, actions, bulk, calendar, charging, clock, config, customer, doctor, emails, events,
     healthcheck, import, instance, invoices, jobs, migrate, operator, payments, plans, reconcile, scan,
-    session::Session, subscription,
+    subscription,
 };
 
 /// Operates the billing system: schema, plans, operators, jobs, subscriptions, scans and the test clock.

@@ -4,23 +4,19 @@ use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use clap::Subcommand;
-use common::{
-    clock::{ClockKind, LAST_YEAR},
-    domain::action::TargetKind,
-    store::settings::{self, DatabaseClock},
-};
+use common::clock::{ClockKind, LAST_YEAR};
+use common::domain::action::TargetKind;
+use common::store::settings;
+use common::store::settings::DatabaseClock;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
-use crate::{
-    OpsError,
-    action::{Author, ReasonOption},
-    arguments,
-    session::Session,
-    system_time::now_by,
-    text::seoul,
-};
+use crate::action::{Author, ReasonOption};
+use crate::session::Session;
+use crate::system_time::now_by;
+use crate::text::seoul;
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

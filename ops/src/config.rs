@@ -2,10 +2,8 @@
 //!
 //! Each program checks its own variables (`--check-config`), so this command can know nothing else than they do.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;

@@ -3,19 +3,17 @@
 use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    domain::{consent_report::Answer, money::Won},
-    id::subscription_ref,
-    store::price_changes::{self, Answered},
-};
+use common::domain::consent_report::Answer;
+use common::domain::money::Won;
+use common::id::subscription_ref;
+use common::store::price_changes;
+use common::store::price_changes::Answered;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    text::{Table, seoul_or_dash},
-};
+use crate::OpsError;
+use crate::text::{Table, seoul_or_dash};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

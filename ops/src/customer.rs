@@ -3,23 +3,18 @@
 use std::fmt;
 
 use clap::Subcommand;
-use common::{
-    commands::{
-        change_customer::{ChangeCustomerError, ChangeCustomerRequest, change_customer},
-        erase_customer::{EraseError, Erased, erase_customer},
-    },
-    domain::{action::Target, validated::EmailAddress},
-    store::erasures,
-};
+use common::commands::change_customer::{ChangeCustomerError, ChangeCustomerRequest, change_customer};
+use common::commands::erase_customer::{EraseError, Erased, erase_customer};
+use common::domain::action::Target;
+use common::domain::validated::EmailAddress;
+use common::store::erasures;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{ActionOptions, Author, ReasonOption},
-    session::Session,
-};
+use crate::OpsError;
+use crate::action::{ActionOptions, Author, ReasonOption};
+use crate::session::Session;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

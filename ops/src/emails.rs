@@ -4,25 +4,19 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    domain::{
-        action::{Action, Effect},
-        actor::Reason,
-    },
-    id::subscription_ref,
-    store::emails::{self, Email, EmailFilter, EmailStatus},
-};
+use common::domain::action::{Action, Effect};
+use common::domain::actor::Reason;
+use common::id::subscription_ref;
+use common::store::emails;
+use common::store::emails::{Email, EmailFilter, EmailStatus};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, parse_reason},
-    arguments,
-    session::Session,
-    text::{Table, or_dash, plain, seoul, seoul_or_dash},
-};
+use crate::action::{Acting, parse_reason};
+use crate::session::Session;
+use crate::text::{Table, or_dash, plain, seoul, seoul_or_dash};
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -4,22 +4,19 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
-use common::{
-    commands::end::Ended,
-    domain::{action::Action, ending::RefundPolicy, money::Won},
-    id::subscription_ref,
-    store::{refunds, subscriptions},
-};
+use common::commands::end::Ended;
+use common::domain::action::Action;
+use common::domain::ending::RefundPolicy;
+use common::domain::money::Won;
+use common::id::subscription_ref;
+use common::store::{refunds, subscriptions};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionOptions},
-    arguments,
-    error::no_subscription,
-};
+use crate::action::{Acting, ActionOptions};
+use crate::error::no_subscription;
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -1,15 +1,11 @@
 //! Why a command failed, in one line, and the exit code that says of which kind the failure is.
 
-use common::{
-    commands::{
-        announce_price::{AnnounceError, WithdrawError},
-        roll_out_price::RollOutError,
-    },
-    config::Mistakes,
-    id::subscription_ref,
-    queue::QueueError,
-    store::{StoreError, database_is_away},
-};
+use common::commands::announce_price::{AnnounceError, WithdrawError};
+use common::commands::roll_out_price::RollOutError;
+use common::config::Mistakes;
+use common::id::subscription_ref;
+use common::queue::QueueError;
+use common::store::{StoreError, database_is_away};
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
 

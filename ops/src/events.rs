@@ -4,23 +4,20 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
-use common::{
-    domain::{action::Action, actor::Reason},
-    id::{event_ref, subscription_ref},
-    store::webhook_deliveries::{self, EventFilter, EventRow, WebhookEndpoint},
-};
+use common::domain::action::Action;
+use common::domain::actor::Reason;
+use common::id::{event_ref, subscription_ref};
+use common::store::webhook_deliveries;
+use common::store::webhook_deliveries::{EventFilter, EventRow, WebhookEndpoint};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionOptions, parse_reason},
-    arguments,
-    jobs::{self, JobList, JobView, JobsWanted},
-    session::Session,
-    text::{Table, plain, seoul, seoul_or_dash},
-};
+use crate::action::{Acting, ActionOptions, parse_reason};
+use crate::jobs::{JobList, JobView, JobsWanted};
+use crate::session::Session;
+use crate::text::{Table, plain, seoul, seoul_or_dash};
+use crate::{OpsError, arguments, jobs};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

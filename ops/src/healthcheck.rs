@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use url::Url;
 
 use crate::{OpsError, session::Session};

@@ -8,12 +8,10 @@ use common::{domain::action::Target, store::gate};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
-use crate::{
-    OpsError,
-    action::{Author, ReasonOption},
-    session::Session,
-    text::plain,
-};
+use crate::OpsError;
+use crate::action::{Author, ReasonOption};
+use crate::session::Session;
+use crate::text::plain;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -3,27 +3,19 @@
 use std::fmt;
 
 use clap::Subcommand;
-use common::{
-    domain::{
-        action::{Action, Effect},
-        actor::Reason,
-    },
-    id::subscription_ref,
-    store::{
-        invoices,
-        subscription_history::{self, InvoiceLine},
-    },
-};
+use common::domain::action::{Action, Effect};
+use common::domain::actor::Reason;
+use common::id::subscription_ref;
+use common::store::subscription_history::InvoiceLine;
+use common::store::{invoices, subscription_history};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionOptions},
-    session::Session,
-    text::{Table, plain, seoul_or_dash},
-};
+use crate::OpsError;
+use crate::action::{Acting, ActionOptions};
+use crate::session::Session;
+use crate::text::{Table, plain, seoul_or_dash};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -4,26 +4,20 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    domain::{
-        action::{Action, Effect},
-        actor::Reason,
-    },
-    id::{parse_subscription_ref, subscription_ref},
-    queue::{self, JobFilter, JobRow, JobState},
-};
+use common::domain::action::{Action, Effect};
+use common::domain::actor::Reason;
+use common::id::{parse_subscription_ref, subscription_ref};
+use common::queue;
+use common::queue::{JobFilter, JobRow, JobState};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionDone, ActionOptions},
-    arguments,
-    session::Session,
-    text::{Table, plain, seoul, seoul_or_dash},
-};
+use crate::action::{Acting, ActionDone, ActionOptions};
+use crate::session::Session;
+use crate::text::{Table, plain, seoul, seoul_or_dash};
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -4,30 +4,22 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    domain::{
-        action::{Action, Target},
-        operator::Role,
-    },
-    email::is_address,
-    id::new_id,
-    secret_token,
-    store::{
-        login_failures,
-        operators::{self, OperatorRow},
-    },
-};
+use common::domain::action::{Action, Target};
+use common::domain::operator::Role;
+use common::email::is_address;
+use common::id::new_id;
+use common::secret_token;
+use common::store::operators::OperatorRow;
+use common::store::{login_failures, operators};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use sqlx::{Connection, PgConnection};
 use url::Url;
 
-use crate::{
-    OpsError,
-    action::{ActionDone, ActionOptions, Author, ReasonOption},
-    session::Session,
-    text::{Table, seoul, seoul_or_dash},
-};
+use crate::OpsError;
+use crate::action::{ActionDone, ActionOptions, Author, ReasonOption};
+use crate::session::Session;
+use crate::text::{Table, seoul, seoul_or_dash};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

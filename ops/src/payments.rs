@@ -12,13 +12,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{ActionDone, ActionOptions},
-    arguments,
-    session::Session,
-    text::{Table, seoul, won},
-};
+use crate::action::{ActionDone, ActionOptions};
+use crate::session::Session;
+use crate::text::{Table, seoul, won};
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -4,29 +4,22 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use common::{
-    domain::{
-        action::TargetKind,
-        calendar::{Cycle, seoul_date},
-        money::Won,
-        plan::Plan,
-        price_change::{PriceChange, Standing},
-    },
-    store::{plans, price_changes as stored_price_changes},
-};
+use common::domain::action::TargetKind;
+use common::domain::calendar::{Cycle, seoul_date};
+use common::domain::money::Won;
+use common::domain::plan::Plan;
+use common::domain::price_change::{PriceChange, Standing};
+use common::store::{plans, price_changes as stored_price_changes};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Author, ReasonOption},
-    arguments, consents, price_changes,
-    reprice::{self, PriceRequest},
-    session::Session,
-    text::Table,
-};
+use crate::action::{Author, ReasonOption};
+use crate::reprice::PriceRequest;
+use crate::session::Session;
+use crate::text::Table;
+use crate::{OpsError, arguments, consents, price_changes, reprice};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

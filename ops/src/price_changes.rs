@@ -13,12 +13,10 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::Author,
-    reprice::roll_out,
-    text::{Table, plain, seoul},
-};
+use crate::OpsError;
+use crate::action::Author;
+use crate::reprice::roll_out;
+use crate::text::{Table, plain, seoul};
 
 /// Newest first.
 #[derive(Debug, Serialize)]

@@ -15,12 +15,10 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, parse_reason},
-    session::Session,
-    text::{Table, plain, seoul_or_dash, won},
-};
+use crate::OpsError;
+use crate::action::{Acting, parse_reason};
+use crate::session::Session;
+use crate::text::{Table, plain, seoul_or_dash, won};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -4,22 +4,15 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
-use common::{
-    commands::{
-        announce_price::{Announcement, announce_price},
-        roll_out_price::{self, next_batch, parts},
-    },
-    domain::{
-        action::TargetKind,
-        calendar::{Cycle, seoul_date},
-        money::Won,
-        price_change::{Dates, PriceChange},
-    },
-    store::{
-        price_changes,
-        price_rollout::{self, DateForecast},
-    },
-};
+use common::commands::announce_price::{Announcement, announce_price};
+use common::commands::roll_out_price;
+use common::commands::roll_out_price::{next_batch, parts};
+use common::domain::action::TargetKind;
+use common::domain::calendar::{Cycle, seoul_date};
+use common::domain::money::Won;
+use common::domain::price_change::{Dates, PriceChange};
+use common::store::price_rollout::DateForecast;
+use common::store::{price_changes, price_rollout};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};

@@ -4,27 +4,23 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
-use common::{
-    commands::dry_run::{self, DryRunError, DryRunLine, DryRunTotals},
-    domain::{
-        calendar::seoul_date,
-        forecast::{Cause, NotCharged},
-        money::Won,
-    },
-    id::{as_subscription_ref, subscription_ref},
-    jobs::{self, ScanDueSubscriptions},
-    queue::{self, Enqueued},
-    store::settings,
-};
+use common::commands::dry_run;
+use common::commands::dry_run::{DryRunError, DryRunLine, DryRunTotals};
+use common::domain::calendar::seoul_date;
+use common::domain::forecast::{Cause, NotCharged};
+use common::domain::money::Won;
+use common::id::{as_subscription_ref, subscription_ref};
+use common::jobs::ScanDueSubscriptions;
+use common::queue::Enqueued;
+use common::store::settings;
+use common::{jobs, queue};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    session::Session,
-    text::{Table, won},
-};
+use crate::OpsError;
+use crate::session::Session;
+use crate::text::{Table, won};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  billing scan\n  billing scan --date 2027-01-31 --dry-run")]

@@ -3,22 +3,18 @@
 use std::{fmt::Display, net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use common::{
-    config::{Mistakes, Vars, read_brand},
-    domain::actor::{Actor, Reason},
-    email::Brand,
-    seal::Sealer,
-    store,
-};
+use common::config::{Mistakes, Vars, read_brand};
+use common::domain::actor::{Actor, Reason};
+use common::email::Brand;
+use common::seal::Sealer;
+use common::store;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
 
-use crate::{
-    OpsError,
-    action::{Acting, Author, parse_reason},
-    text,
-};
+use crate::action::{Acting, Author, parse_reason};
+use crate::{OpsError, text};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const SEALING_KEYS: &str = "BILLING_KEY_ENCRYPTION_KEYS";

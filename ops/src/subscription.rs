@@ -4,25 +4,21 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use common::{
-    domain::{action::Action, actor::Reason},
-    id::subscription_ref,
-    store::subscriptions,
-};
+use common::domain::action::Action;
+use common::domain::actor::Reason;
+use common::id::subscription_ref;
+use common::store::subscriptions;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    action::{Acting, ActionDone, ActionOptions},
-    arguments,
-    end::{EndRequest, end},
-    error::no_subscription,
-    session::Session,
-    subscription_history::show,
-    text::seoul,
-};
+use crate::action::{Acting, ActionDone, ActionOptions};
+use crate::end::{EndRequest, end};
+use crate::error::no_subscription;
+use crate::session::Session;
+use crate::subscription_history::show;
+use crate::text::seoul;
+use crate::{OpsError, arguments};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -3,30 +3,24 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    domain::{
-        calendar::seoul_date,
-        money::Won,
-        subscription::{Subscription, has_access},
-    },
-    id::subscription_ref,
-    store::{
-        events::{self, Event},
-        subscription_history::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
-        subscriptions,
-    },
+use common::domain::calendar::seoul_date;
+use common::domain::money::Won;
+use common::domain::subscription::{Subscription, has_access};
+use common::id::subscription_ref;
+use common::store::events::Event;
+use common::store::subscription_history::{
+    CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine,
 };
+use common::store::{events, subscription_history, subscriptions};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    OpsError,
-    error::no_subscription,
-    jobs::{self, JobList, JobView, JobsWanted},
-    text::{Table, or_dash, plain, seoul, seoul_or_dash},
-};
+use crate::error::no_subscription;
+use crate::jobs::{JobList, JobView, JobsWanted};
+use crate::text::{Table, or_dash, plain, seoul, seoul_or_dash};
+use crate::{OpsError, jobs};
 
 /// More than a year of daily jobs.
 const JOBS_SHOWN: u16 = 500;

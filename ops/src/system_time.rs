@@ -1,10 +1,9 @@
 //! The time of the system: the machine's, moved by the test clock where the database has one.
 
 use chrono::{DateTime, Utc};
-use common::{
-    clock::{Clock, TestClock},
-    store::settings::{self, DatabaseClock},
-};
+use common::clock::{Clock, TestClock};
+use common::store::settings;
+use common::store::settings::DatabaseClock;
 use sqlx::PgConnection;
 
 use crate::OpsError;

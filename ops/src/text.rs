@@ -4,10 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use comfy_table::{ContentArrangement, presets};
-use common::domain::{
-    calendar::{seoul_date, seoul_time},
-    money::Won,
-};
+use common::domain::calendar::{seoul_date, seoul_time};
+use common::domain::money::Won;
 pub(crate) use common::visible_text::plain;
 pub use common::visible_text::visible_lines;
 

@@ -19,8 +19,7 @@ use crate::running_job::RunningJob;
 use crate::settle::{Answer, Ran, read_answer};
 use crate::shared::Alive;
 use crate::supervisor::panic_message;
-use crate::task_context::Hold;
-use crate::task_context::caused_by;
+use crate::task_context::{Hold, caused_by};
 
 /// What a running job needs of its process.
 #[derive(Clone)]

@@ -8,13 +8,13 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::claimer::Claimer;
-use crate::completion_batcher::{self, Outcome};
+use crate::completion_batcher::Outcome;
 use crate::config::QueueConfig;
 use crate::heartbeat::LeaseRegistry;
 use crate::policy::ClaimLimit;
 use crate::running_job::JobKeeper;
 use crate::shared::{Alive, Shared};
-use crate::{heartbeat, listener, rescuer};
+use crate::{completion_batcher, heartbeat, listener, rescuer};
 
 /// How long the last writes may take when the limit for handlers is over.
 const LAST_WRITES: Duration = Duration::from_secs(5);

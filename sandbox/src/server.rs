@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::connection::{CuttableConnection, CuttableListener};
-use crate::script::{self, Script};
-use crate::{api, browser, webhook_dispatcher};
+use crate::script::Script;
+use crate::{api, browser, script, webhook_dispatcher};
 
 /// How long requests in hand get to finish; one that a fault lets hang is dropped then.
 const GRACE: Duration = Duration::from_secs(3);

@@ -3,25 +3,19 @@
 
 use std::time::Duration;
 
-use common::{
-    clock::Clock,
-    clock_follower::{ClockError, ClockFollower},
-    domain::breaker::GatewayAccount,
-    queue::{Progress, Queue, Supervisor, take_turn},
-    store::gate,
-};
+use common::clock::Clock;
+use common::clock_follower::{ClockError, ClockFollower};
+use common::domain::breaker::GatewayAccount;
+use common::queue::{Progress, Queue, Supervisor, take_turn};
+use common::store::gate;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    crash,
-    env::Env,
-    gateway::health,
-    jobs, maintenance,
-    scheduler::{self, Schedule},
-    sweep,
-};
+use crate::env::Env;
+use crate::gateway::health;
+use crate::scheduler::Schedule;
+use crate::{crash, jobs, maintenance, scheduler, sweep};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Longer than any sweep takes; a server that is gone is not waited for.

@@ -1,13 +1,12 @@
 //! Works off a bulk action, one item per transaction, at the rate limit where the items lead to calls to the gateway.
 
 use apalis::prelude::Data;
-use common::{
-    commands::bulk::{BulkStep, do_next_item},
-    domain::bulk::BulkAction,
-    jobs::RunBulkAction,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{bulk_actions, gate::Lane},
-};
+use common::commands::bulk::{BulkStep, do_next_item};
+use common::domain::bulk::BulkAction;
+use common::jobs::RunBulkAction;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::bulk_actions;
+use common::store::gate::Lane;
 
 use crate::env::Env;
 

@@ -1,28 +1,23 @@
 //! The worker's variables, read and checked all at once.
 
-use std::{
-    net::SocketAddr,
-    num::{NonZeroU32, NonZeroUsize},
-};
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use chrono::NaiveTime;
-use common::{
-    config::{Base, Mistakes, Vars, read_brand, read_mail},
-    domain::dunning::Policy,
-    email::Brand,
-    mailer::Mailer,
-    seal::Sealer,
-    store::gate::Instance,
-};
+use common::config::{Base, Mistakes, Vars, read_brand, read_mail};
+use common::domain::dunning::Policy;
+use common::email::Brand;
+use common::mailer::Mailer;
+use common::seal::Sealer;
+use common::store::gate::Instance;
 use sha2::{Digest, Sha256};
 use toss::{Toss, TossConfig};
 use url::Url;
 
-use crate::{
-    endpoint::{self, BadEndpoint, Endpoint, Secrets},
-    gateway::rate_limiter::RateLimiter,
-    scheduler::Schedule,
-};
+use crate::endpoint;
+use crate::endpoint::{BadEndpoint, Endpoint, Secrets};
+use crate::gateway::rate_limiter::RateLimiter;
+use crate::scheduler::Schedule;
 
 pub struct Config {
     pub base: Base,

@@ -5,27 +5,19 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::email_delivery::{GIVE_UP_AFTER, NextTry, SendFailure, next_try};
+use common::domain::erasure::ERASED_ADDRESS;
+use common::domain::plan_change::PlanChange;
+use common::domain::renewal_notice::{Announcement, announcement};
+use common::jobs::SendEmail;
+use common::mailer::{OutgoingEmail, SendError};
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        email_delivery::{GIVE_UP_AFTER, NextTry, SendFailure, next_try},
-        erasure::ERASED_ADDRESS,
-        plan_change::PlanChange,
-        renewal_notice::{Announcement, announcement},
-    },
-    jobs::SendEmail,
-    mailer::{OutgoingEmail, SendError},
-    store::{
-        emails::{self, EmailEnd, QueuedEmail, SentEmail},
-        plan_changes, subscriptions,
-    },
-};
+use common::store::emails::{EmailEnd, QueuedEmail, SentEmail};
+use common::store::{emails, plan_changes, subscriptions};
 
-use crate::{
-    crash,
-    env::{Env, raise_alarm},
-    gateway::health,
-};
+use crate::crash;
+use crate::env::{Env, raise_alarm};
+use crate::gateway::health;
 
 /// How soon it is looked again whether a charge that an e-mail announces comes back.
 const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);

@@ -1,18 +1,14 @@
 //! Reads and records e-mails for all handlers of this process that ask at the same time: whoever comes first does it for all
 //! who came meanwhile. One that comes alone waits for nobody.
 
-use std::{
-    collections::HashSet,
-    mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashSet;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use common::store::{
-    StoreError,
-    emails::{self, QueuedEmail, SentEmail},
-    gate::GatewayStatus,
-};
+use common::store::emails::{QueuedEmail, SentEmail};
+use common::store::gate::GatewayStatus;
+use common::store::{StoreError, emails};
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 use uuid::Uuid;

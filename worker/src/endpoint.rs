@@ -2,26 +2,21 @@
 
 use std::{io, str::FromStr, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{
-        Request, Uri,
-        header::{CONTENT_TYPE, USER_AGENT},
-    },
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::{Request, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use common::{
-    domain::delivery::{self, Answer},
-    id::event_ref,
-    store::webhook_deliveries::Waiting,
-};
+use common::domain::delivery;
+use common::domain::delivery::Answer;
+use common::id::event_ref;
+use common::store::webhook_deliveries::Waiting;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};
 use url::{Host, Url};

@@ -9,11 +9,10 @@ use common::{
 use sqlx::PgPool;
 use toss::Toss;
 
-use crate::{
-    email_batches::EmailBatches,
-    endpoint::Endpoint,
-    gateway::{merchant::KnownMerchants, rate_limiter::RateLimiter},
-};
+use crate::email_batches::EmailBatches;
+use crate::endpoint::Endpoint;
+use crate::gateway::merchant::KnownMerchants;
+use crate::gateway::rate_limiter::RateLimiter;
 
 /// Cheap to clone.
 #[derive(Clone)]

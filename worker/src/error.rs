@@ -1,11 +1,10 @@
 //! Why the result of a gateway call could not be recorded.
 
-use common::{
-    commands::{roll_out_price::RollOutError, settle_change},
-    outbox::OutboxError,
-    queue::QueueError,
-    store::{StoreError, is_held_up},
-};
+use common::commands::roll_out_price::RollOutError;
+use common::commands::settle_change;
+use common::outbox::OutboxError;
+use common::queue::QueueError;
+use common::store::{StoreError, is_held_up};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettleError {

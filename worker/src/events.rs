@@ -6,26 +6,21 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    clock::Clock,
-    domain::delivery::{GIVE_UP_AFTER, next_try},
-    id::{event_ref, subscription_ref},
-    jobs::DeliverEvent,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        self, StoreError, subscriptions,
-        sweep::make_delivery_job,
-        webhook_deliveries::{self, DeliveryEnd, Waiting},
-    },
-};
+use common::clock::Clock;
+use common::domain::delivery::{GIVE_UP_AFTER, next_try};
+use common::id::{event_ref, subscription_ref};
+use common::jobs::DeliverEvent;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store;
+use common::store::sweep::make_delivery_job;
+use common::store::webhook_deliveries::{DeliveryEnd, Waiting};
+use common::store::{StoreError, subscriptions, webhook_deliveries};
 use sqlx::PgConnection;
 
-use crate::{
-    crash,
-    endpoint::Told,
-    env::{Env, raise_alarm},
-    gateway::health,
-};
+use crate::crash;
+use crate::endpoint::Told;
+use crate::env::{Env, raise_alarm};
+use crate::gateway::health;
 
 /// This worker has no `WEBHOOK_URL`, another has: how soon it is looked for again.
 const NOT_MINE: TimeDelta = TimeDelta::minutes(1);

@@ -9,27 +9,22 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use chrono::{DateTime, Utc};
+use common::clock::Clock;
+use common::domain::breaker::{BreakerState, GatewayAccount};
+use common::id::new_key;
 use common::jobs::{
     ChargeSubscription, CheckPaymentClaim, ConfirmPayment, DeleteBillingKey, DeliverEvent,
     EndIncompleteSubscription, HandleWebhook, IssueBillingKey, Job, ReconcilePayments, RefundPayment,
     RunBulkAction, ScanDueSubscriptions, SendEmail, SendRenewalNotices,
 };
-use common::{
-    clock::Clock,
-    domain::breaker::{BreakerState, GatewayAccount},
-    id::new_key,
-    queue::{
-        Backoff, ClaimLimit, Claimed, Finished, JobError, KindConfig, OnStop, Queue, QueueConfig, QueueError,
-        Ran, Supervisor,
-    },
-    store::gate::GatewayStatus,
+use common::queue::{
+    Backoff, ClaimLimit, Claimed, Finished, JobError, KindConfig, OnStop, Queue, QueueConfig, QueueError,
+    Ran, Supervisor,
 };
+use common::store::gate::GatewayStatus;
 
-use crate::{
-    bulk, card, charge, daily, email,
-    env::{Env, raise_alarm},
-    events, reconcile, refund, webhook,
-};
+use crate::env::{Env, raise_alarm};
+use crate::{bulk, card, charge, daily, email, events, reconcile, refund, webhook};
 
 /// No call to Toss takes longer than 65 s. A handler that runs longer than this waits for a server that is gone: dropping it is
 /// what a crash would be. One that has called Toss is not dropped: it may hold an answer that the database cannot take yet.

@@ -1,10 +1,8 @@
 //! Deletes expired rows: finished jobs, webhooks that were handled or of no interest, sessions and failed logins of the console.
 
 use chrono::TimeDelta;
-use common::{
-    queue::JobError,
-    store::{login_failures, operator_sessions, webhooks},
-};
+use common::queue::JobError;
+use common::store::{login_failures, operator_sessions, webhooks};
 
 use crate::env::Env;
 

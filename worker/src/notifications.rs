@@ -1,26 +1,19 @@
 //! Writes the e-mails of the money path into the outbox, in the transaction of the fact that each reports.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    domain::{
-        calendar::{seoul_date, seoul_midnight},
-        invoice::Invoice,
-        money::Won,
-        outcome::{Receipt, VirtualAccount},
-        payment::Payment,
-        plan_change::{NextTerms, Terms, terms_on},
-        registration::Registration,
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    email,
-    id::subscription_ref,
-    outbox::{self, Fact},
-    store::{
-        StoreError,
-        emails::{self, NewEmail},
-        invoices, payments, plan_changes, plans, refunds,
-    },
-};
+use common::domain::calendar::{seoul_date, seoul_midnight};
+use common::domain::invoice::Invoice;
+use common::domain::money::Won;
+use common::domain::outcome::{Receipt, VirtualAccount};
+use common::domain::payment::Payment;
+use common::domain::plan_change::{NextTerms, Terms, terms_on};
+use common::domain::registration::Registration;
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::id::subscription_ref;
+use common::outbox::Fact;
+use common::store::emails::NewEmail;
+use common::store::{StoreError, emails, invoices, payments, plan_changes, plans, refunds};
+use common::{email, outbox};
 use sqlx::PgConnection;
 
 use crate::{env::Env, error::SettleError};

@@ -3,23 +3,19 @@
 use std::{pin::pin, time::Duration};
 
 use anyhow::Context;
+use common::clock::Clock;
+use common::clock_follower::{ClockError, ClockFollower};
 use common::queue::{Stopped, Supervisor};
-use common::{
-    clock::Clock,
-    clock_follower::{ClockError, ClockFollower},
-    store,
-};
+use common::store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    background::Background,
-    config::Config,
-    env::{Env, Parts},
-    http::HealthPort,
-    jobs,
-};
+use crate::background::Background;
+use crate::config::Config;
+use crate::env::{Env, Parts};
+use crate::http::HealthPort;
+use crate::jobs;
 
 /// Longer than the longest call to Toss, so that a running charge is finished.
 const STOP_WITHIN: Duration = Duration::from_secs(80);

@@ -3,17 +3,15 @@
 use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use chrono_tz::{Asia::Seoul, Tz};
+use chrono_tz::Asia::Seoul;
+use chrono_tz::Tz;
+use common::domain::calendar::seoul_midnight;
+use common::jobs;
+use common::jobs::{ReconcilePayments, ScanDueSubscriptions, SendRenewalNotices};
 use common::queue::{Enqueued, JobError, Progress};
-use common::{
-    domain::calendar::seoul_midnight,
-    jobs::{self, ReconcilePayments, ScanDueSubscriptions, SendRenewalNotices},
-    store::reconcile,
-};
-use croner::{
-    Cron,
-    parser::{CronParser, Seconds},
-};
+use common::store::reconcile;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::env::Env;

@@ -2,22 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::JobError;
-use common::{
-    store::{
-        gate,
-        sweep::{self, Group, Swept},
-        webhook_deliveries,
-        webhooks::{self, WebhookEnd},
-    },
-    webhook::without_billing_keys,
-};
+use common::store::sweep::{Group, Swept};
+use common::store::webhooks::WebhookEnd;
+use common::store::{gate, sweep, webhook_deliveries, webhooks};
+use common::webhook::without_billing_keys;
 use uuid::Uuid;
 
-use crate::{
-    charge,
-    env::{Env, raise_alarm},
-    gateway::health,
-};
+use crate::charge;
+use crate::env::{Env, raise_alarm};
+use crate::gateway::health;
 
 /// Work that is this old and has no job has lost it. Younger work may get its job in a transaction that is still open.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(2);

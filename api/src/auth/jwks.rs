@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use jsonwebtoken::{DecodingKey, jwk::JwkSet};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::JwkSet;
 use reqwest::{Client, StatusCode, redirect};
-use tokio::{
-    sync::{Mutex, RwLock},
-    time::Instant,
-};
+use tokio::sync::{Mutex, RwLock};
+use tokio::time::Instant;
 use url::Url;
 
 /// However many tokens name unknown keys, the login service is asked this seldom.

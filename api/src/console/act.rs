@@ -3,34 +3,28 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{MatchedPath, Path, RawForm, RawQuery, State},
-    http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
-};
+use axum::extract::{MatchedPath, Path, RawForm, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    commands::operate::{self, ActionError, ActionRequest, Preview},
-    domain::{
-        action::{Action, Effect, Target},
-        actor::{Actor, Channel, Reason},
-        ending::RefundPolicy,
-        money::Won,
-    },
-    id::{new_key, parse_event_ref, parse_subscription_ref},
-    store::StoreError,
-};
+use common::commands::operate;
+use common::commands::operate::{ActionError, ActionRequest, Preview};
+use common::domain::action::{Action, Effect, Target};
+use common::domain::actor::{Actor, Channel, Reason};
+use common::domain::ending::RefundPolicy;
+use common::domain::money::Won;
+use common::id::{new_key, parse_event_ref, parse_subscription_ref};
+use common::store::StoreError;
 use uuid::Uuid;
 
-use super::{
-    action_words::label,
-    cell::subscription_path,
-    failure::{ConsoleError, Failure},
-    list::Asked,
-    page::{Page, render},
-    session::{Client, Session},
-};
-use crate::{app::App, language::Language};
+use super::action_words::label;
+use super::cell::subscription_path;
+use super::failure::{ConsoleError, Failure};
+use super::list::Asked;
+use super::page::{Page, render};
+use super::session::{Client, Session};
+use crate::app::App;
+use crate::language::Language;
 
 /// What an action is asked with besides its target.
 const PARAMETERS: [&str; 4] = ["amount", "policy", "hours", "paymentKey"];

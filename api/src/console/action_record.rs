@@ -3,22 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
-use common::store::{
-    console,
-    operator_actions::{self, ActionFilter, ActionRow},
-};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use common::store::operator_actions::{ActionFilter, ActionRow};
+use common::store::{console, operator_actions};
 
-use super::{
-    act::{changes, page_of},
-    action_words::label,
-    failure::{ConsoleError, Failure},
-    page::{Page, Section, render},
-    session::Client,
-};
+use super::act::{changes, page_of};
+use super::action_words::label;
+use super::failure::{ConsoleError, Failure};
+use super::page::{Page, Section, render};
+use super::session::Client;
 use crate::app::App;
 
 #[derive(Template)]

@@ -2,11 +2,9 @@
 
 use std::{fmt::Write, sync::LazyLock};
 
-use axum::{
-    extract::Path,
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::failure::{ConsoleError, Failure};

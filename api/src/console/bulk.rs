@@ -3,35 +3,25 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Path, RawForm, RawQuery, State},
-    http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
-};
-use common::{
-    commands::bulk::{self, BulkError, BulkRequest},
-    domain::{
-        actor::Reason,
-        bulk::{BulkAction, BulkFilter},
-    },
-    id::new_key,
-    store::{
-        StoreError,
-        bulk_actions::{self, BulkRow, SkippedItem},
-        console,
-    },
-};
+use axum::extract::{Path, RawForm, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use common::commands::bulk;
+use common::commands::bulk::{BulkError, BulkRequest};
+use common::domain::actor::Reason;
+use common::domain::bulk::{BulkAction, BulkFilter};
+use common::id::new_key;
+use common::store::bulk_actions::{BulkRow, SkippedItem};
+use common::store::{StoreError, bulk_actions, console};
 use uuid::Uuid;
 
-use super::{
-    act::actor,
-    action_words::label,
-    failure::{ConsoleError, Failure},
-    format,
-    list::Asked,
-    page::{Page, Section, render},
-    session::{Client, Session},
-};
+use super::act::actor;
+use super::action_words::label;
+use super::failure::{ConsoleError, Failure};
+use super::format;
+use super::list::Asked;
+use super::page::{Page, Section, render};
+use super::session::{Client, Session};
 use crate::app::App;
 
 /// Names of a filter's fields in the URL: those of the lists that it is taken from.

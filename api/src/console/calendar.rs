@@ -3,32 +3,23 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use chrono::{Datelike, Months, NaiveDate};
-use common::{
-    commands::{
-        calendar::{self, CalendarDay, Sum},
-        dry_run::{self, DryRunError, DryRunLine, DryRunTotals},
-    },
-    domain::{
-        calendar::seoul_date,
-        forecast::{Cause, NotCharged},
-    },
-    store::console,
-};
+use common::commands::calendar::{CalendarDay, Sum};
+use common::commands::dry_run::{DryRunError, DryRunLine, DryRunTotals};
+use common::commands::{calendar, dry_run};
+use common::domain::calendar::seoul_date;
+use common::domain::forecast::{Cause, NotCharged};
+use common::store::console;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{
-    cell::subscription_path,
-    failure::{ConsoleError, Failure},
-    format,
-    page::{Page, Section, render},
-    session::Client,
-};
+use super::cell::subscription_path;
+use super::failure::{ConsoleError, Failure};
+use super::format;
+use super::page::{Page, Section, render};
+use super::session::Client;
 use crate::app::App;
 
 const ROWS: i64 = 100;

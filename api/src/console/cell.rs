@@ -3,10 +3,8 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::calendar::{seoul_date, seoul_time},
-    id::subscription_ref,
-};
+use common::domain::calendar::{seoul_date, seoul_time};
+use common::id::subscription_ref;
 use uuid::Uuid;
 
 use super::format;

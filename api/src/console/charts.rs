@@ -1,16 +1,13 @@
 //! The charts of the last 90 days: what was collected, how many charges succeeded, and why others were declined.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{Days, NaiveDate};
-use common::{
-    domain::calendar::seoul_midnight,
-    store::console::charts::{self, DayFigures},
-};
+use common::domain::calendar::seoul_midnight;
+use common::store::console::charts;
+use common::store::console::charts::DayFigures;
 use sqlx::PgConnection;
 
 use super::{failure::ConsoleError, format};

@@ -3,27 +3,23 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    Form,
-    extract::State,
-    response::{IntoResponse, Redirect, Response},
-};
+use axum::Form;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Datelike, TimeDelta};
-use common::{
-    clock::{Clock, ClockKind, LAST_YEAR},
-    commands::operate,
-    domain::{action::TargetKind, actor::Reason},
-    store::{operator_actions::NewAction, settings},
-};
+use common::clock::{Clock, ClockKind, LAST_YEAR};
+use common::commands::operate;
+use common::domain::action::TargetKind;
+use common::domain::actor::Reason;
+use common::store::operator_actions::NewAction;
+use common::store::settings;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    act::actor,
-    failure::{ConsoleError, Failure},
-    page::{Page, Section, render},
-    session::{Client, Session},
-};
+use super::act::actor;
+use super::failure::{ConsoleError, Failure};
+use super::page::{Page, Section, render};
+use super::session::{Client, Session};
 use crate::app::App;
 
 #[derive(Template)]

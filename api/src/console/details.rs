@@ -4,32 +4,22 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::{HeaderValue, header},
-    response::{Html, IntoResponse, Response},
-};
-use common::{
-    id::{parse_subscription_ref, subscription_ref},
-    queue::{self, JobRow, QueueError},
-    store::{
-        StoreError,
-        console::{
-            self,
-            lists::{self, EmailText},
-            money,
-        },
-    },
-    visible_text::visible_lines,
-};
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use common::id::{parse_subscription_ref, subscription_ref};
+use common::queue;
+use common::queue::{JobRow, QueueError};
+use common::store::console::lists::EmailText;
+use common::store::console::{lists, money};
+use common::store::{StoreError, console};
+use common::visible_text::visible_lines;
 use uuid::Uuid;
 
-use super::{
-    cell::{Cell, subscription_path},
-    failure::{ConsoleError, Failure},
-    page::{Page, Section, render},
-    session::Client,
-};
+use super::cell::{Cell, subscription_path};
+use super::failure::{ConsoleError, Failure};
+use super::page::{Page, Section, render};
+use super::session::Client;
 use crate::app::App;
 
 #[derive(Template)]

@@ -1,10 +1,9 @@
 //! Why a page of the console could not be shown, and what it says instead.
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use common::{commands::second_factor::SecondFactorError, store::StoreError};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use common::commands::second_factor::SecondFactorError;
+use common::store::StoreError;
 
 use super::password::PasswordError;
 

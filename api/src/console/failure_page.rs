@@ -1,16 +1,12 @@
 //! Gives every failed answer of the console its page, and every answer the headers that keep it safe.
 
 use askama::Template;
-use axum::{
-    http::{HeaderValue, Method, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
 
-use super::{
-    failure::Failure,
-    page::{Page, render},
-    session::Client,
-};
+use super::failure::Failure;
+use super::page::{Page, render};
+use super::session::Client;
 use crate::app::App;
 
 /// Nothing from elsewhere, nothing inline, no frame around us.

@@ -3,24 +3,18 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
-use common::store::console::{
-    self,
-    failures::{self, Group},
-};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use common::store::console;
+use common::store::console::failures;
+use common::store::console::failures::Group;
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{
-    failure::ConsoleError,
-    format,
-    page::{Page, Section, render},
-    session::Client,
-    toss_code,
-};
+use super::failure::ConsoleError;
+use super::page::{Page, Section, render};
+use super::session::Client;
+use super::{format, toss_code};
 use crate::app::App;
 
 #[derive(Deserialize)]

@@ -1,10 +1,8 @@
 //! How times and amounts are written on a page.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::calendar::{seoul_date, seoul_time},
-    visible_text,
-};
+use common::domain::calendar::{seoul_date, seoul_time};
+use common::visible_text;
 
 /// `2026-11-29 22:00` in Seoul; on hover to the millisecond, for programs in UTC.
 pub(super) fn time_element(at: DateTime<Utc>) -> String {

@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
-    middleware::Next,
-    response::{Html, IntoResponse, Redirect, Response},
-};
-use common::{
-    commands::operate,
-    domain::{actor::Reason, operator::Role},
-    store::operator_actions::NewAction,
-};
-use tracing::{Span, field::display};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use common::commands::operate;
+use common::domain::actor::Reason;
+use common::domain::operator::Role;
+use common::store::operator_actions::NewAction;
+use tracing::Span;
+use tracing::field::display;
 use url::Url;
 
-use super::{
-    act::{actor, target_of},
-    cell::escape,
-    failure::{ConsoleError, Failure},
-    failure_page::finish,
-    login::login_address,
-    origin::is_own_form,
-    session::{Client, Session},
-};
+use super::act::{actor, target_of};
+use super::cell::escape;
+use super::failure::{ConsoleError, Failure};
+use super::failure_page::finish;
+use super::login::login_address;
+use super::origin::is_own_form;
+use super::session::{Client, Session};
 use crate::app::App;
 
 /// Longer than any path of ours.

@@ -3,29 +3,23 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    Form,
-    extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
-};
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use common::{
-    commands::second_factor::SecondFactorError,
-    domain::operator::{MIN_PASSWORD_CHARS, Operator, is_password},
-    secret_token,
-    store::{operator_sessions, operator_totp, operators},
-};
+use common::commands::second_factor::SecondFactorError;
+use common::domain::operator::{MIN_PASSWORD_CHARS, Operator, is_password};
+use common::secret_token;
+use common::store::{operator_sessions, operator_totp, operators};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{
-    failure::ConsoleError,
-    login::{AdmitError, admit},
-    login_attempts::Attempt,
-    page::{Page, render},
-    session::Client,
-};
+use super::failure::ConsoleError;
+use super::login::{AdmitError, admit};
+use super::login_attempts::Attempt;
+use super::page::{Page, render};
+use super::session::Client;
 use crate::app::App;
 
 #[derive(Deserialize)]

@@ -3,33 +3,26 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    body::{Body, Bytes},
-    extract::{RawQuery, State},
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::calendar::seoul_midnight,
-    id::parse_subscription_ref,
-    store::{
-        StoreError,
-        console::{self, Filter},
-    },
-};
+use common::domain::calendar::seoul_midnight;
+use common::id::parse_subscription_ref;
+use common::store::console::Filter;
+use common::store::{StoreError, console};
 use futures::stream;
 use sqlx::PgConnection;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::{
-    cell::{Cell, csv_field},
-    failure::ConsoleError,
-    page::{Page, Section, render},
-    session::Client,
-};
-use crate::{app::App, language::Language};
+use super::cell::{Cell, csv_field};
+use super::failure::ConsoleError;
+use super::page::{Page, Section, render};
+use super::session::Client;
+use crate::app::App;
+use crate::language::Language;
 
 const ROWS: i64 = 50;
 /// A file of a million rows is read in pieces of this size: memory stays flat, and no statement runs long.

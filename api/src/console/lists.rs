@@ -1,20 +1,14 @@
 //! The lists: subscriptions, jobs, e-mails, webhooks in and out, and both audit logs.
 
-use common::{
-    id::subscription_ref,
-    store::{
-        StoreError,
-        console::{Filter, jobs, lists, subscription},
-        operator_actions::{self, ActionFilter},
-    },
-};
+use common::id::subscription_ref;
+use common::store::console::{Filter, jobs, lists, subscription};
+use common::store::operator_actions::ActionFilter;
+use common::store::{StoreError, operator_actions};
 use sqlx::PgConnection;
 
-use super::{
-    cell::{Cell, subscription_path},
-    list::{Choice, Field, List, Position, Row},
-    page::Section,
-};
+use super::cell::{Cell, subscription_path};
+use super::list::{Choice, Field, List, Position, Row};
+use super::page::Section;
 use crate::language::Language;
 
 pub(super) struct Jobs;

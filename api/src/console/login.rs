@@ -3,34 +3,27 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    Form,
-    extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{AppendHeaders, IntoResponse, Redirect, Response},
-};
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use common::{
-    commands::second_factor::{self, SecondFactorError},
-    domain::operator::Operator,
-    id::new_id,
-    secret_token,
-    store::{
-        StoreError,
-        operator_sessions::{self, NewSession},
-        operators,
-    },
-};
+use common::commands::second_factor;
+use common::commands::second_factor::SecondFactorError;
+use common::domain::operator::Operator;
+use common::id::new_id;
+use common::secret_token;
+use common::store::operator_sessions::NewSession;
+use common::store::{StoreError, operator_sessions, operators};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{
-    failure::ConsoleError,
-    login_attempts::Attempt,
-    page::{Page, render},
-    session::{self, Client, Session},
-};
+use super::failure::ConsoleError;
+use super::login_attempts::Attempt;
+use super::page::{Page, render};
+use super::session;
+use super::session::{Client, Session};
 use crate::app::App;
 
 /// RFC 5321: 64 of the local part, the sign, 255 of the domain.

@@ -3,10 +3,8 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::operator::LoginSubject,
-    store::{StoreError, login_failures},
-};
+use common::domain::operator::LoginSubject;
+use common::store::{StoreError, login_failures};
 
 use super::failure::ConsoleError;
 use crate::app::App;

@@ -1,16 +1,12 @@
 //! The lists of money: payments, refunds, cards, discrepancies and invoices on hold.
 
-use common::store::{
-    StoreError,
-    console::{Filter, money},
-};
+use common::store::StoreError;
+use common::store::console::{Filter, money};
 use sqlx::PgConnection;
 
-use super::{
-    cell::{Cell, subscription_path},
-    list::{Choice, Field, List, Position, Row},
-    page::Section,
-};
+use super::cell::{Cell, subscription_path};
+use super::list::{Choice, Field, List, Position, Row};
+use super::page::Section;
 use crate::language::Language;
 
 pub(super) struct Payments;

@@ -6,13 +6,11 @@ use chrono::{DateTime, Utc};
 use common::{clock::Clock, domain::operator::Role};
 use uuid::Uuid;
 
-use super::{
-    action_words, assets, cell,
-    failure::ConsoleError,
-    format,
-    session::{Client, Session},
-};
-use crate::{app::App, language::Language};
+use super::failure::ConsoleError;
+use super::session::{Client, Session};
+use super::{action_words, assets, cell, format};
+use crate::app::App;
+use crate::language::Language;
 
 /// A place in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    middleware::from_fn_with_state,
-    routing::{MethodRouter, any, get, post},
-};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, get, post};
 use common::domain::operator::Role;
 
+use super::guard::{Access, Guard};
+use super::list::{csv, show};
+use super::lists::{Actions, Audit, Emails, Jobs, Subscriptions, WebhooksIn, WebhooksOut};
+use super::money_lists::{Cards, Discrepancies, HeldInvoices, Payments, Refunds};
 use super::{
-    act, action_record, assets, bulk, calendar, clock, details, failure, failures,
-    guard::{self, Access, Guard},
-    link,
-    list::{csv, show},
-    lists::{Actions, Audit, Emails, Jobs, Subscriptions, WebhooksIn, WebhooksOut},
-    login,
-    money_lists::{Cards, Discrepancies, HeldInvoices, Payments, Refunds},
+    act, action_record, assets, bulk, calendar, clock, details, failure, failures, guard, link, login,
     search, second_factor, settings, subscription, today,
 };
 use crate::app::App;

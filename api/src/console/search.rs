@@ -3,29 +3,19 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::{IntoResponse, Redirect, Response},
-};
-use common::{
-    id::{parse_event_ref, parse_subscription_ref},
-    store::{
-        StoreError,
-        console::{
-            self,
-            search::{self, Hit},
-        },
-    },
-};
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use common::id::{parse_event_ref, parse_subscription_ref};
+use common::store::console::search;
+use common::store::console::search::Hit;
+use common::store::{StoreError, console};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{
-    cell::subscription_path,
-    failure::ConsoleError,
-    page::{Page, render},
-    session::Client,
-};
+use super::cell::subscription_path;
+use super::failure::ConsoleError;
+use super::page::{Page, render};
+use super::session::Client;
 use crate::app::App;
 
 /// Longer than anything that can be found.

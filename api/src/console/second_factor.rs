@@ -3,29 +3,24 @@
 use std::{fmt::Write, sync::Arc};
 
 use askama::Template;
-use axum::{
-    Form,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
-};
+use axum::Form;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use common::{
-    commands::second_factor::{self, SecondFactorError},
-    domain::totp::TotpSecret,
-    store::operator_totp,
-};
+use common::commands::second_factor;
+use common::commands::second_factor::SecondFactorError;
+use common::domain::totp::TotpSecret;
+use common::store::operator_totp;
 use qrcode::{Color, QrCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{
-    act::actor,
-    failure::{ConsoleError, Failure},
-    login_attempts::Attempt,
-    page::{Page, Section, render},
-    session::{Client, Session},
-};
+use super::act::actor;
+use super::failure::{ConsoleError, Failure};
+use super::login_attempts::Attempt;
+use super::page::{Page, Section, render};
+use super::session::{Client, Session};
 use crate::app::App;
 
 const PATH: &str = "/console/settings/second-factor";

@@ -2,16 +2,13 @@
 
 use std::{net::IpAddr, net::SocketAddr, sync::Arc};
 
-use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::{Extensions, HeaderMap, Uri, header, request::Parts},
-};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Uri, header};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
-use common::{
-    domain::operator::{Operator, Role},
-    secret_token,
-    store::{StoreError, operator_sessions},
-};
+use common::domain::operator::{Operator, Role};
+use common::secret_token;
+use common::store::{StoreError, operator_sessions};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 

@@ -3,35 +3,30 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    Form,
-    extract::{Path, State},
-    http::header,
-    response::{AppendHeaders, IntoResponse, Redirect, Response},
-};
-use common::{
-    commands::operate,
-    domain::{action::TargetKind, actor::Reason},
-    store::{
-        StoreError, gate,
-        operator_actions::NewAction,
-        operator_sessions::{self, SessionRow},
-        operators::{self, OperatorRow},
-        settings::{self, ChargingSwitch},
-        webhook_deliveries::{self, WebhookEndpoint},
-    },
-};
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use common::commands::operate;
+use common::domain::action::TargetKind;
+use common::domain::actor::Reason;
+use common::store::operator_actions::NewAction;
+use common::store::operator_sessions::SessionRow;
+use common::store::operators::OperatorRow;
+use common::store::settings::ChargingSwitch;
+use common::store::webhook_deliveries::WebhookEndpoint;
+use common::store::{StoreError, gate, operator_sessions, operators, settings, webhook_deliveries};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{
-    act::actor,
-    failure::{ConsoleError, Failure},
-    page::{Page, Section, render},
-    session::{self, Client, Session},
-};
-use crate::{app::App, language::Language};
+use super::act::actor;
+use super::failure::{ConsoleError, Failure};
+use super::page::{Page, Section, render};
+use super::session;
+use super::session::{Client, Session};
+use crate::app::App;
+use crate::language::Language;
 
 #[derive(Template)]
 #[template(path = "console/settings.html")]

@@ -3,28 +3,21 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
-use common::{
-    domain::calendar::seoul_midnight,
-    id::{parse_subscription_ref, subscription_ref},
-    store::console::{
-        self,
-        subscription::{self, Head},
-    },
-};
+use common::domain::calendar::seoul_midnight;
+use common::id::{parse_subscription_ref, subscription_ref};
+use common::store::console;
+use common::store::console::subscription;
+use common::store::console::subscription::Head;
 
-use super::{
-    cell::Cell,
-    failure::{ConsoleError, Failure},
-    format,
-    page::{Page, Section, render},
-    session::Client,
-    timeline::{Entry, History},
-};
+use super::cell::Cell;
+use super::failure::{ConsoleError, Failure};
+use super::format;
+use super::page::{Page, Section, render};
+use super::session::Client;
+use super::timeline::{Entry, History};
 use crate::app::App;
 
 #[derive(Template)]

@@ -2,28 +2,22 @@
 //! who did what.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use common::{
-    domain::calendar::seoul_midnight,
-    store::{
-        StoreError,
-        console::{
-            Filter,
-            jobs::{self, JobLine},
-            lists::{self, EventOutRow, WebhookRow},
-        },
-        events::{self, Event},
-        operator_actions::{self, ActionFilter, ActionRow},
-        subscription_history::{self, CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine},
-    },
+use common::domain::calendar::seoul_midnight;
+use common::store::console::jobs::JobLine;
+use common::store::console::lists::{EventOutRow, WebhookRow};
+use common::store::console::{Filter, jobs, lists};
+use common::store::events::Event;
+use common::store::operator_actions::{ActionFilter, ActionRow};
+use common::store::subscription_history::{
+    CardLine, ChangeLine, EmailLine, InvoiceLine, PaymentLine, RefundLine,
 };
+use common::store::{StoreError, events, operator_actions, subscription_history};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    action_words::label,
-    cell::{Cell, Tone},
-    format, toss_code,
-};
+use super::action_words::label;
+use super::cell::{Cell, Tone};
+use super::{format, toss_code};
 use crate::language::Language;
 
 /// Enough for years; a subscription that had more is read in its lists.

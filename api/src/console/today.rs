@@ -3,27 +3,20 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
-use common::{
-    domain::calendar::{days_after, seoul_date, seoul_midnight},
-    store::{
-        console::{
-            self,
-            today::{self, Figures, OldestDue, Progress},
-        },
-        gate,
-        settings::{self, ChargingSwitch},
-    },
-};
+use common::domain::calendar::{days_after, seoul_date, seoul_midnight};
+use common::store::console::today;
+use common::store::console::today::{Figures, OldestDue, Progress};
+use common::store::settings::ChargingSwitch;
+use common::store::{console, gate, settings};
 
-use super::{
-    charts::Charts,
-    failure::ConsoleError,
-    format,
-    page::{Page, Section, render},
-    session::Client,
-};
+use super::charts::Charts;
+use super::failure::ConsoleError;
+use super::format;
+use super::page::{Page, Section, render};
+use super::session::Client;
 use crate::app::App;
 
 #[derive(Template)]

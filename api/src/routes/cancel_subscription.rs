@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use common::{
-    commands::cancel::{self, CancelSubscription},
-    domain::validated::CancelReason,
-    id::parse_subscription_ref,
-};
+use axum::Json;
+use axum::extract::State;
+use common::commands::cancel;
+use common::commands::cancel::CancelSubscription;
+use common::domain::validated::CancelReason;
+use common::id::parse_subscription_ref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use common::{
-    commands::change_customer::{ChangeCustomerRequest, change_customer as change},
-    domain::validated::{EmailAddress, PersonName},
-    store::users,
-};
+use axum::Json;
+use axum::extract::State;
+use common::commands::change_customer::{ChangeCustomerRequest, change_customer as change};
+use common::domain::validated::{EmailAddress, PersonName};
+use common::store::users;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -2,32 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
-use common::{
-    commands::{
-        change_plan::{self, ChangePlan, undo_change},
-        consent::give_consent,
-    },
-    domain::{calendar::Cycle, validated::PlanCode},
-    id::parse_subscription_ref,
-};
+use axum::Json;
+use axum::extract::{Path, State};
+use common::commands::change_plan;
+use common::commands::change_plan::{ChangePlan, undo_change};
+use common::commands::consent::give_consent;
+use common::domain::calendar::Cycle;
+use common::domain::validated::PlanCode;
+use common::id::parse_subscription_ref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{
-    give_consent::ConsentBody,
-    subscriptions::{SubscriptionAnswer, answer_subscription},
-};
-use crate::{
-    app::App,
-    caller::Customer,
-    error::ApiError,
-    problem::Problem,
-    request::{ClientInfo, JsonBody},
-};
+use super::give_consent::ConsentBody;
+use super::subscriptions::{SubscriptionAnswer, answer_subscription};
+use crate::app::App;
+use crate::caller::Customer;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::{ClientInfo, JsonBody};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -3,31 +3,25 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
+use axum::extract::{Path, State};
+use axum::response::Response;
+use common::commands::confirm::{ConfirmError, Confirmation, record_confirmation};
+use common::domain::calendar::Cycle;
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::validated::{
+    CustomerKey, EmailAddress, OrderId, PaymentKey, PersonName, PlanCode, PositiveWon,
 };
-use common::{
-    commands::confirm::{ConfirmError, Confirmation, record_confirmation},
-    domain::{
-        calendar::Cycle,
-        payment::{Payment, PaymentKind},
-        validated::{CustomerKey, EmailAddress, OrderId, PaymentKey, PersonName, PlanCode, PositiveWon},
-    },
-    store::payments,
-};
+use common::store::payments;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    answers::{Confirmed, Unsettled, answer_payment},
-    app::{App, retry_lost_race},
-    caller::{Buyer, Customer},
-    error::ApiError,
-    problem::Problem,
-    request::JsonBody,
-};
+use crate::answers::{Confirmed, Unsettled, answer_payment};
+use crate::app::{App, retry_lost_race};
+use crate::caller::{Buyer, Customer};
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::JsonBody;
 
 /// What the payment window brought back, and what was bought. Other fields are ignored.
 #[derive(Deserialize, ToSchema)]

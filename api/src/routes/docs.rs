@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::Path,
-    http::header::CONTENT_TYPE,
-    response::{Html, IntoResponse, Response},
-};
+use axum::extract::Path;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse, Response};
 use utoipa_swagger_ui::{Config, SwaggerFile, serve};
 
 use crate::{error::ApiError, problem::Problem};

@@ -2,38 +2,29 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
-use common::{
-    commands::{
-        end::{self, EndSubscription, Ended},
-        operate::{self, Change},
-    },
-    domain::{
-        action::Target,
-        actor::Reason,
-        ending::RefundPolicy,
-        validated::{IdempotencyKey, RefundReason},
-    },
-    id::parse_subscription_ref,
-    store::refunds::Requested,
-};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use common::commands::end::{EndSubscription, Ended};
+use common::commands::operate::Change;
+use common::commands::{end, operate};
+use common::domain::action::Target;
+use common::domain::actor::Reason;
+use common::domain::ending::RefundPolicy;
+use common::domain::validated::{IdempotencyKey, RefundReason};
+use common::id::parse_subscription_ref;
+use common::store::refunds::Requested;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::refund_payment::wait_for_refund;
-use crate::{
-    app::App,
-    caller::Operator,
-    error::ApiError,
-    problem::Problem,
-    request::{JsonBody, idempotency_key},
-    views::{RefundView, SubscriptionView},
-};
+use crate::app::App;
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::{JsonBody, idempotency_key};
+use crate::views::{RefundView, SubscriptionView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

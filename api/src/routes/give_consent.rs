@@ -2,29 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
-use common::{
-    commands::{
-        change_plan::ChangePlan,
-        consent::{self, Shown},
-    },
-    domain::validated::{CivilDate, PositiveWon, ShownText},
-    id::parse_subscription_ref,
-};
+use axum::Json;
+use axum::extract::{Path, State};
+use common::commands::change_plan::ChangePlan;
+use common::commands::consent;
+use common::commands::consent::Shown;
+use common::domain::validated::{CivilDate, PositiveWon, ShownText};
+use common::id::parse_subscription_ref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::subscriptions::{SubscriptionAnswer, answer_subscription};
-use crate::{
-    app::App,
-    caller::Customer,
-    error::ApiError,
-    problem::Problem,
-    request::{ClientInfo, JsonBody},
-};
+use crate::app::App;
+use crate::caller::Customer;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::{ClientInfo, JsonBody};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
-use common::{domain::payment::Payment, store::payments};
+use axum::Json;
+use axum::extract::{Path, State};
+use common::domain::payment::Payment;
+use common::store::payments;
 use serde::Serialize;
 use utoipa::ToSchema;
 

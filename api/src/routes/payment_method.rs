@@ -3,32 +3,25 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
-use common::{
-    commands::register_card::{self, NewCard},
-    domain::{
-        registration::Registration,
-        validated::{AuthKey, RecordedCustomerKey},
-    },
-    id::parse_subscription_ref,
-    store::registrations,
-};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use common::commands::register_card;
+use common::commands::register_card::NewCard;
+use common::domain::registration::Registration;
+use common::domain::validated::{AuthKey, RecordedCustomerKey};
+use common::id::parse_subscription_ref;
+use common::store::registrations;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::subscriptions::find_own;
-use crate::{
-    answers::{Confirmed, Processing, answer_registration},
-    app::App,
-    caller::Customer,
-    error::ApiError,
-    problem::Problem,
-    request::JsonBody,
-    settlements::SettlementSubscription,
-};
+use crate::answers::{Confirmed, Processing, answer_registration};
+use crate::app::App;
+use crate::caller::Customer;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::JsonBody;
+use crate::settlements::SettlementSubscription;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -2,11 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, header},
-};
-use common::commands::receive_webhook::{self as command, Arrival};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use common::commands::receive_webhook as command;
+use common::commands::receive_webhook::Arrival;
 
 use crate::{app::App, error::ApiError, request::read_body};
 

@@ -2,41 +2,30 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
-use common::{
-    commands::{
-        operate::{self, Change},
-        refund::{RefundRequest, request_refund},
-    },
-    domain::{
-        action::Target,
-        actor::Reason,
-        refund::RefundStatus,
-        validated::{IdempotencyKey, PositiveWon, RefundReason},
-    },
-    store::{
-        payments,
-        refunds::{self, Requested},
-    },
-};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use common::commands::operate;
+use common::commands::operate::Change;
+use common::commands::refund::{RefundRequest, request_refund};
+use common::domain::action::Target;
+use common::domain::actor::Reason;
+use common::domain::refund::RefundStatus;
+use common::domain::validated::{IdempotencyKey, PositiveWon, RefundReason};
+use common::store::refunds::Requested;
+use common::store::{payments, refunds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    app::App,
-    caller::Operator,
-    error::ApiError,
-    problem::Problem,
-    request::{JsonBody, idempotency_key},
-    settlements::SettlementSubscription,
-    views::{PaymentView, RefundView},
-};
+use crate::app::App;
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::request::{JsonBody, idempotency_key};
+use crate::settlements::SettlementSubscription;
+use crate::views::{PaymentView, RefundView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

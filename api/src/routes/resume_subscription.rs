@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
-use common::{
-    commands::resume::{self, ResumeSubscription},
-    id::parse_subscription_ref,
-};
+use axum::Json;
+use axum::extract::{Path, State};
+use common::commands::resume;
+use common::commands::resume::ResumeSubscription;
+use common::id::parse_subscription_ref;
 
 use super::subscriptions::{SubscriptionAnswer, answer_subscription};
 use crate::{app::App, caller::Customer, error::ApiError, problem::Problem};

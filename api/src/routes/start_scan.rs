@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, header::ALLOW},
-    response::IntoResponse,
-};
-use common::{
-    domain::calendar::seoul_date,
-    jobs::{self, Enqueued, ScanDueSubscriptions},
-};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::ALLOW;
+use axum::response::IntoResponse;
+use common::domain::calendar::seoul_date;
+use common::jobs;
+use common::jobs::{Enqueued, ScanDueSubscriptions};
 use serde::Serialize;
 use utoipa::ToSchema;
 

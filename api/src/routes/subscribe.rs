@@ -2,30 +2,24 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{extract::State, response::Response};
-use common::{
-    commands::{
-        register_card::RegisterError,
-        subscribe::{self, SubscribeError, Subscribing},
-    },
-    domain::{
-        calendar::Cycle,
-        registration::Registration,
-        validated::{AuthKey, CustomerKey, EmailAddress, PersonName, PlanCode, PositiveWon},
-    },
-};
+use axum::extract::State;
+use axum::response::Response;
+use common::commands::register_card::RegisterError;
+use common::commands::subscribe;
+use common::commands::subscribe::{SubscribeError, Subscribing};
+use common::domain::calendar::Cycle;
+use common::domain::registration::Registration;
+use common::domain::validated::{AuthKey, CustomerKey, EmailAddress, PersonName, PlanCode, PositiveWon};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::payment_method::wait_for_card;
-use crate::{
-    answers::{Confirmed, Processing, answer_registration},
-    app::{App, retry_lost_race},
-    caller::Buyer,
-    error::ApiError,
-    request::JsonBody,
-};
+use crate::answers::{Confirmed, Processing, answer_registration};
+use crate::app::{App, retry_lost_race};
+use crate::caller::Buyer;
+use crate::error::ApiError;
+use crate::request::JsonBody;
 
 /// What the registration window brought back, and what is bought. The price is the plan's. Other fields are ignored.
 #[derive(Deserialize, ToSchema)]

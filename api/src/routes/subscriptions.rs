@@ -2,28 +2,22 @@
 
 use std::{slice, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::Json;
+use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
-use common::{
-    domain::subscription::Subscription,
-    id::parse_subscription_ref,
-    store::{subscriptions, users},
-};
+use common::domain::subscription::Subscription;
+use common::id::parse_subscription_ref;
+use common::store::{subscriptions, users};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use crate::{
-    app::App,
-    caller::Customer,
-    error::ApiError,
-    page::Page,
-    problem::Problem,
-    views::{PendingChangeView, SubscriptionView},
-};
+use crate::app::App;
+use crate::caller::Customer;
+use crate::error::ApiError;
+use crate::page::Page;
+use crate::problem::Problem;
+use crate::views::{PendingChangeView, SubscriptionView};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,10 +1,8 @@
 //! A payment as its customer sees it, and a refund as an operator does.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::payment::{Payment, PaymentStatus},
-    store::refunds::Requested,
-};
+use common::domain::payment::{Payment, PaymentStatus};
+use common::store::refunds::Requested;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;

@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    commands::consent::wording,
-    domain::{
-        plan_change::{PlanChange, next_change},
-        subscription::{Subscription, SubscriptionStatus, has_access},
-    },
-    id::subscription_ref,
-    store::{StoreError, plan_changes, plans},
-};
+use common::commands::consent::wording;
+use common::domain::plan_change::{PlanChange, next_change};
+use common::domain::subscription::{Subscription, SubscriptionStatus, has_access};
+use common::id::subscription_ref;
+use common::store::{StoreError, plan_changes, plans};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;

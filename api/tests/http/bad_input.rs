@@ -1,9 +1,7 @@
 //! Whatever is wrong with a request: its own error, and nothing written.
 
-use axum::{
-    body::Body,
-    http::{Method, header},
-};
+use axum::body::Body;
+use axum::http::{Method, header};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 

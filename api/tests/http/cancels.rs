@@ -4,10 +4,8 @@ use common::{domain::payment::PaymentStatus, store::payments};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Answer, Api, Customer, order},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 

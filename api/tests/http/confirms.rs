@@ -3,19 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::{Method, header};
-use common::{
-    domain::calendar::{Cycle, seoul_date},
-    store::SETTLED_CHANNEL,
-};
+use common::domain::calendar::{Cycle, seoul_date};
+use common::store::SETTLED_CHANNEL;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use testing::eventually;
 use tokio::net::TcpListener;
 
-use crate::{
-    support::{Api, Customer, order, order_with, settings},
-    worker,
-};
+use crate::support::{Api, Customer, order, order_with, settings};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 const STATUS: &str = "/api/payments/confirm/ORDER_1729657033847";

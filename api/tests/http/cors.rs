@@ -1,9 +1,7 @@
 //! Pages of other origins: those that are named may call, and read what went wrong; no others.
 
-use axum::{
-    body::Body,
-    http::{Method, Request, header},
-};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use sqlx::PgPool;
 
 use crate::support::{Answer, Api, settings};

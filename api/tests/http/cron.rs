@@ -1,11 +1,10 @@
 //! The daily scan: once a day, for whoever knows the secret.
 
-use axum::{
-    body::Body,
-    http::{Method, Request, header},
-};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use chrono::TimeDelta;
-use common::{clock::Clock, domain::calendar::seoul_date};
+use common::clock::Clock;
+use common::domain::calendar::seoul_date;
 use serde_json::json;
 use sqlx::PgPool;
 

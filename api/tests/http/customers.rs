@@ -1,16 +1,12 @@
 //! A customer's own address and name.
 
-use axum::{
-    body::Body,
-    http::{Method, header},
-};
+use axum::body::Body;
+use axum::http::{Method, header};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Answer, Api, Customer, order},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order};
+use crate::worker;
 
 async fn patch(api: &Api, who: &Customer, body: &Value) -> Answer {
     let request =

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    http::{Method, Request, header},
-};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use common::store;
 use serde_json::json;
-use sqlx::{ConnectOptions, PgPool, postgres::PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{ConnectOptions, PgPool};
 
 use crate::support::{Api, CRON_SECRET, Customer, order};
 

@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Answer, Api, Customer, order, settings},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order, settings};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 /// As `billing operator add --token` takes it: one of the merchant's own choice.

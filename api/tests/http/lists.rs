@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Api, Customer, order},
-    worker,
-};
+use crate::support::{Api, Customer, order};
+use crate::worker;
 
 /// From now on a customer may hold any number of subscriptions.
 async fn allow_several(api: &Api) {

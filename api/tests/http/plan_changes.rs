@@ -1,25 +1,17 @@
 //! Changes of plan: one's own, at the next renewal, with a consent where it gets dearer; everything else is refused.
 
 use axum::http::{Method, header};
-use common::{
-    clock::Clock,
-    commands::{
-        announce_price::{Announcement, announce_price},
-        roll_out_price::{Part, next_batch, roll_out},
-    },
-    domain::{
-        calendar::{Cycle, days_after, seoul_date},
-        money::Won,
-    },
-};
+use common::clock::Clock;
+use common::commands::announce_price::{Announcement, announce_price};
+use common::commands::roll_out_price::{Part, next_batch, roll_out};
+use common::domain::calendar::{Cycle, days_after, seoul_date};
+use common::domain::money::Won;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    support::{Answer, Api, Customer, order},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 const DAY_MS: i64 = 24 * 3_600 * 1_000;

@@ -1,9 +1,7 @@
 //! What a failed request is told: one form everywhere, in the caller's language, under one trace id.
 
-use axum::{
-    body::Body,
-    http::{Method, Request, header},
-};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use sqlx::PgPool;
 
 use crate::support::{Api, Customer, order_with};

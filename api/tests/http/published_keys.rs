@@ -1,19 +1,15 @@
 //! Tokens signed with keys that the login service publishes.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use api::KeySource;
-use axum::{Json, Router, http::header, routing::get};
-use jsonwebtoken::{
-    Algorithm, EncodingKey, Header, encode,
-    jwk::{Jwk, JwkSet},
-};
+use axum::http::header;
+use axum::routing::get;
+use axum::{Json, Router};
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use sqlx::PgPool;
 use testing::{AUTH_JWT_SECRET, FAR};

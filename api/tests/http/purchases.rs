@@ -4,10 +4,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Api, Customer, order},
-    worker,
-};
+use crate::support::{Api, Customer, order};
+use crate::worker;
 
 async fn subscribed(api: &Api, customer: &Customer, with_card: bool) -> String {
     api.confirm(customer, &order("ORDER_FIRST")).await;

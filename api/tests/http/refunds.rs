@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use axum::http::{Method, Request, header};
-use common::{
-    id::new_id,
-    store::{announce_settled, operators, payments, refunds},
-};
+use common::id::new_id;
+use common::store::{announce_settled, operators, payments, refunds};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    support::{Answer, Api, Customer, order, settings},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order, settings};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 const TOKEN: &str = "op_0123456789abcdefghijklmnopqrstuv";

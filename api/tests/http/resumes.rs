@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    support::{Answer, Api, Customer, order},
-    worker,
-};
+use crate::support::{Answer, Api, Customer, order};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 

@@ -3,17 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{App, AuthSettings, KeySource, Settings, router};
-use axum::{
-    Router,
-    body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
-};
-use common::{
-    clock::{Clock, TestClock},
-    email::Brand,
-    seal::Sealer,
-    store,
-};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use common::clock::{Clock, TestClock};
+use common::email::Brand;
+use common::seal::Sealer;
+use common::store;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use testing::{AUTH_JWT_SECRET, customer_id, customer_token};

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    http::{Request, header},
-};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use axum::body::Body;
+use axum::http::{Request, header};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use sqlx::PgPool;

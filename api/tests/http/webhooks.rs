@@ -1,9 +1,7 @@
 //! Webhooks as Toss sends them, and as anybody may: kept once, answered 200 at once, looked at by a job.
 
-use axum::{
-    body::Body,
-    http::{Method, Request},
-};
+use axum::body::Body;
+use axum::http::{Method, Request};
 use serde_json::Value;
 use sqlx::PgPool;
 

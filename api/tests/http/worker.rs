@@ -1,14 +1,10 @@
 //! The worker's part: writes the outcome of a first payment as the worker would, and announces it.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{
-        calendar::Period,
-        outcome::{Decline, Receipt, VirtualAccount, WaitingPayment},
-        payment::{DeclineKind, Payment},
-    },
-    store::{announce_settled, invoices, payments, subscriptions},
-};
+use common::domain::calendar::Period;
+use common::domain::outcome::{Decline, Receipt, VirtualAccount, WaitingPayment};
+use common::domain::payment::{DeclineKind, Payment};
+use common::store::{announce_settled, invoices, payments, subscriptions};
 use sqlx::PgPool;
 
 pub(crate) async fn pay(pool: &PgPool, order_id: &str, with_card: bool) {

@@ -7,18 +7,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        calendar::{Cycle, seoul_date},
-        money::Won,
-        plan::Plan,
-        price_change::{
-            AnnouncementRefused, PriceChange, Standing, Withdrawal, WithdrawalRefused, announce, withdraw,
-        },
-    },
-    id::new_id,
-    store::{StoreError, plans, price_changes, price_rollout},
+use crate::domain::calendar::{Cycle, seoul_date};
+use crate::domain::money::Won;
+use crate::domain::plan::Plan;
+use crate::domain::price_change::{
+    AnnouncementRefused, PriceChange, Standing, Withdrawal, WithdrawalRefused, announce, withdraw,
 };
+use crate::id::new_id;
+use crate::store::{StoreError, plans, price_changes, price_rollout};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {

@@ -6,18 +6,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::cancel::end;
-use crate::{
-    domain::{
-        calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight},
-        invoice::{Invoice, InvoiceStatus},
-        money::Won,
-        plan::Plan,
-        purchase::{AlreadySubscribed, Purchase, purchase_beside},
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    id::new_id,
-    store::{StoreError, invoices, refunds, subscriptions},
-};
+use crate::domain::calendar::{Cycle, OutOfCalendar, seoul_date, seoul_midnight};
+use crate::domain::invoice::{Invoice, InvoiceStatus};
+use crate::domain::money::Won;
+use crate::domain::plan::Plan;
+use crate::domain::purchase::{AlreadySubscribed, Purchase, purchase_beside};
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::id::new_id;
+use crate::store::{StoreError, invoices, refunds, subscriptions};
 
 /// Who subscribes to what. The amount is the plan's price.
 pub(super) struct NewSubscription<'a> {

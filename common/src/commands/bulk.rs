@@ -8,20 +8,16 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::operate::{self, ActionError, ActionRequest};
-use crate::{
-    domain::{
-        actor::{Actor, Reason},
-        bulk::{BulkAction, BulkFilter},
-    },
-    email::Brand,
-    id::new_id,
-    jobs::{self, QueueError, RunBulkAction},
-    store::{
-        StoreError,
-        bulk_actions::{self, BulkItem, BulkRow, CandidateGroup, NewBulkAction},
-    },
-};
+use super::operate;
+use super::operate::{ActionError, ActionRequest};
+use crate::domain::actor::{Actor, Reason};
+use crate::domain::bulk::{BulkAction, BulkFilter};
+use crate::email::Brand;
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::{QueueError, RunBulkAction};
+use crate::store::bulk_actions::{BulkItem, BulkRow, CandidateGroup, NewBulkAction};
+use crate::store::{StoreError, bulk_actions};
 
 /// More than that is not one decision any more.
 const MAX_ITEMS: i64 = 100_000;

@@ -6,10 +6,9 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::dry_run::DryRunError;
-use crate::{
-    domain::calendar::{OutOfCalendar, seoul_midnight},
-    store::calendar::{self, DaySum},
-};
+use crate::domain::calendar::{OutOfCalendar, seoul_midnight};
+use crate::store::calendar;
+use crate::store::calendar::DaySum;
 
 /// How many, and how many won.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

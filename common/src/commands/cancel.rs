@@ -5,21 +5,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::wake_payment::wake_payment;
-use crate::{
-    domain::{
-        invoice::InvoiceStatus,
-        payment::{Payment, PaymentKind},
-        subscription::{CancelRefused, Subscription, cancel, has_access},
-    },
-    email::{self, Brand, RenderError},
-    id::subscription_ref,
-    outbox::{self, Fact, OutboxError},
-    store::{
-        StoreError,
-        events::{self, Entry},
-        invoices, payments, plans, subscriptions,
-    },
-};
+use crate::domain::invoice::InvoiceStatus;
+use crate::domain::payment::{Payment, PaymentKind};
+use crate::domain::subscription::{CancelRefused, Subscription, cancel, has_access};
+use crate::email::{Brand, RenderError};
+use crate::id::subscription_ref;
+use crate::outbox::{Fact, OutboxError};
+use crate::store::events::Entry;
+use crate::store::{StoreError, events, invoices, payments, plans, subscriptions};
+use crate::{email, outbox};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {

@@ -4,12 +4,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::store::{
-    StoreError,
-    events::{self, Entry},
-    subscriptions,
-    users::{self, Customer},
-};
+use crate::store::events::Entry;
+use crate::store::users::Customer;
+use crate::store::{StoreError, events, subscriptions, users};
 
 /// More subscriptions than a customer has.
 const MAX_ENTRIES: i64 = 100;

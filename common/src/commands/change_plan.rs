@@ -7,20 +7,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        calendar::{Cycle, seoul_date},
-        plan_change::{ChangeEnd, ChangeRefused, PlanChange, Terms, next_change, takes_effect},
-        subscription::Subscription,
-    },
-    id::{new_id, subscription_ref},
-    jobs::{self, SendRenewalNotices},
-    store::{
-        StoreError,
-        events::{self, Entry},
-        plan_changes, plans, subscriptions,
-    },
-};
+use crate::domain::calendar::{Cycle, seoul_date};
+use crate::domain::plan_change::{ChangeEnd, ChangeRefused, PlanChange, Terms, next_change, takes_effect};
+use crate::domain::subscription::Subscription;
+use crate::id::{new_id, subscription_ref};
+use crate::jobs;
+use crate::jobs::SendRenewalNotices;
+use crate::store::events::Entry;
+use crate::store::{StoreError, events, plan_changes, plans, subscriptions};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {

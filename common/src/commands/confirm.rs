@@ -4,18 +4,16 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::begin::{self, NewSubscription};
-use crate::{
-    domain::{
-        calendar::{Cycle, OutOfCalendar},
-        money::Won,
-        payment::{Payment, PaymentKind},
-        purchase::AlreadySubscribed,
-        subscription::Subscription,
-    },
-    jobs::{self, ConfirmPayment},
-    store::{StoreError, payments, plans, subscriptions, users},
-};
+use super::begin;
+use super::begin::NewSubscription;
+use crate::domain::calendar::{Cycle, OutOfCalendar};
+use crate::domain::money::Won;
+use crate::domain::payment::{Payment, PaymentKind};
+use crate::domain::purchase::AlreadySubscribed;
+use crate::domain::subscription::Subscription;
+use crate::jobs;
+use crate::jobs::ConfirmPayment;
+use crate::store::{StoreError, payments, plans, subscriptions, users};
 
 /// What a customer's browser brings back from the payment window, checked for form.
 #[derive(Debug, Clone)]

@@ -4,20 +4,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use super::change_plan::{ChangeError, ChangePlan, in_words, note, own, pending_change};
-use crate::{
-    domain::{
-        calendar::{Cycle, korean_date, seoul_date},
-        money::Won,
-        plan_change::{ConsentRefused, PlanChange, consent},
-        subscription::Subscription,
-    },
-    id::new_id,
-    jobs::{self, SendRenewalNotices},
-    store::{
-        StoreError,
-        consents::{self, Evidence},
-    },
-};
+use crate::domain::calendar::{Cycle, korean_date, seoul_date};
+use crate::domain::money::Won;
+use crate::domain::plan_change::{ConsentRefused, PlanChange, consent};
+use crate::domain::subscription::Subscription;
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::SendRenewalNotices;
+use crate::store::consents::Evidence;
+use crate::store::{StoreError, consents};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConsentError {

@@ -9,17 +9,13 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        calendar::{OutOfCalendar, days_after, seoul_midnight},
-        forecast::{Cause, ForecastFacts, InvoiceFacts, NotCharged, forecast},
-        money::Won,
-        payment::Payment,
-        plan_change::PlanChange,
-    },
-    id::as_subscription_ref,
-    store::{StoreError, invoices, payments, plan_changes, scan, settings, subscriptions},
-};
+use crate::domain::calendar::{OutOfCalendar, days_after, seoul_midnight};
+use crate::domain::forecast::{Cause, ForecastFacts, InvoiceFacts, NotCharged, forecast};
+use crate::domain::money::Won;
+use crate::domain::payment::Payment;
+use crate::domain::plan_change::PlanChange;
+use crate::id::as_subscription_ref;
+use crate::store::{StoreError, invoices, payments, plan_changes, scan, settings, subscriptions};
 
 const BATCH: i64 = 2_000;
 

@@ -7,28 +7,20 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    cancel::close_invoices,
-    refund::{self, RefundError, request_refund},
-};
-use crate::{
-    domain::{
-        calendar::seoul_date,
-        ending::{EndRefused, Ending, RefundPolicy, end, pro_rata, unused_days},
-        money::Won,
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    email::{self, Brand, RenderError},
-    id::subscription_ref,
-    outbox::{self, Fact, OutboxError},
-    store::{
-        StoreError,
-        events::{self, Entry},
-        payments, plans,
-        refunds::{self, Requested},
-        subscriptions,
-    },
-};
+use super::cancel::close_invoices;
+use super::refund;
+use super::refund::{RefundError, request_refund};
+use crate::domain::calendar::seoul_date;
+use crate::domain::ending::{EndRefused, Ending, RefundPolicy, end, pro_rata, unused_days};
+use crate::domain::money::Won;
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::email::{Brand, RenderError};
+use crate::id::subscription_ref;
+use crate::outbox::{Fact, OutboxError};
+use crate::store::events::Entry;
+use crate::store::refunds::Requested;
+use crate::store::{StoreError, events, payments, plans, refunds, subscriptions};
+use crate::{email, outbox};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EndError {

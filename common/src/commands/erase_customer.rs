@@ -6,19 +6,13 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        erasure::{EraseRefused, Unfinished, erase},
-        subscription::{Subscription, SubscriptionStatus, has_access},
-    },
-    id::new_id,
-    jobs::{self, DeleteBillingKey, QueueError},
-    store::{
-        StoreError, billing_key_deletions, erasures,
-        events::{self, Entry},
-        subscriptions,
-    },
-};
+use crate::domain::erasure::{EraseRefused, Unfinished, erase};
+use crate::domain::subscription::{Subscription, SubscriptionStatus, has_access};
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::{DeleteBillingKey, QueueError};
+use crate::store::events::Entry;
+use crate::store::{StoreError, billing_key_deletions, erasures, events, subscriptions};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {

@@ -7,15 +7,12 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    id::new_id,
-    jobs::{self, HandleWebhook, QueueError},
-    store::{
-        StoreError,
-        webhooks::{self, NewWebhook, WebhookEnd},
-    },
-    webhook::{Hint, event_type, hint, keepable},
-};
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::{HandleWebhook, QueueError};
+use crate::store::webhooks::{NewWebhook, WebhookEnd};
+use crate::store::{StoreError, webhooks};
+use crate::webhook::{Hint, event_type, hint, keepable};
 
 /// Longer ones than Toss sends are not names but attacks on an index.
 const LONGEST_TRANSMISSION_ID: usize = 200;

@@ -8,20 +8,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        money::Won,
-        payment::{Payment, PaymentStatus},
-        refund::Refund,
-    },
-    id::new_key,
-    jobs::{self, RefundPayment},
-    store::{
-        StoreError, payments,
-        refunds::{self, Requested},
-        subscriptions,
-    },
-};
+use crate::domain::money::Won;
+use crate::domain::payment::{Payment, PaymentStatus};
+use crate::domain::refund::Refund;
+use crate::id::new_key;
+use crate::jobs;
+use crate::jobs::RefundPayment;
+use crate::store::refunds::Requested;
+use crate::store::{StoreError, payments, refunds, subscriptions};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RefundError {

@@ -5,15 +5,12 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        registration::{Registration, RegistrationStatus},
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    id::{new_id, new_key},
-    jobs::{self, IssueBillingKey},
-    store::{StoreError, registrations, subscriptions},
-};
+use crate::domain::registration::{Registration, RegistrationStatus};
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::id::{new_id, new_key};
+use crate::jobs;
+use crate::jobs::IssueBillingKey;
+use crate::store::{StoreError, registrations, subscriptions};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {

@@ -7,17 +7,13 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::erasure::ERASED_ADDRESS,
-    id::new_id,
-    jobs::{self, QueueError, SendEmail},
-    store::{
-        StoreError,
-        emails::{self, EmailStatus},
-        events::{self, Entry},
-        subscriptions, users,
-    },
-};
+use crate::domain::erasure::ERASED_ADDRESS;
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::{QueueError, SendEmail};
+use crate::store::emails::EmailStatus;
+use crate::store::events::Entry;
+use crate::store::{StoreError, emails, events, subscriptions, users};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ResendRequest<'a> {

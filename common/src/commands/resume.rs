@@ -7,19 +7,13 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        calendar::seoul_date,
-        subscription::{ResumeRefused, Subscription, resume},
-    },
-    id::subscription_ref,
-    jobs::{self, SendRenewalNotices},
-    store::{
-        StoreError,
-        events::{self, Entry},
-        invoices, refunds, subscriptions,
-    },
-};
+use crate::domain::calendar::seoul_date;
+use crate::domain::subscription::{ResumeRefused, Subscription, resume};
+use crate::id::subscription_ref;
+use crate::jobs;
+use crate::jobs::SendRenewalNotices;
+use crate::store::events::Entry;
+use crate::store::{StoreError, events, invoices, refunds, subscriptions};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {

@@ -8,15 +8,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::domain::calendar::{OutOfCalendar, seoul_date};
+use crate::domain::plan_change::ChangeEnd;
+use crate::domain::price_change::{Dates, PriceChange, Standing};
 pub use crate::store::price_rollout::Concerned;
-use crate::{
-    domain::{
-        calendar::{OutOfCalendar, seoul_date},
-        plan_change::ChangeEnd,
-        price_change::{Dates, PriceChange, Standing},
-    },
-    store::{StoreError, price_changes, price_rollout, subscriptions},
-};
+use crate::store::{StoreError, price_changes, price_rollout, subscriptions};
 
 const BATCH: i64 = 5_000;
 

@@ -10,20 +10,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::operate::record;
-use crate::{
-    domain::{
-        action::TargetKind,
-        actor::{Actor, Reason},
-        totp::{RECOVERY_CODES, SecondFactor, TotpSecret, recovery_code},
-    },
-    seal::{SealError, Sealer},
-    secret_token::{self, NoRandomBytes},
-    store::{
-        StoreError,
-        operator_actions::NewAction,
-        operator_totp::{self, Totp},
-    },
-};
+use crate::domain::action::TargetKind;
+use crate::domain::actor::{Actor, Reason};
+use crate::domain::totp::{RECOVERY_CODES, SecondFactor, TotpSecret, recovery_code};
+use crate::seal::{SealError, Sealer};
+use crate::secret_token;
+use crate::secret_token::NoRandomBytes;
+use crate::store::operator_actions::NewAction;
+use crate::store::operator_totp::Totp;
+use crate::store::{StoreError, operator_totp};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorError {

@@ -6,22 +6,17 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{
-    cancel,
-    change_plan::{in_words, note},
-};
-use crate::{
-    domain::{
-        calendar::{OutOfCalendar, seoul_date},
-        invoice::{Invoice, InvoiceStatus, due_periods},
-        plan_change::{AtRenewal, ChangeEnd, PlanChange, at_renewal, next_change},
-        subscription::Subscription,
-    },
-    email::{self, Brand, RenderError},
-    id::{new_id, subscription_ref},
-    outbox::{self, Fact, OutboxError},
-    store::{StoreError, invoices, plan_changes, plans, subscriptions},
-};
+use super::cancel;
+use super::change_plan::{in_words, note};
+use crate::domain::calendar::{OutOfCalendar, seoul_date};
+use crate::domain::invoice::{Invoice, InvoiceStatus, due_periods};
+use crate::domain::plan_change::{AtRenewal, ChangeEnd, PlanChange, at_renewal, next_change};
+use crate::domain::subscription::Subscription;
+use crate::email::{Brand, RenderError};
+use crate::id::{new_id, subscription_ref};
+use crate::outbox::{Fact, OutboxError};
+use crate::store::{StoreError, invoices, plan_changes, plans, subscriptions};
+use crate::{email, outbox};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {

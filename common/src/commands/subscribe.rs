@@ -7,22 +7,18 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    begin::{self, NewSubscription},
-    register_card::{RegisterError, record_registration},
-};
-use crate::{
-    domain::{
-        calendar::{Cycle, OutOfCalendar},
-        incomplete::REPAIR_TIME,
-        money::Won,
-        purchase::AlreadySubscribed,
-        registration::Registration,
-        subscription::Subscription,
-    },
-    jobs::{self, EndIncompleteSubscription},
-    store::{StoreError, plans, registrations, subscriptions, users},
-};
+use super::begin;
+use super::begin::NewSubscription;
+use super::register_card::{RegisterError, record_registration};
+use crate::domain::calendar::{Cycle, OutOfCalendar};
+use crate::domain::incomplete::REPAIR_TIME;
+use crate::domain::money::Won;
+use crate::domain::purchase::AlreadySubscribed;
+use crate::domain::registration::Registration;
+use crate::domain::subscription::Subscription;
+use crate::jobs;
+use crate::jobs::EndIncompleteSubscription;
+use crate::store::{StoreError, plans, registrations, subscriptions, users};
 
 /// What the registration window handed to the customer's browser, and what is to be bought, checked for form.
 #[derive(Debug, Clone)]

@@ -3,14 +3,11 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::{
-    domain::payment::{Payment, PaymentKind},
-    jobs::{self, ChargeSubscription, ConfirmPayment, QueueError},
-    store::{
-        StoreError,
-        payments::{self, LiveJob},
-    },
-};
+use crate::domain::payment::{Payment, PaymentKind};
+use crate::jobs;
+use crate::jobs::{ChargeSubscription, ConfirmPayment, QueueError};
+use crate::store::payments::LiveJob;
+use crate::store::{StoreError, payments};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {

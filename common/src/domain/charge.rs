@@ -3,13 +3,11 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use uuid::Uuid;
 
-use super::{
-    calendar::{OutOfCalendar, seoul_date, seoul_midnight},
-    dunning::{NextStep, Policy},
-    invoice::{Invoice, InvoiceStatus},
-    payment::{DeclineKind, Payment, PaymentKind, PaymentStatus},
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::calendar::{OutOfCalendar, seoul_date, seoul_midnight};
+use super::dunning::{NextStep, Policy};
+use super::invoice::{Invoice, InvoiceStatus};
+use super::payment::{DeclineKind, Payment, PaymentKind, PaymentStatus};
+use super::subscription::{Subscription, SubscriptionStatus};
 
 /// Everything on record that the decision rests on, read under the subscription's and the invoice's lock.
 #[derive(Debug, Clone, Copy)]

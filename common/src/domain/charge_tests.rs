@@ -3,11 +3,9 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::domain::{
-    calendar::{Cycle, seoul_midnight},
-    money::Won,
-    subscription::tests::subscription,
-};
+use crate::domain::calendar::{Cycle, seoul_midnight};
+use crate::domain::money::Won;
+use crate::domain::subscription::tests::subscription;
 
 const STATUSES: [SubscriptionStatus; 5] = [
     SubscriptionStatus::Incomplete,

@@ -4,10 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{
-    money::Won,
-    subscription::{Subscription, SubscriptionStatus, has_access},
-};
+use super::money::Won;
+use super::subscription::{Subscription, SubscriptionStatus, has_access};
 
 /// What goes back when a subscription is ended at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]

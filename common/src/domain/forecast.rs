@@ -6,15 +6,13 @@ use serde::Serialize;
 use strum::{Display, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{
-    calendar::{OutOfCalendar, Period, seoul_date},
-    charge::{Decision, Facts, SkipReason, decide},
-    invoice::{Invoice, due_periods},
-    money::Won,
-    payment::Payment,
-    plan_change::{AtRenewal, PlanChange, at_renewal, next_change},
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::calendar::{OutOfCalendar, Period, seoul_date};
+use super::charge::{Decision, Facts, SkipReason, decide};
+use super::invoice::{Invoice, due_periods};
+use super::money::Won;
+use super::payment::Payment;
+use super::plan_change::{AtRenewal, PlanChange, at_renewal, next_change};
+use super::subscription::{Subscription, SubscriptionStatus};
 
 /// An invoice on record, with what has been tried for it.
 #[derive(Debug, Clone)]

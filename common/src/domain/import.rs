@@ -3,12 +3,10 @@
 use chrono::{Datelike, Months, NaiveDate};
 use strum::{Display, EnumString};
 
-use super::{
-    calendar::{Cycle, OutOfCalendar, Period},
-    money::Won,
-    plan::Plan,
-    subscription::SubscriptionStatus,
-};
+use super::calendar::{Cycle, OutOfCalendar, Period};
+use super::money::Won;
+use super::plan::Plan;
+use super::subscription::SubscriptionStatus;
 
 /// How many periods back an anchor may lie: enough for 29 February across 2100.
 const LONGEST_WAY_BACK: u32 = 12;

@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::{
-    calendar::seoul_date,
-    payment::Payment,
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::calendar::seoul_date;
+use super::payment::Payment;
+use super::subscription::{Subscription, SubscriptionStatus};
 
 /// So long another card may pay the first period; then the subscription ends without having begun.
 ///

@@ -5,11 +5,9 @@ use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{
-    billing_schedule::BillingSchedule,
-    calendar::{OutOfCalendar, Period},
-    money::Won,
-};
+use super::billing_schedule::BillingSchedule;
+use super::calendar::{OutOfCalendar, Period};
+use super::money::Won;
 use crate::id::new_id;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]

@@ -2,11 +2,10 @@
 
 use chrono::TimeDelta;
 
-use super::{
-    tests::{attempt, due_day, invoice},
-    *,
-};
-use crate::domain::{calendar::seoul_midnight, subscription::tests::subscription};
+use super::tests::{attempt, due_day, invoice};
+use super::*;
+use crate::domain::calendar::seoul_midnight;
+use crate::domain::subscription::tests::subscription;
 
 /// What follows from "no such order", the fourth one, so long after the only sending.
 fn action(kind: PaymentKind, status: SubscriptionStatus, enabled: bool, after: TimeDelta) -> NotFoundAction {

@@ -6,11 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    outcome::Receipt,
-    payment::{Payment, PaymentStatus},
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::outcome::Receipt;
+use super::payment::{Payment, PaymentStatus};
+use super::subscription::{Subscription, SubscriptionStatus};
 use crate::id::{new_id, subscription_ref};
 
 /// An event that is to be written.

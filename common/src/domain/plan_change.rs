@@ -6,12 +6,10 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::{
-    billing_schedule::BillingSchedule,
-    calendar::{Cycle, OutOfCalendar, Period, seoul_date},
-    money::Won,
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::billing_schedule::BillingSchedule;
+use super::calendar::{Cycle, OutOfCalendar, Period, seoul_date};
+use super::money::Won;
+use super::subscription::{Subscription, SubscriptionStatus};
 
 /// How many days before the renewal a consent counts.
 pub const CONSENT_DAYS: u64 = 30;

@@ -6,11 +6,9 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::{
-    calendar::{Cycle, OutOfCalendar},
-    money::Won,
-    plan_change::CONSENT_DAYS,
-};
+use super::calendar::{Cycle, OutOfCalendar};
+use super::money::Won;
+use super::plan_change::CONSENT_DAYS;
 
 /// A customer whose renewal is nearer than this pays the higher price from the renewal after it.
 pub const MIN_DAYS_TO_ANSWER: u64 = 7;

@@ -3,10 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{
-    calendar::seoul_date,
-    subscription::{PeriodRefunds, Subscription, SubscriptionStatus, resume},
-};
+use super::calendar::seoul_date;
+use super::subscription::{PeriodRefunds, Subscription, SubscriptionStatus, resume};
 
 /// What a purchase does to the subscription that the customer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{
-    money::Won,
-    payment::{KEY_LIFETIME, REVIEW_AFTER, SERVER_ERRORS_OF_A_KEY},
-};
+use super::money::Won;
+use super::payment::{KEY_LIFETIME, REVIEW_AFTER, SERVER_ERRORS_OF_A_KEY};
 use crate::id::{new_id, new_key};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]

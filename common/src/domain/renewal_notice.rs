@@ -1,10 +1,8 @@
 //! Whether a renewal that an e-mail announces will be charged, as things stand.
 
-use super::{
-    calendar::seoul_date,
-    plan_change::{NextTerms, PlanChange, terms_on},
-    subscription::{Subscription, SubscriptionStatus},
-};
+use super::calendar::seoul_date;
+use super::plan_change::{NextTerms, PlanChange, terms_on};
+use super::subscription::{Subscription, SubscriptionStatus};
 
 /// What becomes of the announcement of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

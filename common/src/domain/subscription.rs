@@ -5,11 +5,9 @@ use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{
-    billing_schedule::BillingSchedule,
-    calendar::{Cycle, seoul_date},
-    money::Won,
-};
+use super::billing_schedule::BillingSchedule;
+use super::calendar::{Cycle, seoul_date};
+use super::money::Won;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Display, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]

@@ -6,11 +6,10 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use icu_properties::{
-    CodePointMapData, CodePointSetData,
-    props::{DefaultIgnorableCodePoint, GeneralCategory},
-};
-use serde::{Deserialize, Deserializer, de::Error};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     calendar::Cycle, email_address::is_address, ending::RefundPolicy, money::Won, payment::OUR_ORDERS,

@@ -2,11 +2,10 @@
 
 use chrono::NaiveDate;
 
-use super::{Brand, RenderError, RenderedEmail, layout::EmailLayout, links};
-use crate::domain::{
-    calendar::{Cycle, OutOfCalendar, korean_date},
-    money::Won,
-};
+use super::layout::EmailLayout;
+use super::{Brand, RenderError, RenderedEmail, links};
+use crate::domain::calendar::{Cycle, OutOfCalendar, korean_date};
+use crate::domain::money::Won;
 
 /// A change to a higher amount that nobody has agreed to yet.
 #[derive(Debug, Clone)]

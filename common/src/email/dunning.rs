@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Brand, RenderError, RenderedEmail, layout::EmailLayout, links};
-use crate::domain::{
-    calendar::{Cycle, korean_date, korean_moment},
-    money::Won,
-};
+use super::layout::EmailLayout;
+use super::{Brand, RenderError, RenderedEmail, links};
+use crate::domain::calendar::{Cycle, korean_date, korean_moment};
+use crate::domain::money::Won;
 
 /// A declined renewal that has another try before it.
 #[derive(Debug, Clone)]

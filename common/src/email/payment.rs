@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Brand, RenderError, RenderedEmail, layout::EmailLayout, links};
-use crate::domain::{
-    calendar::{Cycle, OutOfCalendar, korean_date, korean_moment},
-    money::Won,
-};
+use super::layout::EmailLayout;
+use super::{Brand, RenderError, RenderedEmail, links};
+use crate::domain::calendar::{Cycle, OutOfCalendar, korean_date, korean_moment};
+use crate::domain::money::Won;
 
 /// A first payment or a renewal that went through.
 #[derive(Debug, Clone)]

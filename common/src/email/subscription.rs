@@ -2,12 +2,11 @@
 
 use chrono::NaiveDate;
 
-use super::{Brand, RenderError, RenderedEmail, layout::EmailLayout};
-use crate::domain::{
-    calendar::{Cycle, OutOfCalendar, korean_date},
-    ending::Unused,
-    money::Won,
-};
+use super::layout::EmailLayout;
+use super::{Brand, RenderError, RenderedEmail};
+use crate::domain::calendar::{Cycle, OutOfCalendar, korean_date};
+use crate::domain::ending::Unused;
+use crate::domain::money::Won;
 
 /// A cancel that was done.
 #[derive(Debug, Clone)]

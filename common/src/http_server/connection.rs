@@ -1,27 +1,19 @@
 //! One connection as the server sees it: its stream and its bodies say which phase it is in.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use axum::{
-    body::{Body, Bytes},
-    http::StatusCode,
-};
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
-use super::{
-    refusal::Refusal,
-    registry::{Phase, State},
-};
+use super::refusal::Refusal;
+use super::registry::{Phase, State};
 
 /// The stream of a connection.
 ///

@@ -1,14 +1,10 @@
 //! Which connections are open, and for whom each waits. A connection that waits for its client for too long is closed;
 //! when there are too many, the one that has waited longest goes first.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

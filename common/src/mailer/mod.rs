@@ -6,10 +6,8 @@ mod send_error;
 mod smtp;
 
 use chrono::{DateTime, Utc};
-use lettre::{
-    AsyncFileTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, MultiPart},
-};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{AsyncFileTransport, AsyncTransport, Message, Tokio1Executor};
 
 pub use address::{BadAddress, mailbox, sender};
 pub use route::{BadMailUrl, MailRoute, SmtpServer, TlsMode};

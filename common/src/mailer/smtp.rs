@@ -3,27 +3,19 @@
 //! The answer to `RCPT TO` and to the message is about this e-mail. Every earlier failure is about the connection, the
 //! login or the sender, and says nothing about the e-mail.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use lettre::{
-    Address,
-    address::Envelope,
-    transport::smtp::{
-        Error,
-        authentication::DEFAULT_MECHANISMS,
-        client::{AsyncSmtpConnection, TlsParameters},
-        commands::{Data, Mail, Rcpt, Rset},
-        extension::{Extension, MailBodyParameter, MailParameter},
-    },
-};
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 
-use super::{
-    route::{SmtpServer, TlsMode},
-    send_error::SendError,
-};
+use super::route::{SmtpServer, TlsMode};
+use super::send_error::SendError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// For connection, TLS and login together, and again for the e-mail itself. Below the time limit of the job.

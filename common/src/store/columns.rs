@@ -1,29 +1,24 @@
 //! How columns become the domain's types: text becomes a word that the type knows, an integer becomes won or a count. A value
 //! that this version does not know is an error that names its column.
 
-use serde::{Deserialize, Deserializer, de::Error};
-use sqlx::{
-    Decode, Postgres, Type,
-    error::BoxDynError,
-    postgres::{PgTypeInfo, PgValueRef},
-};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::{Decode, Postgres, Type};
 
-use crate::{
-    clock::ClockKind,
-    domain::{
-        calendar::Cycle,
-        ending::RefundPolicy,
-        invoice::InvoiceStatus,
-        money::Won,
-        operator::Role,
-        payment::{DeclineKind, PaymentKind, PaymentStatus},
-        plan_change::ChangeEnd,
-        reconcile::DiscrepancyKind,
-        refund::RefundStatus,
-        registration::RegistrationStatus,
-        subscription::SubscriptionStatus,
-    },
-};
+use crate::clock::ClockKind;
+use crate::domain::calendar::Cycle;
+use crate::domain::ending::RefundPolicy;
+use crate::domain::invoice::InvoiceStatus;
+use crate::domain::money::Won;
+use crate::domain::operator::Role;
+use crate::domain::payment::{DeclineKind, PaymentKind, PaymentStatus};
+use crate::domain::plan_change::ChangeEnd;
+use crate::domain::reconcile::DiscrepancyKind;
+use crate::domain::refund::RefundStatus;
+use crate::domain::registration::RegistrationStatus;
+use crate::domain::subscription::SubscriptionStatus;
 
 macro_rules! text_columns {
     ($($column:ty),+ $(,)?) => {$(

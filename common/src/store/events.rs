@@ -7,15 +7,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, webhook_deliveries};
-use crate::{
-    domain::{
-        calendar::Cycle,
-        money::Won,
-        outgoing_event::{Change, FailureData, MoneyFact, PaymentData, RefundData, events_of},
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    jobs::{self, DeliverEvent},
-};
+use crate::domain::calendar::Cycle;
+use crate::domain::money::Won;
+use crate::domain::outgoing_event::{Change, FailureData, MoneyFact, PaymentData, RefundData, events_of};
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::jobs;
+use crate::jobs::DeliverEvent;
 
 /// One entry, without its before and after.
 #[derive(Debug, Clone, Copy)]

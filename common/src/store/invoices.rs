@@ -7,14 +7,13 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, columns::Count, counted, number, one_row};
-use crate::domain::{
-    calendar::Period,
-    charge::SkipReason,
-    dunning::Policy,
-    invoice::{Invoice, InvoiceStatus},
-    money::Won,
-};
+use super::columns::Count;
+use super::{StoreError, counted, number, one_row};
+use crate::domain::calendar::Period;
+use crate::domain::charge::SkipReason;
+use crate::domain::dunning::Policy;
+use crate::domain::invoice::{Invoice, InvoiceStatus};
+use crate::domain::money::Won;
 
 /// An invoice as its table has it, with the three columns of its period.
 #[derive(Deserialize)]

@@ -7,10 +7,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{
-    action::TargetKind,
-    actor::{Actor, Reason},
-};
+use crate::domain::action::TargetKind;
+use crate::domain::actor::{Actor, Reason};
 
 /// One row to append.
 #[derive(Debug, Clone, Copy)]

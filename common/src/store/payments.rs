@@ -8,10 +8,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, number, one_row, virtual_accounts};
-use crate::domain::{
-    outcome::{Decline, NotSent, Receipt, UnknownOutcome, WaitingPayment},
-    payment::Payment,
-};
+use crate::domain::outcome::{Decline, NotSent, Receipt, UnknownOutcome, WaitingPayment};
+use crate::domain::payment::Payment;
 
 /// Records an intent: the attempt as it is given. The schema refuses a second unfinished one for its invoice.
 pub async fn insert(conn: &mut PgConnection, new: &Payment) -> Result<(), StoreError> {

@@ -4,12 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, columns::Count, number, one_row};
-use crate::domain::{
-    calendar::Cycle,
-    money::Won,
-    plan_change::{ChangeEnd, Consent, PlanChange, Terms},
-};
+use super::columns::Count;
+use super::{StoreError, number, one_row};
+use crate::domain::calendar::Cycle;
+use crate::domain::money::Won;
+use crate::domain::plan_change::{ChangeEnd, Consent, PlanChange, Terms};
 
 /// A plan change as its table has it, with the columns of its terms and of its consent.
 struct Row {

@@ -6,13 +6,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
-use crate::domain::{
-    calendar::Cycle,
-    consent_report::{Answer, Facts, Reply, SubscriptionState, answer},
-    money::Won,
-    plan_change::ChangeEnd,
-    price_change::{PriceChange, Withdrawal},
-};
+use crate::domain::calendar::Cycle;
+use crate::domain::consent_report::{Answer, Facts, Reply, SubscriptionState, answer};
+use crate::domain::money::Won;
+use crate::domain::plan_change::ChangeEnd;
+use crate::domain::price_change::{PriceChange, Withdrawal};
 
 /// A price change as its table has it, with the columns of its withdrawal.
 struct Row {

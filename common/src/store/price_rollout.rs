@@ -6,11 +6,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{
-    money::Won,
-    plan_change::ChangeEnd,
-    price_change::{Dates, PriceChange},
-};
+use crate::domain::money::Won;
+use crate::domain::plan_change::ChangeEnd;
+use crate::domain::price_change::{Dates, PriceChange};
 
 /// A subscription that a roll-out concerns, and its plan change; none where one is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, number, one_row};
-use crate::domain::{
-    external_refund::BookedRefund,
-    money::Won,
-    payment::PaymentKind,
-    refund::{Refund, RefundStatus},
-    subscription::PeriodRefunds,
-};
+use crate::domain::external_refund::BookedRefund;
+use crate::domain::money::Won;
+use crate::domain::payment::PaymentKind;
+use crate::domain::refund::{Refund, RefundStatus};
+use crate::domain::subscription::PeriodRefunds;
 
 /// Records a refund before it is requested. `request_key` names the request: a repeat writes nothing and returns `None`.
 pub async fn insert(

@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{StoreError, emails::NewEmail, events::snapshot, number, webhook_deliveries::EventColumns};
-use crate::{
-    domain::{
-        calendar::seoul_midnight,
-        invoice::Invoice,
-        outcome::Receipt,
-        outgoing_event::{Change, MoneyFact, PaymentData, events_of},
-        payment::Payment,
-        subscription::Subscription,
-    },
-    jobs::{self, DeliverEvent},
-};
+use super::emails::NewEmail;
+use super::events::snapshot;
+use super::webhook_deliveries::EventColumns;
+use super::{StoreError, number};
+use crate::domain::calendar::seoul_midnight;
+use crate::domain::invoice::Invoice;
+use crate::domain::outcome::Receipt;
+use crate::domain::outgoing_event::{Change, MoneyFact, PaymentData, events_of};
+use crate::domain::payment::Payment;
+use crate::domain::subscription::Subscription;
+use crate::jobs;
+use crate::jobs::DeliverEvent;
 
 /// What a paid renewal writes.
 #[derive(Debug, Clone, Copy)]

@@ -2,13 +2,9 @@
 //!
 //! Sources: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
-use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Milliseconds of process time at which sessions were last found unfit; 0: never.
 static UNFIT_AT: AtomicU64 = AtomicU64::new(0);

@@ -4,12 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, columns::Count, number, one_row};
-use crate::domain::{
-    calendar::{Period, seoul_midnight},
-    ending::{Ending, RefundPolicy, Unused},
-    subscription::Subscription,
-};
+use super::columns::Count;
+use super::{StoreError, number, one_row};
+use crate::domain::calendar::{Period, seoul_midnight};
+use crate::domain::ending::{Ending, RefundPolicy, Unused};
+use crate::domain::subscription::Subscription;
 
 /// Writes a new subscription exactly as it is given, status included.
 pub async fn insert(conn: &mut PgConnection, new: &Subscription) -> Result<(), StoreError> {

@@ -8,10 +8,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, one_row};
-use crate::{
-    domain::outgoing_event::OutgoingEvent,
-    id::{as_event_ref, as_subscription_ref},
-};
+use crate::domain::outgoing_event::OutgoingEvent;
+use crate::id::{as_event_ref, as_subscription_ref};
 
 /// Writes the events of one change, with their deliveries where an endpoint is configured; a fact that has its event writes
 /// none. Returns the one to deliver first, unless an earlier event of the subscription waits: its end makes the next job.

@@ -1,17 +1,13 @@
 //! Renewals from the due date to the sent e-mail, through real processes.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{Days, NaiveDate};
-use common::{
-    clock::Clock,
-    domain::calendar::{Cycle, seoul_date},
-};
+use common::clock::Clock;
+use common::domain::calendar::{Cycle, seoul_date};
 use sqlx::PgPool;
 use url::Url;
 

@@ -7,12 +7,12 @@ use reqwest::StatusCode;
 use tokio::{task::JoinSet, time::Instant};
 use url::Url;
 
-use super::{
-    figure::{Figure, Unit},
-    latency::Samples,
-    programs,
-};
-use crate::{bank::Bank, database::Database, orders::Order};
+use super::figure::{Figure, Unit};
+use super::latency::Samples;
+use super::programs;
+use crate::bank::Bank;
+use crate::database::Database;
+use crate::orders::Order;
 
 const WARM_UP: u32 = 200;
 const CALM_PER_SECOND: u32 = 50;

@@ -1,36 +1,26 @@
 //! How long the operators' console takes over full tables, and what the API's memory does while a file of all payments
 //! is read.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use common::{
-    clock::Clock,
-    domain::operator::Role,
-    id::{new_id, subscription_ref},
-    secret_token,
-    store::{
-        operator_sessions::{self, NewSession},
-        operators,
-    },
-};
+use common::clock::Clock;
+use common::domain::operator::Role;
+use common::id::{new_id, subscription_ref};
+use common::secret_token;
+use common::store::operator_sessions::NewSession;
+use common::store::{operator_sessions, operators};
 use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, PgPool};
 use url::Url;
 use uuid::Uuid;
 
-use super::{
-    figure::{Figure, Unit},
-    idle::resident_megabytes,
-    latency::Samples,
-};
-use crate::{
-    database::Database,
-    process::{Program, free_addresses, wait_until_ready},
-};
+use super::figure::{Figure, Unit};
+use super::idle::resident_megabytes;
+use super::latency::Samples;
+use crate::database::Database;
+use crate::process::{Program, free_addresses, wait_until_ready};
 
 /// How often each page is asked.
 const TIMES: u32 = 50;

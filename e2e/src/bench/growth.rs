@@ -4,20 +4,16 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context;
-use common::{
-    clock::Clock,
-    queue::{claim, release},
-    store::charge_facts,
-};
+use common::clock::Clock;
+use common::queue::{claim, release};
+use common::store::charge_facts;
 use sqlx::PgPool;
 use url::Url;
 use uuid::Uuid;
 
-use super::{
-    figure::{Figure, Unit},
-    latency::Samples,
-    plot::{Curve, draw},
-};
+use super::figure::{Figure, Unit};
+use super::latency::Samples;
+use super::plot::{Curve, draw};
 use crate::database::Database;
 
 const SAMPLES: u32 = 60;

@@ -5,11 +5,10 @@ use std::{path::Path, time::Duration};
 use anyhow::Context;
 use url::Url;
 
-use super::{
-    figure::{Figure, Unit},
-    programs,
-};
-use crate::{counting_proxy::CountingProxy, database::Database};
+use super::figure::{Figure, Unit};
+use super::programs;
+use crate::counting_proxy::CountingProxy;
+use crate::database::Database;
 
 /// So long that the start is over: the first sweep and the daily run.
 const SETTLES_IN: Duration = Duration::from_secs(10);

@@ -1,39 +1,34 @@
 //! The queue as it is used: enqueued in batches, run through apalis, one transaction per job or none of its own.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use chrono::{DateTime, Utc};
-use common::{
-    clock::Clock,
-    queue::{
-        CHANNEL, Finish, JobError, KindConfig, Lease, NewJob, Queue, QueueConfig, Ran, claim, enqueue,
-        enqueue_many,
-    },
-    store,
+use common::clock::Clock;
+use common::queue::{
+    CHANNEL, Finish, JobError, KindConfig, Lease, NewJob, Queue, QueueConfig, Ran, claim, enqueue,
+    enqueue_many,
 };
+use common::store;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
 use crate::database::Database;
 
-use super::{
-    figure::{Figure, Unit},
-    latency::Samples,
-    pgbench::{self, Load, Pgbench},
-};
+use super::figure::{Figure, Unit};
+use super::latency::Samples;
+use super::pgbench;
+use super::pgbench::{Load, Pgbench};
 
 const KIND: &str = "bench";
 const ENQUEUED: u32 = 100_000;

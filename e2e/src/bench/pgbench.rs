@@ -1,9 +1,7 @@
 //! PostgreSQL's own limit: pgbench runs the same statements on the same tables, with no program of ours between.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;

@@ -5,11 +5,9 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use url::Url;
 
-use crate::{
-    bank::{BILLING_SECRET, Bank, WIDGET_SECRET},
-    process::{Process, Program, free_addresses, wait_until_ready},
-    subscribers::SEALING_KEYS,
-};
+use crate::bank::{BILLING_SECRET, Bank, WIDGET_SECRET};
+use crate::process::{Process, Program, free_addresses, wait_until_ready};
+use crate::subscribers::SEALING_KEYS;
 
 /// A sandbox that answers at once.
 pub(super) async fn sandbox(folder: &Path) -> anyhow::Result<(Process, Arc<Bank>)> {

@@ -1,34 +1,29 @@
 //! The daily run: an invoice and a charge job for each due subscription, a tenth of all.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use chrono::NaiveTime;
-use common::{
-    clock::Clock,
-    domain::{calendar::seoul_date, dunning::Policy},
-    email::Brand,
-    jobs::{self, ScanDueSubscriptions},
-    mailer::{self, MailRoute, Mailer},
-    queue::Finished,
-    seal::Sealer,
-};
+use common::clock::Clock;
+use common::domain::calendar::seoul_date;
+use common::domain::dunning::Policy;
+use common::email::Brand;
+use common::jobs::ScanDueSubscriptions;
+use common::mailer::{MailRoute, Mailer};
+use common::queue::Finished;
+use common::seal::Sealer;
+use common::{jobs, mailer};
 use sqlx::PgPool;
 use toss::{Toss, TossConfig};
 use url::Url;
-use worker::{
-    env::{Env, Parts},
-    gateway::rate_limiter::RateLimiter,
-};
+use worker::env::{Env, Parts};
+use worker::gateway::rate_limiter::RateLimiter;
 
-use crate::{
-    bank::{BILLING_SECRET, WIDGET_SECRET},
-    database::Database,
-    subscribers::{self, SEALING_KEYS},
-};
+use crate::bank::{BILLING_SECRET, WIDGET_SECRET};
+use crate::database::Database;
+use crate::subscribers;
+use crate::subscribers::SEALING_KEYS;
 
 use super::{charges::anchor_due_by, figure::Figure};
 

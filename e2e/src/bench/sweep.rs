@@ -4,23 +4,20 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use chrono::TimeDelta;
-use common::{
-    clock::Clock,
-    domain::calendar::seoul_date,
-    queue::depth,
-    store::sweep::{GROUPS, make_missing_jobs},
-};
+use common::clock::Clock;
+use common::domain::calendar::seoul_date;
+use common::queue::depth;
+use common::store::sweep::{GROUPS, make_missing_jobs};
 use sqlx::PgPool;
 use url::Url;
 use uuid::Uuid;
 use worker::sweep::SLICE;
 
-use super::{
-    charges::{anchor_due_by, bill_all},
-    figure::{Figure, Unit},
-    latency::Samples,
-};
-use crate::{database::Database, subscribers};
+use super::charges::{anchor_due_by, bill_all};
+use super::figure::{Figure, Unit};
+use super::latency::Samples;
+use crate::database::Database;
+use crate::subscribers;
 
 const ROUNDS: u32 = 10;
 

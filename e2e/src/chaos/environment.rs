@@ -4,21 +4,19 @@ use std::{fs, path::Path, sync::Arc};
 
 use anyhow::Context;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use common::{
-    clock::{Clock, ClockKind},
-    domain::calendar::{seoul_date, seoul_instant},
-    store::settings::{self, DatabaseClock},
-};
+use common::clock::{Clock, ClockKind};
+use common::domain::calendar::{seoul_date, seoul_instant};
+use common::store::settings;
+use common::store::settings::DatabaseClock;
 use sqlx::PgPool;
 use url::Url;
 
 use super::options::Options;
-use crate::{
-    bank::{BILLING_SECRET, Bank, WIDGET_SECRET},
-    database::Database,
-    process::{Process, Program, free_addresses, wait_until_ready},
-    subscribers::{self, SEALING_KEYS},
-};
+use crate::bank::{BILLING_SECRET, Bank, WIDGET_SECRET};
+use crate::database::Database;
+use crate::process::{Process, Program, free_addresses, wait_until_ready};
+use crate::subscribers;
+use crate::subscribers::SEALING_KEYS;
 
 /// One customer in so many has a card that is declined.
 const DECLINED_ONE_IN: usize = 50;

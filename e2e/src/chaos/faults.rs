@@ -1,22 +1,18 @@
 //! The faults of a chaos run: workers, API and database are killed, the gateway fails, and the clock jumps.
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{environment::Environment, options::ServerOptions};
-use crate::{
-    bank::Bank,
-    process::{Process, Program},
-};
+use super::environment::Environment;
+use super::options::ServerOptions;
+use crate::bank::Bank;
+use crate::process::{Process, Program};
 
 /// The share of faulty answers.
 const FAULTY: f64 = 0.25;

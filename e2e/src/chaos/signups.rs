@@ -1,17 +1,14 @@
 //! Customers who subscribe during the faults: each repeats its confirm request until the API answers.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
 
-use super::{
-    environment::Environment,
-    faults::{FaultRun, Tally},
-};
+use super::environment::Environment;
+use super::faults::{FaultRun, Tally};
 use crate::orders::Order;
 
 const SIGN_UP_EVERY: Duration = Duration::from_millis(700);

@@ -5,11 +5,9 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 use rustix::process::geteuid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
-};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 /// Generous, for machines that are busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);

@@ -4,22 +4,16 @@
 
 use std::path::PathBuf;
 
-use common::domain::{
-    actor::{Actor, Reason},
-    operator::Role,
-    totp::TotpSecret,
-};
-use ops::{
-    action::Author,
-    operator::{Console, NewOperator, add},
-};
+use common::domain::actor::{Actor, Reason};
+use common::domain::operator::Role;
+use common::domain::totp::TotpSecret;
+use ops::action::Author;
+use ops::operator::{Console, NewOperator, add};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use crate::{
-    page::{Page, Screen},
-    shop::Shop,
-};
+use crate::page::{Page, Screen};
+use crate::shop::Shop;
 
 const EMAIL: &str = "kim@example.com";
 const PASSWORD: &str = "correct horse battery";

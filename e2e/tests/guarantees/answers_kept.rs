@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::domain::{
-    calendar::Cycle, payment::PaymentStatus, registration::RegistrationStatus,
-    subscription::SubscriptionStatus,
-};
+use common::domain::calendar::Cycle;
+use common::domain::payment::PaymentStatus;
+use common::domain::registration::RegistrationStatus;
+use common::domain::subscription::SubscriptionStatus;
 use sandbox::{LedgerQuery, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, new_card},
-    postman::{ask_for_refund, booked},
-    world::World,
-};
+use crate::card_window::{OTHER, new_card};
+use crate::postman::{ask_for_refund, booked};
+use crate::world::World;
 
 /// From now on the database fails to write such rows of this table. A sequence counts the tries: no rollback undoes that.
 async fn break_table(pool: &PgPool, table: &str, when: &str, sqlstate: &str) {

@@ -5,12 +5,10 @@ use common::domain::{calendar::Cycle, registration::RegistrationStatus, subscrip
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, auth_key, new_card, read, register},
-    lost_answers::renewal_with,
-    postman::{ask_for_refund, booked},
-    world::{GOOD, World},
-};
+use crate::card_window::{OTHER, auth_key, new_card, read, register};
+use crate::lost_answers::renewal_with;
+use crate::postman::{ask_for_refund, booked};
+use crate::world::{GOOD, World};
 
 async fn minutes_pass(world: &mut World, minutes: i64) {
     for _ in 0..minutes {

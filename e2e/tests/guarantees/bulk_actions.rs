@@ -1,17 +1,14 @@
 //! Bulk actions: what matches when it begins is worked off one by one, each item once, whatever happens meanwhile.
 
-use common::{
-    commands::bulk::{BulkError, BulkRequest, BulkStep, do_next_item, dry_run_bulk, start_bulk, stop_bulk},
-    domain::{
-        action::Action,
-        bulk::{BulkAction, BulkFilter},
-        calendar::Cycle,
-    },
-    store::{
-        bulk_actions::{self, BulkRow},
-        operator_actions::{self, ActionFilter},
-    },
+use common::commands::bulk::{
+    BulkError, BulkRequest, BulkStep, do_next_item, dry_run_bulk, start_bulk, stop_bulk,
 };
+use common::domain::action::Action;
+use common::domain::bulk::{BulkAction, BulkFilter};
+use common::domain::calendar::Cycle;
+use common::store::bulk_actions::BulkRow;
+use common::store::operator_actions::ActionFilter;
+use common::store::{bulk_actions, operator_actions};
 use sqlx::PgPool;
 use uuid::Uuid;
 

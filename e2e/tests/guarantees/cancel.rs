@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use common::commands::cancel::{CancelError, CancelSubscription, cancel_subscription};
-use common::domain::subscription::{CancelRefused, SubscriptionStatus};
-use common::domain::{calendar::Cycle, subscription::has_access};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::{CancelRefused, SubscriptionStatus, has_access};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 

@@ -1,11 +1,11 @@
 //! The registration window: a customer enters a card, and brings its one-time key back to us.
 
 use chrono::TimeDelta;
-use common::commands::{
-    register_card::{NewCard, RegisterError, register_card},
-    subscribe::{SubscribeError, Subscribing, subscribe as record_wish},
-};
-use common::domain::{calendar::Cycle, registration::Registration, subscription::SubscriptionStatus};
+use common::commands::register_card::{NewCard, RegisterError, register_card};
+use common::commands::subscribe::{SubscribeError, Subscribing, subscribe as record_wish};
+use common::domain::calendar::Cycle;
+use common::domain::registration::Registration;
+use common::domain::subscription::SubscriptionStatus;
 use common::store::registrations;
 use sandbox::CardRegistration;
 use uuid::Uuid;

@@ -4,10 +4,8 @@ use common::domain::calendar::Cycle;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    fences::{refused, run},
-    world::World,
-};
+use crate::fences::{refused, run};
+use crate::world::World;
 
 const CHANGE: &str =
     "insert into plan_changes (id, subscription_id, from_plan, from_cycle, from_amount, to_plan, to_cycle, to_amount,

@@ -1,13 +1,12 @@
 //! Payments that are not final at once: a virtual account that waits for its deposit, and statuses that nobody knows yet.
 
 use chrono::TimeDelta;
-use common::{
-    commands::{
-        confirm::{ConfirmError, Confirmation, record_confirmation},
-        refund::{self, RefundError, request_refund},
-    },
-    domain::{calendar::Cycle, money::Won, subscription::SubscriptionStatus},
-};
+use common::commands::confirm::{ConfirmError, Confirmation, record_confirmation};
+use common::commands::refund;
+use common::commands::refund::{RefundError, request_refund};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::domain::subscription::SubscriptionStatus;
 use sandbox::{OverdueDeposit, Purchase};
 use sqlx::PgPool;
 use uuid::Uuid;

@@ -3,23 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use common::{
-    commands::{
-        calendar::month_of,
-        dry_run::{DryRunLine, dry_run, dry_run_page},
-    },
-    domain::{
-        billing_schedule::BillingSchedule,
-        calendar::{Cycle, seoul_midnight},
-        forecast::NotCharged,
-    },
-    id::new_key,
-    store::calendar,
-};
+use common::commands::calendar::month_of;
+use common::commands::dry_run::{DryRunLine, dry_run, dry_run_page};
+use common::domain::billing_schedule::BillingSchedule;
+use common::domain::calendar::{Cycle, seoul_midnight};
+use common::domain::forecast::NotCharged;
+use common::id::new_key;
+use common::store::calendar;
 use sandbox::LedgerQuery;
 use sqlx::PgPool;
 use uuid::Uuid;
-use worker::{env::Env, jobs, scheduler, sweep};
+use worker::env::Env;
+use worker::{jobs, scheduler, sweep};
 
 use crate::world::World;
 

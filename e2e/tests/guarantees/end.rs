@@ -3,13 +3,12 @@
 use chrono::TimeDelta;
 use common::commands::end::{EndError, EndSubscription, Ended, end_subscription};
 use common::commands::refund::RefundError;
-use common::commands::resume::{self, resume_subscription};
-use common::domain::{
-    calendar::Cycle,
-    ending::{EndRefused, RefundPolicy},
-    registration::RegistrationStatus,
-    subscription::{SubscriptionStatus, has_access},
-};
+use common::commands::resume;
+use common::commands::resume::resume_subscription;
+use common::domain::calendar::Cycle;
+use common::domain::ending::{EndRefused, RefundPolicy};
+use common::domain::registration::RegistrationStatus;
+use common::domain::subscription::{SubscriptionStatus, has_access};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;

@@ -1,17 +1,14 @@
 //! A customer is erased: nothing personal is left, the money rows are, and the card charges nothing any more.
 
-use common::{
-    commands::erase_customer::{EraseError, Erased, erase_customer},
-    domain::{calendar::Cycle, erasure::EraseRefused},
-};
+use common::commands::erase_customer::{EraseError, Erased, erase_customer};
+use common::domain::calendar::Cycle;
+use common::domain::erasure::EraseRefused;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    postman::{arrive, ask_for_refund, billing_key, refund_in_dashboard},
-    world::World,
-};
+use crate::postman::{arrive, ask_for_refund, billing_key, refund_in_dashboard};
+use crate::world::World;
 
 async fn erase(world: &World, id: Uuid) -> Result<Erased, EraseError> {
     let user = world.history(id).await.subscription.user_id;

@@ -1,22 +1,17 @@
 //! How events reach the merchant's application: again until taken, in order, signed, and never from a copied database.
 
 use chrono::TimeDelta;
-use common::{
-    domain::calendar::Cycle,
-    id::subscription_ref,
-    store::{
-        gate::{self, Instance},
-        sweep::make_delivery_job,
-        webhook_deliveries::{self, EventFilter, EventRow},
-    },
-};
+use common::domain::calendar::Cycle;
+use common::id::subscription_ref;
+use common::store::gate::Instance;
+use common::store::sweep::make_delivery_job;
+use common::store::webhook_deliveries::{EventFilter, EventRow};
+use common::store::{gate, webhook_deliveries};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    receiver::{Mood, Receiver, SECRET, listened_to},
-    world::World,
-};
+use crate::receiver::{Mood, Receiver, SECRET, listened_to};
+use crate::world::World;
 
 const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

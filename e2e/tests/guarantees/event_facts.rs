@@ -1,24 +1,20 @@
 //! Which facts are told to the merchant's application, how often, and what the events say.
 
-use common::{
-    commands::{
-        cancel::{CancelSubscription as Cancel, cancel_subscription},
-        end::{EndSubscription as End, end_subscription},
-        refund::{RefundRequest as RefundWish, request_refund},
-        resume::{ResumeSubscription, resume_subscription},
-    },
-    domain::{calendar::Cycle, ending::RefundPolicy, money::Won},
-    id::subscription_ref,
-};
+use common::commands::cancel::{CancelSubscription as Cancel, cancel_subscription};
+use common::commands::end::{EndSubscription as End, end_subscription};
+use common::commands::refund::{RefundRequest as RefundWish, request_refund};
+use common::commands::resume::{ResumeSubscription, resume_subscription};
+use common::domain::calendar::Cycle;
+use common::domain::ending::RefundPolicy;
+use common::domain::money::Won;
+use common::id::subscription_ref;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    postman::refund_in_dashboard,
-    receiver::{Receiver, SECRET, listened_to},
-    world::World,
-};
+use crate::postman::refund_in_dashboard;
+use crate::receiver::{Receiver, SECRET, listened_to};
+use crate::world::World;
 
 async fn refund(world: &World, id: Uuid, amount: i64) {
     let mut tx = world.pool.begin().await.unwrap();

@@ -1,28 +1,23 @@
 //! What stops charges that should not be made: a broken gateway, an absurd rate of declines, a copied database.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use common::{
-    domain::{breaker::GatewayAccount, calendar::Cycle, subscription::SubscriptionStatus},
-    store::{
-        gate::{self, Instance, Lane},
-        settings,
-    },
-};
+use common::domain::breaker::GatewayAccount;
+use common::domain::calendar::Cycle;
+use common::domain::subscription::SubscriptionStatus;
+use common::store::gate::{Instance, Lane};
+use common::store::{gate, settings};
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use worker::{gateway::rate_limiter::RateLimiter, jobs, scheduler, sweep};
+use worker::gateway::rate_limiter::RateLimiter;
+use worker::{jobs, scheduler, sweep};
 
-use crate::{
-    lost_answers::renewal_with,
-    world::{GOOD, World, reason},
-};
+use crate::lost_answers::renewal_with;
+use crate::world::{GOOD, World, reason};
 
 async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();

@@ -14,14 +14,12 @@ use sandbox::LedgerQuery;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use crate::{
-    card_window::new_card,
-    fences::refused,
-    prices::{new_price, reached},
-    requests::consent,
-    resume::resume,
-    world::{GOOD, World},
-};
+use crate::card_window::new_card;
+use crate::fences::refused;
+use crate::prices::{new_price, reached};
+use crate::requests::consent;
+use crate::resume::resume;
+use crate::world::{GOOD, World};
 
 const HEADINGS: &str = "id,user_id,plan,billing_cycle,billing_key,customer_key,amount,status,next_billing_date,\
                         created_at,canceled_at,customer_email,customer_name\n";

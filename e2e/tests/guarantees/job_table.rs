@@ -5,12 +5,10 @@ use sandbox::{Effect, Fault, Operation};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, new_card},
-    postman::{arrive, refund_in_dashboard},
-    receiver::listened_to,
-    world::{GOOD, World},
-};
+use crate::card_window::{OTHER, new_card};
+use crate::postman::{arrive, refund_in_dashboard};
+use crate::receiver::listened_to;
+use crate::world::{GOOD, World};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn failed_tries_say_what_for_whom_why_and_when_next(pool: PgPool) {

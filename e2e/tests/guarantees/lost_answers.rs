@@ -1,10 +1,10 @@
 //! What happens when the bank charges, or does not, and its answer does not arrive.
 
 use chrono::TimeDelta;
-use common::{
-    commands::confirm::{Confirmation, record_confirmation},
-    domain::{calendar::Cycle, payment::PaymentStatus, subscription::SubscriptionStatus},
-};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::domain::calendar::Cycle;
+use common::domain::payment::PaymentStatus;
+use common::domain::subscription::SubscriptionStatus;
 use sandbox::{AnswerTiming, Effect, FailedChargeLookup, Fault, Operation, Purchase};
 use sqlx::PgPool;
 use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};

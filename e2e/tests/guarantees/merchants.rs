@@ -5,11 +5,9 @@ use common::domain::{calendar::Cycle, registration::RegistrationStatus};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    card_window::{OTHER, new_card},
-    postman::{ask_for_refund, booked},
-    world::World,
-};
+use crate::card_window::{OTHER, new_card};
+use crate::postman::{ask_for_refund, booked};
+use crate::world::World;
 
 /// An installation that has charged before: Toss's name of its merchant is on record.
 async fn installed(pool: PgPool) -> (World, Uuid) {

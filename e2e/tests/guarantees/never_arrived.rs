@@ -1,10 +1,10 @@
 //! A charge that Toss never got: sent again while that is safe, and in an operator's hands when it no longer is.
 
 use chrono::TimeDelta;
-use common::{
-    domain::{calendar::Cycle, invoice::InvoiceStatus, subscription::SubscriptionStatus},
-    store::settings,
-};
+use common::domain::calendar::Cycle;
+use common::domain::invoice::InvoiceStatus;
+use common::domain::subscription::SubscriptionStatus;
+use common::store::settings;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;

@@ -5,10 +5,8 @@ use common::{domain::calendar::Cycle, store::settings};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    prices::{new_price, only_announce, withdraw},
-    world::{World, reason},
-};
+use crate::prices::{new_price, only_announce, withdraw};
+use crate::world::{World, reason};
 
 async fn subscribers(world: &World, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();

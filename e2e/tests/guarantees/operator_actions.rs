@@ -2,17 +2,15 @@
 //! what has changed since it was shown.
 
 use chrono::TimeDelta;
-use common::{
-    commands::operate::{self, ActionError, ActionRequest, Performed},
-    domain::{
-        action::{Action, Effect, Refusal},
-        calendar::Cycle,
-        ending::RefundPolicy,
-        money::Won,
-        subscription::SubscriptionStatus,
-    },
-    store::operator_actions::{self, ActionFilter, ActionRow},
-};
+use common::commands::operate;
+use common::commands::operate::{ActionError, ActionRequest, Performed};
+use common::domain::action::{Action, Effect, Refusal};
+use common::domain::calendar::Cycle;
+use common::domain::ending::RefundPolicy;
+use common::domain::money::Won;
+use common::domain::subscription::SubscriptionStatus;
+use common::store::operator_actions;
+use common::store::operator_actions::{ActionFilter, ActionRow};
 use sandbox::{Effect as Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;

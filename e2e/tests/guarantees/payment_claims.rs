@@ -1,19 +1,16 @@
 //! A payment that needs review is settled by what the gateway says, or given up when it cannot tell and two operators agree.
 
 use chrono::TimeDelta;
-use common::{
-    domain::action::{Action, Refusal},
-    store::payment_claims::{self, ClaimRow},
-};
+use common::domain::action::{Action, Refusal};
+use common::store::payment_claims;
+use common::store::payment_claims::ClaimRow;
 use ops::OpsError;
 use sandbox::{Effect, Fault, LedgerQuery, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    lost_answers::renewal_with,
-    world::{World, reason},
-};
+use crate::lost_answers::renewal_with;
+use crate::world::{World, reason};
 
 /// A renewal that needs review because no look-up was answered. Answers the subscription and the payment.
 async fn in_review(world: &mut World, charge: Effect) -> (Uuid, Uuid) {

@@ -4,12 +4,10 @@ use common::domain::{calendar::Cycle, plan_change::ChangeRefused, subscription::
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, new_card},
-    plan_changes::{ENDED, pro},
-    requests::{change, consent, count, ends, pending, say_yes},
-    world::{GOOD, World},
-};
+use crate::card_window::{OTHER, new_card};
+use crate::plan_changes::{ENDED, pro};
+use crate::requests::{change, consent, count, ends, pending, say_yes};
+use crate::world::{GOOD, World};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_charge_under_way_keeps_its_price_and_the_next_changes(pool: PgPool) {

@@ -4,10 +4,8 @@ use common::domain::{calendar::Cycle, plan_change::ConsentRefused, subscription:
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    requests::{change, consent, consent_to, count, ends, undo},
-    world::{GOOD, World},
-};
+use crate::requests::{change, consent, consent_to, count, ends, undo};
+use crate::world::{GOOD, World};
 
 const REQUEST: &str = "집체크 요금 변경 동의 요청";
 pub(crate) const ENDED: &str = "집체크 구독 종료 안내";

@@ -1,11 +1,11 @@
 //! Brings webhooks as Toss does, forges some, and reads what the books say afterwards.
 
-use common::{
-    commands::receive_webhook::{Arrival, receive_webhook},
-    domain::{money::Won, refund::Refund},
-    jobs::{self, RefundPayment},
-    store::refunds,
-};
+use common::commands::receive_webhook::{Arrival, receive_webhook};
+use common::domain::money::Won;
+use common::domain::refund::Refund;
+use common::jobs;
+use common::jobs::RefundPayment;
+use common::store::refunds;
 use sandbox::Webhook;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};

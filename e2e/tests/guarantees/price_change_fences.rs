@@ -4,12 +4,10 @@ use common::domain::calendar::Cycle;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    fences::{refused, run},
-    prices::{monthly, reprice},
-    requests::consent,
-    world::World,
-};
+use crate::fences::{refused, run};
+use crate::prices::{monthly, reprice};
+use crate::requests::consent;
+use crate::world::World;
 
 const PRICE: &str =
     "insert into price_changes (id, plan, cycle, old_amount, new_amount, effective_from, reprices_plan, requested_by,

@@ -1,26 +1,20 @@
 //! Which subscriptions a new price affects: all at the old one, however they came to it, whatever died, and none unasked.
 
 use chrono::TimeDelta;
-use common::{
-    commands::roll_out_price::{Part, next_batch, roll_out},
-    domain::{
-        billing_schedule::BillingSchedule,
-        calendar::{Cycle, days_after},
-        plan_change::first_unbilled,
-        subscription::SubscriptionStatus,
-    },
-};
+use common::commands::roll_out_price::{Part, next_batch, roll_out};
+use common::domain::billing_schedule::BillingSchedule;
+use common::domain::calendar::{Cycle, days_after};
+use common::domain::plan_change::first_unbilled;
+use common::domain::subscription::SubscriptionStatus;
 use e2e::subscribers;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    card_window::{OTHER, new_card, subscribe, wish},
-    plan_changes::ENDED,
-    prices::{monthly, new_price, only_announce, reached, reprice, withdraw},
-    requests::{change, consent, count, ends, undo},
-    world::{GOOD, World},
-};
+use crate::card_window::{OTHER, new_card, subscribe, wish};
+use crate::plan_changes::ENDED;
+use crate::prices::{monthly, new_price, only_announce, reached, reprice, withdraw};
+use crate::requests::{change, consent, count, ends, undo};
+use crate::world::{GOOD, World};
 
 const REQUEST: &str = "집체크 요금 변경 동의 요청";
 

@@ -4,13 +4,11 @@ use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, minutes, new_card},
-    plan_changes::{ENDED, pro},
-    prices::{answers, new_price, reached, withdraw},
-    requests::{change, consent, count, ends, undo},
-    world::World,
-};
+use crate::card_window::{OTHER, minutes, new_card};
+use crate::plan_changes::{ENDED, pro};
+use crate::prices::{answers, new_price, reached, withdraw};
+use crate::requests::{change, consent, count, ends, undo};
+use crate::world::World;
 
 const REQUEST: &str = "집체크 요금 변경 동의 요청";
 const NOTICE: &str = "집체크 구독 갱신 안내";

@@ -1,21 +1,19 @@
 //! The probe of a breaker whose pause is over: whatever becomes of the job that took it, the next job may ask.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::{calendar::Cycle, registration::RegistrationStatus},
-    jobs::{self, ChargeSubscription},
-    store::gate,
-};
+use common::domain::calendar::Cycle;
+use common::domain::registration::RegistrationStatus;
+use common::jobs;
+use common::jobs::ChargeSubscription;
+use common::store::gate;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;
 use worker::scheduler;
 
-use crate::{
-    card_window::{OTHER, new_card, past_due, read},
-    postman::ask_for_refund,
-    world::World,
-};
+use crate::card_window::{OTHER, new_card, past_due, read};
+use crate::postman::ask_for_refund;
+use crate::world::World;
 
 async fn pause_is_over(world: &World) {
     let half_open = "update gateway_breaker set failures = 10, open_until = $1";

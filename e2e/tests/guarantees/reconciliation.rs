@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, TimeDelta};
-use common::{
-    domain::calendar::Cycle,
-    jobs::{self, ReconcilePayments},
-    store::discrepancies::{self, DiscrepancyRow, Run},
-};
+use common::domain::calendar::Cycle;
+use common::jobs;
+use common::jobs::ReconcilePayments;
+use common::store::discrepancies;
+use common::store::discrepancies::{DiscrepancyRow, Run};
 use sandbox::{Effect, Fault, Operation, Purchase};
 use sqlx::PgPool;
 use toss::{ChargeOutcome, ConfirmRequest, IdempotencyKey};

@@ -5,10 +5,8 @@ use common::domain::{calendar::Cycle, subscription::SubscriptionStatus};
 use sandbox::{Effect, FailedChargeLookup, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    lost_answers::renewal_with,
-    world::{GOOD, World},
-};
+use crate::lost_answers::renewal_with;
+use crate::world::{GOOD, World};
 
 fn error(code: &str) -> Effect {
     Effect::Error { code: code.to_owned(), status: Some(400), message: None }

@@ -1,9 +1,9 @@
 //! 이후 매월/매년 자동으로 빌링키로 결제.
 
-use common::{
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
-    jobs::{self, ScanDueSubscriptions},
-};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::SubscriptionStatus;
+use common::jobs;
+use common::jobs::ScanDueSubscriptions;
 use sqlx::PgPool;
 
 use crate::world::World;

@@ -3,20 +3,17 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::{
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
-    store::settings,
-};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::SubscriptionStatus;
+use common::store::settings;
 use queue::claim;
 use sqlx::PgPool;
 use uuid::Uuid;
 use worker::scheduler;
 
-use crate::{
-    requests::{change, consent},
-    resume::resume,
-    world::{World, reason},
-};
+use crate::requests::{change, consent};
+use crate::resume::resume;
+use crate::world::{World, reason};
 
 const NOTICE: &str = "집체크 구독 갱신 안내";
 

@@ -1,17 +1,11 @@
 //! What customers ask of their plan, as the API records it, and what is pending afterwards.
 
 use chrono::NaiveDate;
-use common::{
-    commands::{
-        change_plan::{ChangeError, ChangePlan, change_plan, pending_change, undo_change},
-        consent::{ConsentError, Shown, give_consent, wording},
-    },
-    domain::{
-        calendar::Cycle,
-        money::Won,
-        plan_change::{ChangeRefused, ConsentRefused, PlanChange},
-    },
-};
+use common::commands::change_plan::{ChangeError, ChangePlan, change_plan, pending_change, undo_change};
+use common::commands::consent::{ConsentError, Shown, give_consent, wording};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::domain::plan_change::{ChangeRefused, ConsentRefused, PlanChange};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! 구독 취소 되돌리기: until the paid period ends, nothing charged by it, the next charge on its own date.
 
 use common::commands::resume::{ResumeError, ResumeSubscription, resume_subscription};
-use common::domain::subscription::{ResumeRefused, Subscription, SubscriptionStatus};
-use common::domain::{calendar::Cycle, subscription::has_access};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::{ResumeRefused, Subscription, SubscriptionStatus, has_access};
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 use uuid::Uuid;

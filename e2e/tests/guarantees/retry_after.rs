@@ -5,12 +5,10 @@ use common::domain::calendar::Cycle;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 
-use crate::{
-    card_window::{OTHER, auth_key, register},
-    lost_answers::renewal_with,
-    postman::ask_for_refund,
-    world::World,
-};
+use crate::card_window::{OTHER, auth_key, register};
+use crate::lost_answers::renewal_with;
+use crate::postman::ask_for_refund;
+use crate::world::World;
 
 async fn begin_anew(pool: &PgPool) {
     for sql in ["truncate users, jobs cascade", "update gateway_pace set next_turn = '2000-01-01'"] {

@@ -1,10 +1,9 @@
 //! The daily run in sets: the rows that it writes are those that the domain and the job would write.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::calendar::Cycle,
-    jobs::{self, ChargeSubscription},
-};
+use common::domain::calendar::Cycle;
+use common::jobs;
+use common::jobs::ChargeSubscription;
 use queue::{Finished, claim};
 use serde_json::Value;
 use sqlx::PgPool;

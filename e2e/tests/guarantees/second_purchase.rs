@@ -1,15 +1,11 @@
 //! A customer who buys twice pays once; and the newest address that a customer gave is the one that emails go to.
 
-use common::commands::{
-    change_customer::{ChangeCustomerRequest, change_customer},
-    confirm::{ConfirmError, Confirmation, record_confirmation},
-};
-use common::domain::{
-    calendar::Cycle,
-    money::Won,
-    purchase::NextAction,
-    subscription::{ResumeRefused, SubscriptionStatus},
-};
+use common::commands::change_customer::{ChangeCustomerRequest, change_customer};
+use common::commands::confirm::{ConfirmError, Confirmation, record_confirmation};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::domain::purchase::NextAction;
+use common::domain::subscription::{ResumeRefused, SubscriptionStatus};
 use common::store::plans;
 use sandbox::{LedgerQuery, Operation, Purchase};
 use sqlx::PgPool;

@@ -1,15 +1,11 @@
 //! 카드 등록 후 구독 시작: the first period is charged once, or the subscription ends without having begun.
 
 use chrono::TimeDelta;
-use common::commands::{
-    register_card::RegisterError,
-    subscribe::{SubscribeError, Subscribing},
-};
-use common::domain::{
-    calendar::{Cycle, seoul_date},
-    registration::RegistrationStatus,
-    subscription::SubscriptionStatus,
-};
+use common::commands::register_card::RegisterError;
+use common::commands::subscribe::{SubscribeError, Subscribing};
+use common::domain::calendar::{Cycle, seoul_date};
+use common::domain::registration::RegistrationStatus;
+use common::domain::subscription::SubscriptionStatus;
 use sandbox::{Effect, Fault, Operation};
 use sqlx::PgPool;
 

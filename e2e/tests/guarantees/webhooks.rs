@@ -7,13 +7,11 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::{
-    postman::{
-        arrive, ask_for_refund, billing_key, booked, books, change, deletion, deliver, end_of, forge,
-        refund_in_dashboard, refund_mails,
-    },
-    world::{GOOD, World},
+use crate::postman::{
+    arrive, ask_for_refund, billing_key, booked, books, change, deletion, deliver, end_of, forge,
+    refund_in_dashboard, refund_mails,
 };
+use crate::world::{GOOD, World};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn an_event_that_comes_twice_or_late_changes_nothing(pool: PgPool) {

@@ -1,40 +1,33 @@
 //! A whole system in one process: real PostgreSQL, the real handlers, the sandbox over HTTP, a clock that only moves by hand.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use common::{
-    clock::{Clock, StandingClock},
-    commands::{
-        cancel::{CancelSubscription, cancel_subscription},
-        confirm::{Confirmation, record_confirmation},
-        resume,
-    },
-    domain::{
-        actor::{Actor, Reason},
-        calendar::{Cycle, seoul_date},
-        dunning::Policy,
-        invoice::Invoice,
-        payment::Payment,
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    email::Brand,
-    mailer::{self, MailRoute, Mailer},
-    seal::Sealer,
-    store::{gate::Instance, invoices, payments, plans, subscriptions},
-};
+use common::clock::{Clock, StandingClock};
+use common::commands::cancel::{CancelSubscription, cancel_subscription};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::commands::resume;
+use common::domain::actor::{Actor, Reason};
+use common::domain::calendar::{Cycle, seoul_date};
+use common::domain::dunning::Policy;
+use common::domain::invoice::Invoice;
+use common::domain::payment::Payment;
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::email::Brand;
+use common::mailer;
+use common::mailer::{MailRoute, Mailer};
+use common::seal::Sealer;
+use common::store::gate::Instance;
+use common::store::{invoices, payments, plans, subscriptions};
 use ops::action::{Acting, Author, parse_reason};
 use sandbox::{LedgerQuery, Purchase, Sandbox};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use toss::{Toss, TossConfig};
 use uuid::Uuid;
-use worker::{
-    endpoint::Endpoint,
-    env::{Env, Parts},
-    gateway::rate_limiter::RateLimiter,
-    jobs,
-    scheduler::{self, Schedule},
-    sweep,
-};
+use worker::endpoint::Endpoint;
+use worker::env::{Env, Parts};
+use worker::gateway::rate_limiter::RateLimiter;
+use worker::scheduler::Schedule;
+use worker::{jobs, scheduler, sweep};
 
 use crate::mailbox::{ReceivedEmail, read_emails};
 

@@ -8,12 +8,10 @@ use sqlx::PgPool;
 use testing::{free_address, until};
 use uuid::Uuid;
 
-use crate::{
-    books::Books,
-    customer::{Answer, Customer, api},
-    proxy::Line,
-    system::System,
-};
+use crate::books::Books;
+use crate::customer::{Answer, Customer, api};
+use crate::proxy::Line;
+use crate::system::System;
 
 fn subscription(answer: &Answer) -> Uuid {
     parse_subscription_ref(answer.body["subscription"]["id"].as_str().unwrap()).unwrap()

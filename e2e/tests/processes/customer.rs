@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use testing::{AUTH_JWT_SECRET, customer_token};
 use uuid::Uuid;
 
-use crate::{
-    program::{Program, ready},
-    system::System,
-};
+use crate::program::{Program, ready};
+use crate::system::System;
 
 pub(crate) struct Customer {
     api: SocketAddr,

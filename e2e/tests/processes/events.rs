@@ -1,9 +1,7 @@
 //! A worker dies around an event: fact and event are there together or not at all, and what was sent is known by its id.
 
-use std::{
-    os::unix::process::ExitStatusExt,
-    sync::{Arc, Mutex},
-};
+use std::os::unix::process::ExitStatusExt;
+use std::sync::{Arc, Mutex};
 
 use axum::{Router, http::HeaderMap, http::StatusCode, routing::post};
 use rustix::process::Signal;
@@ -11,11 +9,10 @@ use sandbox::Operation;
 use sqlx::PgPool;
 use testing::until;
 
-use crate::{
-    kills::{Death::At, die},
-    program::Program,
-    system::System,
-};
+use crate::kills::Death::At;
+use crate::kills::die;
+use crate::program::Program;
+use crate::system::System;
 
 /// Takes every event, and keeps their ids.
 async fn receiver() -> (String, Arc<Mutex<Vec<String>>>) {

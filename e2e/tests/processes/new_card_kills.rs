@@ -1,23 +1,18 @@
 //! A worker dies by SIGKILL on any line of a card's way: one key is issued, what is open is paid once, the old key is deleted.
 
 use chrono::TimeDelta;
-use common::{
-    commands::{
-        register_card::NewCard,
-        subscribe::{Subscribing, subscribe},
-    },
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
-};
+use common::commands::register_card::NewCard;
+use common::commands::subscribe::{Subscribing, subscribe};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::SubscriptionStatus;
 use sandbox::{CardRegistration, Operation};
 use sqlx::PgPool;
 use testing::until;
 use uuid::Uuid;
 
-use crate::{
-    books::Books,
-    kills::{Death, die},
-    system::System,
-};
+use crate::books::Books;
+use crate::kills::{Death, die};
+use crate::system::System;
 
 use Death::{At, DuringTheCall};
 

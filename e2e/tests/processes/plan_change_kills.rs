@@ -1,23 +1,18 @@
 //! A worker dies by SIGKILL while it settles changes of plan: who agreed pays the new price once, who did not pays nothing.
 
 use chrono::TimeDelta;
-use common::{
-    commands::{
-        change_plan::{ChangePlan, change_plan},
-        consent::{Shown, give_consent, wording},
-    },
-    domain::{calendar::Cycle, subscription::SubscriptionStatus},
-    store::subscriptions,
-};
+use common::commands::change_plan::{ChangePlan, change_plan};
+use common::commands::consent::{Shown, give_consent, wording};
+use common::domain::calendar::Cycle;
+use common::domain::subscription::SubscriptionStatus;
+use common::store::subscriptions;
 use sandbox::Operation;
 use sqlx::PgPool;
 use testing::until;
 use uuid::Uuid;
 
-use crate::{
-    kills::{Death, die},
-    system::System,
-};
+use crate::kills::{Death, die};
+use crate::system::System;
 
 /// The customer wants the dearer plan from the next renewal on, and agrees to its price or does not.
 async fn wants_pro(system: &System, id: Uuid, agrees: bool) {

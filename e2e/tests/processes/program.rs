@@ -1,13 +1,11 @@
 //! Our programs as real processes: started with a clean environment, watched, killed when a test ends.
 
-use std::{
-    ffi::OsString,
-    fmt::Display,
-    fs::File,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Output, Stdio},
-};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;

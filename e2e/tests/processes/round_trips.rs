@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{Days, NaiveDate};
-use common::{
-    clock::Clock,
-    domain::calendar::{Cycle, seoul_date},
-};
-use e2e::{bank::Bank, counting_proxy::CountingProxy, subscribers};
+use common::clock::Clock;
+use common::domain::calendar::{Cycle, seoul_date};
+use e2e::bank::Bank;
+use e2e::counting_proxy::CountingProxy;
+use e2e::subscribers;
 use sqlx::PgPool;
 use testing::{free_address, until};
 

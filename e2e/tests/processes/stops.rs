@@ -6,11 +6,9 @@ use sqlx::PgPool;
 use testing::{free_address, until};
 use tokio::net::TcpStream;
 
-use crate::{
-    customer::api,
-    program::{Program, ready},
-    system::System,
-};
+use crate::customer::api;
+use crate::program::{Program, ready};
+use crate::system::System;
 
 async fn status(address: SocketAddr, path: &str) -> Option<u16> {
     let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;

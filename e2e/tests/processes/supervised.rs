@@ -3,10 +3,9 @@
 use std::{fs::File, net::SocketAddr};
 
 use chrono::TimeDelta;
-use common::{
-    domain::subscription::SubscriptionStatus,
-    jobs::{self, ChargeSubscription},
-};
+use common::domain::subscription::SubscriptionStatus;
+use common::jobs;
+use common::jobs::ChargeSubscription;
 use sqlx::PgPool;
 use testing::{free_address, until};
 use uuid::Uuid;

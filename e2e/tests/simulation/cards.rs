@@ -1,23 +1,18 @@
 //! Cards and their registrations: to subscribe with, or to replace the present card.
 
-use common::{
-    commands::{
-        register_card::{NewCard, register_card},
-        subscribe::{Subscribing, subscribe},
-    },
-    domain::{calendar::Cycle, registration::Registration},
-};
+use common::commands::register_card::{NewCard, register_card};
+use common::commands::subscribe::{Subscribing, subscribe};
+use common::domain::calendar::Cycle;
+use common::domain::registration::Registration;
 use sandbox::CardRegistration;
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{
-    customers::{Card, Customer, NAME},
-    oracle,
-    plan_changes::price,
-    simulation::Simulation,
-    task_driver::TaskFuture,
-};
+use crate::customers::{Card, Customer, NAME};
+use crate::oracle;
+use crate::plan_changes::price;
+use crate::simulation::Simulation;
+use crate::task_driver::TaskFuture;
 
 impl Simulation<'_> {
     /// Makes a new card with a random answer of its bank. Returns the card number.

@@ -1,25 +1,20 @@
 //! What customers do: subscribe, cancel, resume, and have cards that pay or not. Also the random actions between two
 //! runs, and their end.
 
-use common::{
-    commands::{
-        cancel::{CancelSubscription, cancel_subscription},
-        confirm::{Confirmation, record_confirmation},
-        resume,
-    },
-    domain::{calendar::Cycle, money::Won},
-};
+use common::commands::cancel::{CancelSubscription, cancel_subscription};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::commands::resume;
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
 use sandbox::{FailedChargeLookup, Purchase};
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{
-    customers::{Card, Customer, NAME},
-    oracle,
-    plan_changes::price,
-    simulation::Simulation,
-    task_driver::TaskFuture,
-};
+use crate::customers::{Card, Customer, NAME};
+use crate::oracle;
+use crate::plan_changes::price;
+use crate::simulation::Simulation;
+use crate::task_driver::TaskFuture;
 
 impl Simulation<'_> {
     /// Chooses, where the documentation of Toss leaves a behaviour open, how this gateway behaves.

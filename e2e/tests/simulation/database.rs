@@ -1,10 +1,8 @@
 //! One database per thread, emptied before each seed.
 
 use secrecy::SecretString;
-use sqlx::{
-    Connection as _, PgConnection, PgPool, Row as _,
-    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::{oracle, postgres_proxy::PostgresProxy};
 

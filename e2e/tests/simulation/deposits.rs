@@ -1,25 +1,18 @@
 //! Customers who pay into a virtual account: in time, late, or never; and operators who give late deposits back.
 
-use common::{
-    commands::confirm::{Confirmation, record_confirmation},
-    domain::{
-        actor::{Actor, Reason},
-        calendar::Cycle,
-        money::Won,
-    },
-    email::Brand,
-};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::domain::actor::{Actor, Reason};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::email::Brand;
 use ops::action::Acting;
 use sandbox::{EntryKind, LedgerQuery, OverdueDeposit, Purchase};
 use uuid::Uuid;
 
-use crate::{
-    customers::{Customer, NAME},
-    oracle,
-    plan_changes::price,
-    simulation::Simulation,
-    trace,
-};
+use crate::customers::{Customer, NAME};
+use crate::plan_changes::price;
+use crate::simulation::Simulation;
+use crate::{oracle, trace};
 
 impl Simulation<'_> {
     /// Chooses how an account reads whose due date passed without a deposit.

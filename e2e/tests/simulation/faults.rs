@@ -6,12 +6,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sandbox::{Effect, Operation};
 
-use crate::{
-    rng::SeededRng,
-    run_loop::{ProcessSlot, RunningTask},
-    simulation::Simulation,
-    trace,
-};
+use crate::rng::SeededRng;
+use crate::run_loop::{ProcessSlot, RunningTask};
+use crate::simulation::Simulation;
+use crate::trace;
 
 /// The value of `queue::QueueConfig` in production.
 const MAX_CRASHES: i32 = 3;

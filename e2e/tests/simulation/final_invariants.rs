@@ -24,12 +24,9 @@ use std::collections::BTreeMap;
 use common::domain::payment::{PaymentKind, PaymentStatus};
 use uuid::Uuid;
 
-use crate::{
-    ledgers::{self, LedgerRow},
-    manual_sql,
-    simulation::{Simulation, Violation},
-    trace,
-};
+use crate::ledgers::LedgerRow;
+use crate::simulation::{Simulation, Violation};
+use crate::{ledgers, manual_sql, trace};
 
 /// Checks all invariants. Returns the violations.
 pub(crate) async fn all(simulation: &Simulation<'_>) -> Vec<Violation> {

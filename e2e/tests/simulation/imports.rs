@@ -8,14 +8,12 @@ use toss::{IdempotencyKey, IssueOutcome, IssueRequest};
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{
-    customers::{Card, ChargedElsewhere, Customer, NAME},
-    operator_actions::author,
-    oracle,
-    plan_changes::price,
-    simulation::Simulation,
-    task_driver::TaskFuture,
-};
+use crate::customers::{Card, ChargedElsewhere, Customer, NAME};
+use crate::operator_actions::author;
+use crate::oracle;
+use crate::plan_changes::price;
+use crate::simulation::Simulation;
+use crate::task_driver::TaskFuture;
 
 const HEADINGS: &str = "id,user_id,plan,billing_cycle,billing_key,customer_key,amount,status,next_billing_date,anchor_day,\
                         canceled_at,customer_email,customer_name\n";

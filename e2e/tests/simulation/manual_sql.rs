@@ -7,10 +7,8 @@ mod periods;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::{
-    simulation::{Simulation, Violation},
-    trace,
-};
+use crate::simulation::{Simulation, Violation};
+use crate::trace;
 
 /// A statement that a fence refuses, and the rows that it can be tried on.
 #[derive(Clone, Copy)]

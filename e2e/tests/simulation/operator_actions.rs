@@ -2,20 +2,15 @@
 //! customers; and the accountant who refunds in the gateway's dashboard without telling us.
 
 use chrono::{DateTime, Utc};
-use common::{
-    commands::{
-        end::{self, end_subscription},
-        erase_customer::erase_customer,
-        refund::{self, request_refund},
-    },
-    domain::{
-        actor::{Actor, Reason},
-        ending::RefundPolicy,
-        money::Won,
-    },
-    email::Brand,
-    store::settings,
-};
+use common::commands::end::end_subscription;
+use common::commands::erase_customer::erase_customer;
+use common::commands::refund::request_refund;
+use common::commands::{end, refund};
+use common::domain::actor::{Actor, Reason};
+use common::domain::ending::RefundPolicy;
+use common::domain::money::Won;
+use common::email::Brand;
+use common::store::settings;
 use ops::action::{Acting, Author};
 use sandbox::{EntryKind, LedgerQuery};
 use uuid::Uuid;

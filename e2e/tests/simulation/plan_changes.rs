@@ -1,22 +1,18 @@
 //! Plan changes: customers change plan or cycle, consent to a higher amount, and withdraw the change.
 
-use common::{
-    commands::{
-        change_plan::{ChangePlan, change_plan, undo_change},
-        consent::{Shown, give_consent},
-    },
-    domain::{calendar::Cycle, money::Won},
-    store::plans,
-};
+use common::commands::change_plan::{ChangePlan, change_plan, undo_change};
+use common::commands::consent::{Shown, give_consent};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::store::plans;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use worker::env::Env;
 
-use crate::{
-    oracle::{self, AgreedChange},
-    simulation::Simulation,
-    task_driver::TaskFuture,
-};
+use crate::oracle;
+use crate::oracle::AgreedChange;
+use crate::simulation::Simulation;
+use crate::task_driver::TaskFuture;
 
 /// The price of a plan, as the shop shows it.
 pub(crate) async fn price(conn: &mut PgConnection, plan: &str, cycle: Cycle) -> i32 {

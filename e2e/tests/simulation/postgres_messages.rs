@@ -1,9 +1,7 @@
 //! PostgreSQL's wire protocol as far as the proxy needs it: whole messages, and which of them make a statement.
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub(crate) struct Connection {
     stream: TcpStream,

@@ -2,16 +2,12 @@
 //! that the seed decides the order of all statements. Disconnecting it kills the process's connections: the database
 //! rolls back, as after a crash.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Notify, oneshot, watch},
-};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::postgres_messages::{Connection, Statement};
 

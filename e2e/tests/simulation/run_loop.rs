@@ -8,13 +8,10 @@ use common::domain::calendar::seoul_date;
 use sandbox::LedgerQuery;
 use worker::{jobs, scheduler, sweep};
 
-use crate::{
-    faults, invariants,
-    simulation::Simulation,
-    task_driver::{LockHolders, TaskDriver, TaskState},
-    testbed::{APIS, TestBed},
-    trace,
-};
+use crate::simulation::Simulation;
+use crate::task_driver::{LockHolders, TaskDriver, TaskState};
+use crate::testbed::{APIS, TestBed};
+use crate::{faults, invariants, trace};
 
 /// Longer than any seed takes: a lease ends only when the simulation expires it.
 const LEASE: Duration = Duration::from_hours(1);

@@ -1,22 +1,17 @@
 //! Runs the seeds on three threads, each with its own database, and reports how to replay one that failed.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::runtime::Runtime;
 
-use crate::{
-    simulation::{self, Violation},
-    statement_recorder::StatementRecorder,
-    testbed::TestBed,
-    trace::Trace,
-};
+use crate::simulation;
+use crate::simulation::Violation;
+use crate::statement_recorder::StatementRecorder;
+use crate::testbed::TestBed;
+use crate::trace::Trace;
 
 const THREADS: usize = 3;
 const SEEDS: u64 = 300;

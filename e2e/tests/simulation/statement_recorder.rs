@@ -2,11 +2,8 @@
 
 use std::{cell::RefCell, fmt::Debug};
 
-use tracing::{
-    Event, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber, span};
 
 thread_local! {
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };

@@ -1,24 +1,20 @@
 //! Drives the future of one job or request inside a simulated process. The future advances by whole statements, stops
 //! where the simulation wants it to, and can be killed there.
 
-use std::{
-    collections::BTreeSet,
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    time::Duration,
-};
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::{
-    gateway_proxy::{GatewayProxy, PendingRequest},
-    postgres_proxy::{PostgresProxy, SentStatement},
-    statement_recorder,
-    testbed::SimProcess,
-};
+use crate::gateway_proxy::{GatewayProxy, PendingRequest};
+use crate::postgres_proxy::{PostgresProxy, SentStatement};
+use crate::statement_recorder;
+use crate::testbed::SimProcess;
 
 /// Time after which PostgreSQL is asked whether a statement waits for a lock.
 const LOCK_CHECK_AFTER: Duration = Duration::from_millis(3);

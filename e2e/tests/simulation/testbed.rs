@@ -1,23 +1,20 @@
 //! What one thread runs its seeds on: a database, a sandbox, processes behind proxies, and one clock.
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use common::{
-    clock::{Clock, StandingClock},
-    domain::dunning::Policy,
-    email::Brand,
-    mailer::{self, MailRoute, Mailer},
-    seal::Sealer,
-    store::gate::Instance,
-};
+use common::clock::{Clock, StandingClock};
+use common::domain::dunning::Policy;
+use common::email::Brand;
+use common::mailer;
+use common::mailer::{MailRoute, Mailer};
+use common::seal::Sealer;
+use common::store::gate::Instance;
 use sandbox::Sandbox;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use toss::{Toss, TossConfig};
-use worker::{
-    env::{Env, Parts},
-    gateway::rate_limiter::RateLimiter,
-    scheduler::Schedule,
-};
+use worker::env::{Env, Parts};
+use worker::gateway::rate_limiter::RateLimiter;
+use worker::scheduler::Schedule;
 
 use crate::{database::Database, gateway_proxy::GatewayProxy, postgres_proxy::PostgresProxy, trace::Trace};
 

@@ -1,17 +1,13 @@
 //! The database, its settings, and the switches in it.
 
 use chrono::TimeDelta;
-use common::{
-    clock::{Clock, ClockKind},
-    config::Base,
-    domain::breaker::GatewayAccount,
-    store::{
-        self, NotReady,
-        doctor::{self, ServerFacts},
-        gate::{self, Instance},
-        settings,
-    },
-};
+use common::clock::{Clock, ClockKind};
+use common::config::Base;
+use common::domain::breaker::GatewayAccount;
+use common::store;
+use common::store::doctor::ServerFacts;
+use common::store::gate::Instance;
+use common::store::{NotReady, doctor, gate, settings};
 use sqlx::PgConnection;
 
 use super::{report::Report, rows};

@@ -6,10 +6,8 @@ mod rows;
 
 use std::time::Duration;
 
-use common::{
-    config::{read_brand, read_mail},
-    mailer::Mailer,
-};
+use common::config::{read_brand, read_mail};
+use common::mailer::Mailer;
 
 pub use report::{Finding, Level, Report};
 

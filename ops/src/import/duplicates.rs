@@ -2,10 +2,8 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::{
-    model::{Claim, Mistakes},
-    rows::Place,
-};
+use super::model::{Claim, Mistakes};
+use super::rows::Place;
 
 pub(crate) fn find(claims: &[Claim], mistakes: &mut Mistakes) {
     twice(claims, "id", mistakes, |claim| claim.id);

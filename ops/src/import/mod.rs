@@ -21,10 +21,9 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::Args;
-use common::{
-    domain::{calendar::seoul_date, import::Handover},
-    seal::Sealer,
-};
+use common::domain::calendar::seoul_date;
+use common::domain::import::Handover;
+use common::seal::Sealer;
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
@@ -35,11 +34,9 @@ pub use report::Report;
 pub use rows::Rows;
 pub use time_text::NaiveTimes;
 
-use crate::{
-    OpsError,
-    action::{Author, ReasonOption},
-    session::Session,
-};
+use crate::OpsError;
+use crate::action::{Author, ReasonOption};
+use crate::session::Session;
 
 const EXAMPLES: &str = "Examples:
   billing import subscriptions.csv --first-charge-after 2026-11-25

@@ -1,11 +1,9 @@
 //! What the steps of an import hand on: rows that were read, rows that were validated, and the mistakes in them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::domain::{
-    calendar::Cycle,
-    import::{Placement, SourceStatus},
-    money::Won,
-};
+use common::domain::calendar::Cycle;
+use common::domain::import::{Placement, SourceStatus};
+use common::domain::money::Won;
 use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;

@@ -8,12 +8,10 @@ use common::{
 use secrecy::SecretString;
 use uuid::{Uuid, uuid};
 
-use super::{
-    model::{Mistakes, Record},
-    rows::{Row, Rows},
-    spreadsheet,
-    time_text::{NaiveTimes, parse_instant},
-};
+use super::model::{Mistakes, Record};
+use super::rows::{Row, Rows};
+use super::spreadsheet;
+use super::time_text::{NaiveTimes, parse_instant};
 
 /// Ids of other systems that are no UUIDs become one, always the same, in this namespace.
 const NAMESPACE: Uuid = uuid!("5f0c2a3e-9f43-5d0a-8a5b-0c6a4b7d1e02");

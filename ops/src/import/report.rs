@@ -6,10 +6,8 @@ use chrono::NaiveDate;
 use common::domain::{import::Handover, money::Won, subscription::SubscriptionStatus};
 use serde::Serialize;
 
-use super::{
-    model::{Mistake, Validated},
-    rows::{Rows, column},
-};
+use super::model::{Mistake, Validated};
+use super::rows::{Rows, column};
 use crate::text::plain;
 
 /// Lines of one kind that the text shows; JSON has all of them.

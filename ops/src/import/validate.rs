@@ -2,21 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use common::{
-    domain::{
-        calendar::seoul_date,
-        import::{Handover, Source, SourceStatus, Verdict, agreed_amount, judge},
-        plan::Plan,
-    },
-    store::plans,
-};
+use common::domain::calendar::seoul_date;
+use common::domain::import::{Handover, Source, SourceStatus, Verdict, agreed_amount, judge};
+use common::domain::plan::Plan;
+use common::store::plans;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    model::{Claim, Mistakes, New, Record, Validated},
-    rows::Place,
-};
+use super::model::{Claim, Mistakes, New, Record, Validated};
+use super::rows::Place;
 use crate::OpsError;
 
 const ENDED: &str = "canceled, and what was paid for is over";

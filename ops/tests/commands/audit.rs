@@ -1,18 +1,14 @@
 //! The operators' audit log: every command that changes something leaves one row, and a change that fails leaves none.
 
 use chrono::TimeDelta;
-use common::store::{
-    operator_actions::{self, ActionFilter, ActionRow},
-    subscriptions,
-};
+use common::store::operator_actions::{ActionFilter, ActionRow};
+use common::store::{operator_actions, subscriptions};
 use ops::{customer, instance, plans};
 use sqlx::PgPool;
 
-use crate::{
-    import::{csv, import, row},
-    program::{billing, url},
-    seed::{active_subscription, author, start},
-};
+use crate::import::{csv, import, row};
+use crate::program::{billing, url};
+use crate::seed::{active_subscription, author, start};
 
 async fn rows(pool: &PgPool) -> Vec<ActionRow> {
     let mut conn = pool.acquire().await.unwrap();

@@ -1,10 +1,8 @@
 //! The kill switches: what they stop, what they write, and that turning one twice writes nothing.
 
-use common::{
-    commands::dry_run::dry_run,
-    domain::calendar::seoul_date,
-    store::{events, settings},
-};
+use common::commands::dry_run::dry_run;
+use common::domain::calendar::seoul_date;
+use common::store::{events, settings};
 use ops::{OpsError, charging, subscription};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;

@@ -1,11 +1,9 @@
 //! The test clock: forward only, for everybody, and the command returns when everybody has followed.
 
 use chrono::TimeDelta;
-use common::{
-    clock::{Clock, ClockKind, TestClock},
-    clock_follower::{ClockError, ClockFollower},
-    store::settings,
-};
+use common::clock::{Clock, ClockKind, TestClock};
+use common::clock_follower::{ClockError, ClockFollower};
+use common::store::settings;
 use ops::{OpsError, clock, system_time};
 use sqlx::PgPool;
 

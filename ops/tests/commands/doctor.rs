@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use common::{
-    clock::ClockKind,
-    domain::subscription::Subscription,
-    email::RenderedEmail,
-    outbox::{self, Fact},
-    store::{emails, settings},
-};
+use common::clock::ClockKind;
+use common::domain::subscription::Subscription;
+use common::email::RenderedEmail;
+use common::outbox;
+use common::outbox::Fact;
+use common::store::{emails, settings};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{
-    program::{billing, url},
-    seed::{active_subscription, held_invoice, start},
-};
+use crate::program::{billing, url};
+use crate::seed::{active_subscription, held_invoice, start};
 
 /// Level of each finding by its code; a code may be found more than once.
 async fn examine(database: &str, env: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,20 +1,15 @@
 //! E-mails: found, read, and sent again.
 
 use chrono::TimeDelta;
-use common::{
-    commands::erase_customer::erase_customer,
-    domain::subscription::Subscription,
-    email::RenderedEmail,
-    outbox::{self, Fact},
-    store::{
-        emails::{self as rows, EmailEnd, EmailStatus},
-        events, subscriptions,
-    },
-};
-use ops::{
-    OpsError, customer,
-    emails::{self, EmailsWanted},
-};
+use common::commands::erase_customer::erase_customer;
+use common::domain::subscription::Subscription;
+use common::email::RenderedEmail;
+use common::outbox;
+use common::outbox::Fact;
+use common::store::emails::{EmailEnd, EmailStatus};
+use common::store::{emails as rows, events, subscriptions};
+use ops::emails::EmailsWanted;
+use ops::{OpsError, customer, emails};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 

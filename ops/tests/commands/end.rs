@@ -2,11 +2,9 @@
 
 use chrono::TimeDelta;
 use common::domain::ending::RefundPolicy;
-use ops::{
-    OpsError,
-    action::ActionOptions,
-    end::{self, EndRequest},
-};
+use ops::action::ActionOptions;
+use ops::end::EndRequest;
+use ops::{OpsError, end};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 

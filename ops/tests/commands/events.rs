@@ -1,13 +1,9 @@
 //! The outbox of webhooks as operators see it, and what they may ask of it.
 
-use common::{
-    domain::subscription::{Subscription, SubscriptionStatus},
-    store::{
-        events::{self as audit_log, Entry, Settled},
-        payments,
-        webhook_deliveries::{self, EventFilter},
-    },
-};
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::store::events::{Entry, Settled};
+use common::store::webhook_deliveries::EventFilter;
+use common::store::{events as audit_log, payments, webhook_deliveries};
 use ops::{OpsError, events};
 use sqlx::{PgConnection, PgPool};
 

@@ -6,10 +6,8 @@ use serde_json::Value;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use crate::{
-    program::{billing, url},
-    seed::active_subscription,
-};
+use crate::program::{billing, url};
+use crate::seed::active_subscription;
 
 pub(crate) const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const HEADINGS: &str = "id,userId,plan,billingCycle,billingKey,customerKey,amount,status,nextBillingDate,createdAt,\

@@ -2,10 +2,8 @@
 
 use sqlx::PgPool;
 
-use crate::{
-    import::{KEYS, count, csv, row},
-    program::{billing, url},
-};
+use crate::import::{KEYS, count, csv, row};
+use crate::program::{billing, url};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn wrong_rows_are_a_failure_in_text_and_in_json(pool: PgPool) {

@@ -1,15 +1,11 @@
 //! Held invoices: charged or forgiven by an operator, and only by one.
 
-use common::{
-    domain::{
-        calendar::seoul_midnight,
-        charge::{Decision, Facts, decide},
-        invoice::InvoiceStatus,
-        subscription::SubscriptionStatus,
-    },
-    id::subscription_ref,
-    store::{events, subscriptions},
-};
+use common::domain::calendar::seoul_midnight;
+use common::domain::charge::{Decision, Facts, decide};
+use common::domain::invoice::InvoiceStatus;
+use common::domain::subscription::SubscriptionStatus;
+use common::id::subscription_ref;
+use common::store::{events, subscriptions};
 use ops::{OpsError, invoices, jobs};
 use serde_json::json;
 use sqlx::PgPool;

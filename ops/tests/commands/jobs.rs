@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::{
-    id::subscription_ref,
-    queue::{self, Finish, JobState},
-};
-use ops::{
-    OpsError,
-    jobs::{self, JobsWanted},
-};
+use common::id::subscription_ref;
+use common::queue;
+use common::queue::{Finish, JobState};
+use ops::jobs::JobsWanted;
+use ops::{OpsError, jobs};
 use sqlx::{PgConnection, PgPool};
 
 use crate::seed::{acting, active_subscription, reason, start};

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use common::{
-    domain::reconcile::{Discrepancy, DiscrepancyKind},
-    store::discrepancies::{self, Run},
-};
-use ops::{
-    jobs::{self, JobsWanted},
-    reconcile,
-};
+use common::domain::reconcile::{Discrepancy, DiscrepancyKind};
+use common::store::discrepancies;
+use common::store::discrepancies::Run;
+use ops::jobs::JobsWanted;
+use ops::{jobs, reconcile};
 use sqlx::{PgConnection, PgPool};
 
 use crate::seed::{acting, reason, start};

@@ -1,21 +1,16 @@
 //! New prices: who is told to be concerned and when, what is refused and why, and what the lists and reports say.
 
 use chrono::{DateTime, Utc};
-use common::domain::{calendar::Cycle, money::Won};
-use ops::{
-    OpsError,
-    action::{Author, parse_reason},
-    consents, plans, price_changes,
-    reprice::{self, PriceRequest, Reached, Repriced},
-    scan, subscription_history,
-};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use ops::action::{Author, parse_reason};
+use ops::reprice::{PriceRequest, Reached, Repriced};
+use ops::{OpsError, consents, plans, price_changes, reprice, scan, subscription_history};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
-use crate::{
-    program::{billing, url},
-    seed::{active_subscription, author, start},
-};
+use crate::program::{billing, url};
+use crate::seed::{active_subscription, author, start};
 
 fn won(amount: i64) -> Won {
     Won::new(amount).unwrap()

@@ -1,10 +1,8 @@
 //! The scan by hand: once a day, never ahead of time, and a dry run that writes nothing.
 
 use common::id::subscription_ref;
-use ops::{
-    jobs::{self, JobsWanted},
-    scan,
-};
+use ops::jobs::JobsWanted;
+use ops::{jobs, scan};
 use sqlx::{PgConnection, PgPool};
 
 use crate::seed::{active_subscription, long_after, start};

@@ -1,21 +1,17 @@
 //! Subscriptions as the other processes would have left them.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    commands::confirm::{Confirmation, record_confirmation},
-    domain::{
-        actor::{Actor, Reason},
-        calendar::{Cycle, Period},
-        invoice::{Invoice, InvoiceStatus},
-        money::Won,
-        outcome::Receipt,
-        payment::Payment,
-        subscription::Subscription,
-    },
-    email::Brand,
-    id::{new_id, new_key},
-    store::{invoices, payments, subscriptions},
-};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::domain::actor::{Actor, Reason};
+use common::domain::calendar::{Cycle, Period};
+use common::domain::invoice::{Invoice, InvoiceStatus};
+use common::domain::money::Won;
+use common::domain::outcome::Receipt;
+use common::domain::payment::Payment;
+use common::domain::subscription::Subscription;
+use common::email::Brand;
+use common::id::{new_id, new_key};
+use common::store::{invoices, payments, subscriptions};
 use ops::action::{Acting, Author, parse_reason};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;

@@ -1,10 +1,8 @@
 //! What a new installation runs first: the schema and an operator.
 
 use common::domain::operator::Role;
-use ops::{
-    OpsError, migrate,
-    operator::{self, Console, NewOperator},
-};
+use ops::operator::{Console, NewOperator};
+use ops::{OpsError, migrate, operator};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, Row};

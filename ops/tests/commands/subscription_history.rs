@@ -1,11 +1,10 @@
 //! The history of a subscription: everything on one screen, except its billing key.
 
-use common::{
-    commands::register_card::{NewCard, register_card},
-    email::RenderedEmail,
-    id::subscription_ref,
-    outbox::{self, Fact},
-};
+use common::commands::register_card::{NewCard, register_card};
+use common::email::RenderedEmail;
+use common::id::subscription_ref;
+use common::outbox;
+use common::outbox::Fact;
 use ops::{OpsError, subscription, subscription_history};
 use sqlx::PgPool;
 use uuid::Uuid;

@@ -1,18 +1,14 @@
 //! What a new card has to pay at once, and what stands in its way.
 
 use chrono::{DateTime, Utc};
-use common::{
-    commands::settle_change::settle_change,
-    domain::{
-        calendar::seoul_date,
-        invoice::{Invoice, InvoiceStatus, due_periods},
-        payment::Payment,
-        registration::in_dunning,
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    queue::JobError,
-    store::{invoices, payments},
-};
+use common::commands::settle_change::settle_change;
+use common::domain::calendar::seoul_date;
+use common::domain::invoice::{Invoice, InvoiceStatus, due_periods};
+use common::domain::payment::Payment;
+use common::domain::registration::in_dunning;
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::queue::JobError;
+use common::store::{invoices, payments};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -2,18 +2,15 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::jobs::DeleteBillingKey;
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    jobs::DeleteBillingKey,
-    store::{billing_key_deletions, subscriptions},
-};
+use common::store::{billing_key_deletions, subscriptions};
 use toss::{BillingKey, DeleteOutcome};
 
-use crate::{
-    crash,
-    env::Env,
-    gateway::health::{self, Call, Permit},
-};
+use crate::crash;
+use crate::env::Env;
+use crate::gateway::health;
+use crate::gateway::health::{Call, Permit};
 
 /// Asks once; the key is forgotten when the gateway has none of it any more.
 pub(crate) async fn delete_billing_key(

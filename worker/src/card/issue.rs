@@ -4,33 +4,25 @@
 //! answer is followed by; where that brings nothing within an hour, the customer is asked to register again.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::breaker::GatewayAccount;
+use common::domain::payment::{KEY_LIFETIME, SERVER_ERRORS_OF_A_KEY};
+use common::domain::registration::{Registration, RegistrationStatus};
+use common::domain::subscription::SubscriptionStatus;
+use common::id::new_key;
 use common::queue::{Finish, JobError, Lease, Ran, hold_on};
-use common::{
-    domain::{
-        breaker::GatewayAccount,
-        payment::{KEY_LIFETIME, SERVER_ERRORS_OF_A_KEY},
-        registration::{Registration, RegistrationStatus},
-        subscription::SubscriptionStatus,
-    },
-    id::new_key,
-    store::{self, registrations, subscriptions},
-};
+use common::store;
+use common::store::{registrations, subscriptions};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 use toss::{Decline, IdempotencyKey, IssueOutcome, IssueRequest, Reason, Why, WhyKind};
 
-use crate::{
-    crash,
-    env::{Env, raise_alarm},
-    error::SettleError,
-    gateway::{
-        answer,
-        health::{self, Caller, Sign},
-        merchant::{is_ours, mismatch},
-        rate_limiter::pause_of,
-    },
-    notifications,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
+use crate::gateway::health::{Caller, Sign};
+use crate::gateway::merchant::{is_ours, mismatch};
+use crate::gateway::rate_limiter::pause_of;
+use crate::gateway::{answer, health};
+use crate::{crash, notifications};
 
 /// No other card is taken while one is being registered, so that one is not waited for longer than this.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(1);

@@ -10,33 +10,27 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::outcome::Decline;
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::registration::{Registration, RegistrationStatus};
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::id::{new_id, subscription_ref};
+use common::jobs::{DeleteBillingKey, IssueBillingKey};
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        outcome::Decline,
-        payment::{Payment, PaymentKind},
-        registration::{Registration, RegistrationStatus},
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    id::{new_id, subscription_ref},
-    jobs::{self, DeleteBillingKey, IssueBillingKey},
-    store::{
-        self, billing_key_deletions,
-        events::{self, Entry, Settled},
-        payments, registrations, settings, subscriptions,
-    },
-};
+use common::store::events::{Entry, Settled};
+use common::store::{billing_key_deletions, events, payments, registrations, settings, subscriptions};
+use common::{jobs, store};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::amount_due::{amount_due, at_todays_terms, unfinished};
-use crate::{
-    charge::{self, Sending, context::ChargeContext},
-    env::Env,
-    error::SettleError,
-    gateway::health::{self, Call, Caller},
-    notifications,
-};
+use crate::charge::Sending;
+use crate::charge::context::ChargeContext;
+use crate::env::Env;
+use crate::error::SettleError;
+use crate::gateway::health;
+use crate::gateway::health::{Call, Caller};
+use crate::{charge, notifications};
 
 mod amount_due;
 pub(crate) mod deletion;

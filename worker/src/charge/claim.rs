@@ -5,31 +5,23 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::{
-        charge,
-        claim::{Claim, ClaimState, GatewayAnswer, judge},
-        outcome::Outcome,
-        payment::{Payment, PaymentStatus},
-        subscription::Subscription,
-    },
-    jobs::CheckPaymentClaim,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        payment_claims::{self, ClaimRow},
-        payments, subscriptions,
-    },
-};
+use common::domain::charge;
+use common::domain::claim::{Claim, ClaimState, GatewayAnswer, judge};
+use common::domain::outcome::Outcome;
+use common::domain::payment::{Payment, PaymentStatus};
+use common::domain::subscription::Subscription;
+use common::jobs::CheckPaymentClaim;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::payment_claims::ClaimRow;
+use common::store::{payment_claims, payments, subscriptions};
 use sqlx::PgConnection;
 
-use super::{context::ChargeContext, gateway, lookup, outcome};
-use crate::{
-    env::Env,
-    gateway::{
-        health::{self, Call, Caller},
-        reads::gateway_account_of,
-    },
-};
+use super::context::ChargeContext;
+use super::{gateway, lookup, outcome};
+use crate::env::Env;
+use crate::gateway::health;
+use crate::gateway::health::{Call, Caller};
+use crate::gateway::reads::gateway_account_of;
 
 /// How soon the gateway is asked again when it could not answer about a payment key.
 const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);

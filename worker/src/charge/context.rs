@@ -1,21 +1,15 @@
 //! Reads, under lock, everything that a decision about an invoice rests on.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{
-        calendar::seoul_date,
-        charge::{self, Decision, NotFoundAction},
-        invoice::Invoice,
-        payment::{Payment, PaymentKind},
-        subscription::Subscription,
-    },
-    store::{
-        StoreError,
-        charge_facts::{self, ChargeFacts},
-        gate::GatewayStatus,
-        invoices,
-    },
-};
+use common::domain::calendar::seoul_date;
+use common::domain::charge;
+use common::domain::charge::{Decision, NotFoundAction};
+use common::domain::invoice::Invoice;
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::subscription::Subscription;
+use common::store::charge_facts::ChargeFacts;
+use common::store::gate::GatewayStatus;
+use common::store::{StoreError, charge_facts, invoices};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

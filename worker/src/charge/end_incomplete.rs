@@ -4,16 +4,12 @@
 
 use apalis::prelude::Data;
 use chrono::TimeDelta;
-use common::{
-    commands::cancel::close_invoices,
-    domain::incomplete::{AtDeadline, at_deadline},
-    jobs::EndIncompleteSubscription,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        events::{self, Entry},
-        invoices, payments, subscriptions,
-    },
-};
+use common::commands::cancel::close_invoices;
+use common::domain::incomplete::{AtDeadline, at_deadline};
+use common::jobs::EndIncompleteSubscription;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::events::Entry;
+use common::store::{events, invoices, payments, subscriptions};
 
 use crate::{env::Env, notifications};
 

@@ -1,15 +1,12 @@
 //! Asks the gateway and puts its answer into the domain's words. No transaction is open here, and nothing cancels it.
 
 use chrono::{TimeDelta, Utc};
-use common::{
-    domain::{
-        outcome::{self, NotSent, Outcome, Receipt, UnknownOutcome, VirtualAccount, WaitingPayment},
-        payment::{DeclineKind, Payment, PaymentKind},
-        subscription::Subscription,
-    },
-    id::new_key,
-    seal::SealError,
-};
+use common::domain::outcome;
+use common::domain::outcome::{NotSent, Outcome, Receipt, UnknownOutcome, VirtualAccount, WaitingPayment};
+use common::domain::payment::{DeclineKind, Payment, PaymentKind};
+use common::domain::subscription::Subscription;
+use common::id::new_key;
+use common::seal::SealError;
 use secrecy::ExposeSecret;
 use toss::{
     BillingKey, CancelOutcome, CancelRequest, ChargeOutcome, ChargeRequest, ConfirmRequest, Decline,
@@ -20,13 +17,9 @@ use toss::{
 use super::match_payment::{
     is_another_payment, is_not_confirmed_yet, may_be_earlier_sending, was_refunded_before,
 };
-use crate::{
-    env::{Env, raise_alarm},
-    gateway::{
-        merchant::{is_ours, mismatch},
-        reads::{account_of, gateway_account_of},
-    },
-};
+use crate::env::{Env, raise_alarm};
+use crate::gateway::merchant::{is_ours, mismatch};
+use crate::gateway::reads::{account_of, gateway_account_of};
 
 /// Charges or confirms. `again`: the same order and key went out before, and the gateway did not know the order.
 pub(crate) async fn charge(

@@ -1,30 +1,24 @@
 //! Asks what became of an attempt before anything else moves money for it; what never arrived is sent again, or given up.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{
-        charge::{Lost, NotFoundAction},
-        invoice::InvoiceStatus,
-        outcome::{Outcome, UnknownOutcome, WaitingPayment},
-        payment::{Payment, PaymentKind},
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    id::new_key,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        self, StoreError,
-        events::{self, Entry},
-        gate::Lane,
-        invoices, payments,
-    },
-};
+use common::domain::charge::{Lost, NotFoundAction};
+use common::domain::invoice::InvoiceStatus;
+use common::domain::outcome::{Outcome, UnknownOutcome, WaitingPayment};
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::subscription::{Subscription, SubscriptionStatus};
+use common::id::new_key;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store;
+use common::store::events::Entry;
+use common::store::gate::Lane;
+use common::store::{StoreError, events, invoices, payments};
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{Sending, context::ChargeContext, gateway, outcome, settle_declined};
-use crate::{
-    env::Env,
-    gateway::health::{self, Caller},
-};
+use super::context::ChargeContext;
+use super::{Sending, gateway, outcome, settle_declined};
+use crate::env::Env;
+use crate::gateway::health;
+use crate::gateway::health::Caller;
 
 type Tx = Transaction<'static, Postgres>;
 

@@ -29,31 +29,26 @@ mod settle_paid;
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::commands::settle_change::settle_change;
+use common::domain::charge::Decision;
+use common::domain::invoice::{Invoice, InvoiceStatus, due_periods};
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::subscription::SubscriptionStatus;
+use common::id::subscription_ref;
+use common::jobs;
+use common::jobs::{ChargeSubscription, ConfirmPayment};
 use common::queue::{Finish, JobError, Lease, Ran, hold_on};
-use common::{
-    commands::settle_change::settle_change,
-    domain::{
-        charge::Decision,
-        invoice::{Invoice, InvoiceStatus, due_periods},
-        payment::{Payment, PaymentKind},
-        subscription::SubscriptionStatus,
-    },
-    id::subscription_ref,
-    jobs::{self, ChargeSubscription, ConfirmPayment},
-    store::{invoices, payments},
-};
+use common::store::{invoices, payments};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use self::{context::ChargeContext, lookup::look_up};
-use crate::{
-    card, crash,
-    env::Env,
-    gateway::{
-        health::{self, Call, Caller, Permit},
-        rate_limiter::Turn,
-    },
-};
+use self::context::ChargeContext;
+use self::lookup::look_up;
+use crate::env::Env;
+use crate::gateway::health;
+use crate::gateway::health::{Call, Caller, Permit};
+use crate::gateway::rate_limiter::Turn;
+use crate::{card, crash};
 
 type Tx = Transaction<'static, Postgres>;
 

@@ -3,36 +3,26 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::invoice::InvoiceStatus;
+use common::domain::outcome::{Decline, NotSent, Outcome, Receipt, UnknownOutcome, WaitingPayment};
+use common::domain::payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER};
+use common::domain::subscription::SubscriptionStatus;
+use common::id::{new_key, subscription_ref};
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        invoice::InvoiceStatus,
-        outcome::{Decline, NotSent, Outcome, Receipt, UnknownOutcome, WaitingPayment},
-        payment::{Payment, PaymentKind, PaymentStatus, REVIEW_AFTER},
-        subscription::SubscriptionStatus,
-    },
-    id::{new_key, subscription_ref},
-    store::{
-        self, StoreError,
-        events::{self, Entry},
-        invoices, payments,
-    },
-};
+use common::store;
+use common::store::events::Entry;
+use common::store::{StoreError, events, invoices, payments};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{context::ChargeContext, settle_declined, settle_paid};
-use crate::{
-    crash,
-    env::{Env, raise_alarm},
-    error::SettleError,
-    gateway::{
-        answer,
-        health::{self, Caller},
-        rate_limiter::pause_of,
-    },
-    notifications,
-};
+use super::context::ChargeContext;
+use super::{settle_declined, settle_paid};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
+use crate::gateway::health::Caller;
+use crate::gateway::rate_limiter::pause_of;
+use crate::gateway::{answer, health};
+use crate::{crash, notifications};
 
 /// The buyer authenticates within 30 minutes and is confirmed within 10 more. Asked on for longer than that, a
 /// confirmation would only repeat its refusal.

@@ -2,31 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Asia::Seoul;
+use common::domain::charge::{AfterDecline, SkipReason, after_decline, attempts_used};
+use common::domain::dunning::Policy;
+use common::domain::invoice::InvoiceStatus;
+use common::domain::outcome::Decline;
+use common::domain::payment::{DeclineKind, Payment, PaymentKind};
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        charge::{AfterDecline, SkipReason, after_decline, attempts_used},
-        dunning::Policy,
-        invoice::InvoiceStatus,
-        outcome::Decline,
-        payment::{DeclineKind, Payment, PaymentKind},
-    },
-    store::{
-        self,
-        events::{self, Entry, Settled},
-        invoices, payments, subscriptions,
-    },
-};
+use common::store;
+use common::store::events::{Entry, Settled};
+use common::store::{events, invoices, payments, subscriptions};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::context::ChargeContext;
-use crate::{
-    card,
-    env::{Env, raise_alarm},
-    error::SettleError,
-    gateway::health,
-    notifications,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
+use crate::gateway::health;
+use crate::{card, notifications};
 
 /// An attempt of the dunning schedule that has just gone without money, however it went.
 struct Step<'a> {

@@ -1,36 +1,27 @@
 //! Captured money: the period begins, or the money goes back where a cancel came first.
 
 use chrono::{DateTime, Utc};
+use common::domain::calendar::seoul_date;
+use common::domain::charge::{AfterPaid, after_paid};
+use common::domain::incomplete::first_day;
+use common::domain::invoice::Invoice;
+use common::domain::outcome::Receipt;
+use common::domain::payment::{Payment, PaymentKind};
+use common::domain::refund::Refund;
+use common::domain::subscription::SubscriptionStatus;
+use common::jobs::RefundPayment;
 use common::queue::Finish;
-use common::{
-    domain::{
-        calendar::seoul_date,
-        charge::{AfterPaid, after_paid},
-        incomplete::first_day,
-        invoice::Invoice,
-        outcome::Receipt,
-        payment::{Payment, PaymentKind},
-        refund::Refund,
-        subscription::SubscriptionStatus,
-    },
-    jobs::{self, RefundPayment},
-    store::{
-        self,
-        events::{self, Entry, Settled},
-        invoices, payments, refunds,
-        renewals::{self, PaidRenewal},
-        subscriptions,
-    },
-};
+use common::store::events::{Entry, Settled};
+use common::store::renewals::PaidRenewal;
+use common::store::{events, invoices, payments, refunds, renewals, subscriptions};
+use common::{jobs, store};
 use sqlx::PgConnection;
 
 use super::context::ChargeContext;
-use crate::{
-    card,
-    env::Env,
-    error::SettleError,
-    notifications::{self, PaidInvoice},
-};
+use crate::env::Env;
+use crate::error::SettleError;
+use crate::notifications::PaidInvoice;
+use crate::{card, notifications};
 
 pub(super) async fn settle(
     env: &Env,

@@ -4,10 +4,8 @@
 
 use sqlx::{Postgres, Transaction};
 
-use crate::{
-    env::{Env, raise_alarm},
-    error::SettleError,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
 
 /// What came of a batch.
 #[derive(Debug)]

@@ -1,17 +1,13 @@
 //! Asks for the consents that changes to a higher amount still lack: 30 days before, and again 7 days before.
 
 use chrono::NaiveDate;
-use common::{
-    domain::{
-        calendar::{days_after, seoul_midnight},
-        plan_change::{PlanChange, next_change},
-        subscription::Subscription,
-    },
-    email,
-    id::subscription_ref,
-    outbox::{self, Fact},
-    store::{plan_changes, plans, subscriptions},
-};
+use common::domain::calendar::{days_after, seoul_midnight};
+use common::domain::plan_change::{PlanChange, next_change};
+use common::domain::subscription::Subscription;
+use common::id::subscription_ref;
+use common::outbox::Fact;
+use common::store::{plan_changes, plans, subscriptions};
+use common::{email, outbox};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -5,20 +5,14 @@ use std::collections::HashSet;
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::breaker::GatewayAccount;
+use common::domain::calendar::{days_after, seoul_midnight};
+use common::domain::invoice::{Invoice, due_periods};
+use common::jobs;
+use common::jobs::{ChargeSubscription, ScanDueSubscriptions};
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        breaker::GatewayAccount,
-        calendar::{days_after, seoul_midnight},
-        invoice::{Invoice, due_periods},
-    },
-    jobs::{self, ChargeSubscription, ScanDueSubscriptions},
-    store::{
-        invoices,
-        scan::{self, Due, Place, ScanDay},
-        subscriptions,
-    },
-};
+use common::store::scan::{Due, Place, ScanDay};
+use common::store::{invoices, scan, subscriptions};
 use uuid::Uuid;
 
 use self::{

@@ -1,10 +1,8 @@
 //! Before the daily run bills anybody: whose plan, cycle or price changes today gets the new terms, or has ended.
 
 use chrono::NaiveDate;
-use common::{
-    commands::settle_change::settle_change,
-    store::{plan_changes, subscriptions},
-};
+use common::commands::settle_change::settle_change;
+use common::store::{plan_changes, subscriptions};
 use uuid::Uuid;
 
 use super::batches::{Tx, Worked, come_back, work_through};

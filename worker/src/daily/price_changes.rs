@@ -1,10 +1,9 @@
 //! Makes the plan changes that follow from new prices: before anybody is asked, told or billed today.
 
-use common::{
-    commands::roll_out_price::{Concerned, Part, next_batch, parts, roll_out},
-    domain::{calendar::seoul_date, price_change::PriceChange},
-    store::price_changes,
-};
+use common::commands::roll_out_price::{Concerned, Part, next_batch, parts, roll_out};
+use common::domain::calendar::seoul_date;
+use common::domain::price_change::PriceChange;
+use common::store::price_changes;
 use uuid::Uuid;
 
 use super::batches::{Tx, Worked, come_back, work_through};

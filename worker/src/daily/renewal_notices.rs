@@ -2,30 +2,27 @@
 
 use apalis::prelude::Data;
 use chrono::TimeDelta;
+use common::domain::calendar::{days_after, seoul_date, seoul_midnight};
+use common::domain::plan_change::{NextTerms, Terms, terms_on};
+use common::domain::renewal_notice::{Announcement, announcement};
+use common::domain::subscription::Subscription;
+use common::email::{RenderError, RenderedEmail};
+use common::id::subscription_ref;
+use common::jobs::SendRenewalNotices;
+use common::outbox::Fact;
 use common::queue::{Finish, JobError, Lease, Ran};
-use common::{
-    domain::{
-        calendar::{days_after, seoul_date, seoul_midnight},
-        plan_change::{NextTerms, Terms, terms_on},
-        renewal_notice::{Announcement, announcement},
-        subscription::Subscription,
-    },
-    email::{self, RenderError, RenderedEmail},
-    id::subscription_ref,
-    jobs::SendRenewalNotices,
-    outbox::{self, Fact},
-    store::{gate, plan_changes, plans, scan, subscriptions},
-};
+use common::store::{gate, plan_changes, plans, scan, subscriptions};
+use common::{email, outbox};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    COME_BACK_AFTER,
-    batches::{Tx, Worked, come_back, work_through},
-    consent_requests::ask_for_consents,
-    price_changes::roll_out_prices,
-};
-use crate::{env::Env, error::SettleError, gateway::health};
+use super::COME_BACK_AFTER;
+use super::batches::{Tx, Worked, come_back, work_through};
+use super::consent_requests::ask_for_consents;
+use super::price_changes::roll_out_prices;
+use crate::env::Env;
+use crate::error::SettleError;
+use crate::gateway::health;
 
 const DAYS_AHEAD: u32 = 3;
 const BATCH: i64 = 500;

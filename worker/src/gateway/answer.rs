@@ -11,10 +11,8 @@ use chrono::{DateTime, Utc};
 use common::queue::{Finish, Lease, QueueError, Ran, hold_on};
 use sqlx::{Postgres, Transaction};
 
-use crate::{
-    env::{Env, raise_alarm},
-    error::SettleError,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
 
 /// The transaction in which an answer is written.
 pub(crate) type Tx = Transaction<'static, Postgres>;

@@ -3,19 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::{
-        breaker::{self, BreakerState, GatewayAccount, PROBE_TAKES},
-        outcome::Outcome,
-        payment::Payment,
-    },
-    queue::{Finish, JobError, Ran},
-    store::{
-        StoreError,
-        gate::{self, Lane},
-        settings,
-    },
-};
+use common::domain::breaker;
+use common::domain::breaker::{BreakerState, GatewayAccount, PROBE_TAKES};
+use common::domain::outcome::Outcome;
+use common::domain::payment::Payment;
+use common::queue::{Finish, JobError, Ran};
+use common::store::gate::Lane;
+use common::store::{StoreError, gate, settings};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -2,11 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use common::{
-    domain::breaker::GatewayAccount,
-    queue::JobError,
-    store::{gate, payments},
-};
+use common::domain::breaker::GatewayAccount;
+use common::queue::JobError;
+use common::store::{gate, payments};
 use sqlx::PgConnection;
 use toss::{Account, LookupOutcome, Why, WhyKind};
 

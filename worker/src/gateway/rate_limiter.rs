@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::store::{
-    StoreError,
-    gate::{self, Lane, Turns},
-};
+use common::store::gate::{Lane, Turns};
+use common::store::{StoreError, gate};
 use sqlx::PgPool;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// What a process takes at once: at 1,000 calls a second most calls find their turn in hand, at 10 each takes its own.
 const BLOCK: Duration = Duration::from_millis(100);

@@ -1,12 +1,9 @@
 //! Reads a payment back from Toss, with the account that made it. A hint from outside leads to nothing else.
 
-use common::{
-    domain::{
-        breaker::GatewayAccount,
-        payment::{Payment, PaymentKind},
-    },
-    store::{StoreError, gate::Lane},
-};
+use common::domain::breaker::GatewayAccount;
+use common::domain::payment::{Payment, PaymentKind};
+use common::store::StoreError;
+use common::store::gate::Lane;
 use toss::{Account, LookupOutcome};
 
 use super::merchant::{is_ours, mismatch};

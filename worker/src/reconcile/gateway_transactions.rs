@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Asia::Seoul;
-use common::{
-    domain::reconcile::{Movement, Theirs},
-    store::{StoreError, gate::Lane},
-};
+use common::domain::reconcile::{Movement, Theirs};
+use common::store::StoreError;
+use common::store::gate::Lane;
 use toss::{Account, GatewayPaymentStatus, Transaction, TransactionsQuery, Why};
 
 use crate::env::Env;

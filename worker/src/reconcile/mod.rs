@@ -3,30 +3,24 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use common::{
-    domain::{
-        breaker::GatewayAccount,
-        calendar::{days_after, seoul_midnight},
-        reconcile::{Books, Discrepancy, DiscrepancyKind, Movement},
-    },
-    id::new_id,
-    jobs::ReconcilePayments,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        discrepancies::{self, Recorded, Run},
-        gate::Lane,
-        payments, reconcile,
-    },
-};
+use common::domain::breaker::GatewayAccount;
+use common::domain::calendar::{days_after, seoul_midnight};
+use common::domain::reconcile::{Books, Discrepancy, DiscrepancyKind, Movement};
+use common::id::new_id;
+use common::jobs::ReconcilePayments;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::discrepancies::{Recorded, Run};
+use common::store::gate::Lane;
+use common::store::{discrepancies, payments, reconcile};
 use toss::{GatewayPayment, LookupOutcome};
 use uuid::Uuid;
 
 use self::gateway_transactions::{LedgerError, read_gateway_transactions};
-use crate::{
-    env::{Env, raise_alarm},
-    gateway::{health, rate_limiter::pause_of, reads::read_back},
-    refund::external::{BookedRefunds, book_external_refunds},
-};
+use crate::env::{Env, raise_alarm};
+use crate::gateway::health;
+use crate::gateway::rate_limiter::pause_of;
+use crate::gateway::reads::read_back;
+use crate::refund::external::{BookedRefunds, book_external_refunds};
 
 mod gateway_transactions;
 

@@ -1,28 +1,20 @@
 //! Books what went back without us: refunds made in Toss's own dashboard, once, whoever sees them first.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{
-        external_refund::{Found, GatewayCancel, found},
-        money::Won,
-        payment::{Payment, PaymentStatus},
-        refund::{Refund, RefundStatus},
-        subscription::Subscription,
-    },
-    store::{
-        events::{self, Entry, Settled},
-        payments, refunds, subscriptions,
-    },
-};
+use common::domain::external_refund::{Found, GatewayCancel, found};
+use common::domain::money::Won;
+use common::domain::payment::{Payment, PaymentStatus};
+use common::domain::refund::{Refund, RefundStatus};
+use common::domain::subscription::Subscription;
+use common::store::events::{Entry, Settled};
+use common::store::{events, payments, refunds, subscriptions};
 use sqlx::PgConnection;
 use toss::GatewayPayment;
 use uuid::Uuid;
 
-use crate::{
-    env::{Env, raise_alarm},
-    error::SettleError,
-    notifications,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
+use crate::notifications;
 
 /// Who asked for it, as far as anybody here can tell.
 const DASHBOARD: &str = "toss dashboard";

@@ -10,40 +10,29 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::payment::{Payment, REVIEW_AFTER};
+use common::domain::refund::{MissingRefund, Refund};
+use common::domain::subscription::Subscription;
+use common::id::{new_key, subscription_ref};
+use common::jobs::RefundPayment;
 use common::queue::{Finish, JobError, Lease, Ran, hold_on};
-use common::{
-    domain::{
-        payment::{Payment, REVIEW_AFTER},
-        refund::{MissingRefund, Refund},
-        subscription::Subscription,
-    },
-    id::{new_key, subscription_ref},
-    jobs::RefundPayment,
-    store::{
-        events::{self, Entry, Settled},
-        gate::Lane,
-        payments, refunds, subscriptions,
-    },
-};
+use common::store::events::{Entry, Settled};
+use common::store::gate::Lane;
+use common::store::{events, payments, refunds, subscriptions};
 use sqlx::PgConnection;
 use toss::{
     Account, CancelOutcome, CancelRequest, IdempotencyKey, LookupOutcome, Reason, ReasonKind, Why, WhyKind,
 };
 use uuid::Uuid;
 
-use crate::{
-    crash,
-    env::{Env, raise_alarm},
-    error::SettleError,
-    gateway::{
-        answer,
-        health::{self, Call, Caller, Sign},
-        merchant::{is_ours, mismatch},
-        rate_limiter::pause_of,
-        reads::{account_of, gateway_account_of},
-    },
-    notifications,
-};
+use crate::env::{Env, raise_alarm};
+use crate::error::SettleError;
+use crate::gateway::health::{Call, Caller, Sign};
+use crate::gateway::merchant::{is_ours, mismatch};
+use crate::gateway::rate_limiter::pause_of;
+use crate::gateway::reads::{account_of, gateway_account_of};
+use crate::gateway::{answer, health};
+use crate::{crash, notifications};
 
 pub(crate) mod external;
 

@@ -2,26 +2,21 @@
 //! attempt is left to its own job, which is only woken.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use common::{
-    commands::wake_payment::wake_payment,
-    domain::{
-        calendar::seoul_date,
-        payment::{Payment, PaymentStatus},
-        reconcile::{Discrepancy, DiscrepancyKind},
-    },
-    queue::JobError,
-    store::{StoreError, discrepancies, payments, webhooks::WebhookEnd},
-    webhook::NamedPayment,
-};
+use common::commands::wake_payment::wake_payment;
+use common::domain::calendar::seoul_date;
+use common::domain::payment::{Payment, PaymentStatus};
+use common::domain::reconcile::{Discrepancy, DiscrepancyKind};
+use common::queue::JobError;
+use common::store::webhooks::WebhookEnd;
+use common::store::{StoreError, discrepancies, payments};
+use common::webhook::NamedPayment;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 use toss::GatewayPayment;
 
-use crate::{
-    env::{Env, raise_alarm},
-    refund::external::{BookedRefunds, book_external_refunds},
-};
+use crate::env::{Env, raise_alarm};
+use crate::refund::external::{BookedRefunds, book_external_refunds};
 
 /// How soon an attempt that was just woken is settled, as a rule.
 const SETTLES_WITHIN: TimeDelta = TimeDelta::minutes(1);

@@ -2,34 +2,25 @@
 
 use apalis::prelude::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{
-    domain::payment::Payment,
-    id::subscription_ref,
-    jobs::HandleWebhook,
-    queue::{Finish, JobError, Lease, Ran},
-    store::{
-        StoreError,
-        events::{self, Entry},
-        gate::Lane,
-        read_backs::{self, ReadBack},
-        subscriptions,
-        webhooks::{self, ReceivedWebhook, WebhookEnd},
-    },
-    webhook::{Hint, NamedPayment, hint, without_billing_keys},
-};
+use common::domain::payment::Payment;
+use common::id::subscription_ref;
+use common::jobs::HandleWebhook;
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::events::Entry;
+use common::store::gate::Lane;
+use common::store::read_backs::ReadBack;
+use common::store::webhooks::{ReceivedWebhook, WebhookEnd};
+use common::store::{StoreError, events, read_backs, subscriptions, webhooks};
+use common::webhook::{Hint, NamedPayment, hint, without_billing_keys};
 use secrecy::SecretString;
 use sqlx::{PgConnection, Postgres, Transaction};
 use toss::LookupOutcome;
 
 use self::followup::{WebhookVerdict, follow, is_forged, named_payment};
-use crate::{
-    env::{Env, raise_alarm},
-    gateway::{
-        health,
-        rate_limiter::pause_of,
-        reads::{gateway_account_of, read_back},
-    },
-};
+use crate::env::{Env, raise_alarm};
+use crate::gateway::health;
+use crate::gateway::rate_limiter::pause_of;
+use crate::gateway::reads::{gateway_account_of, read_back};
 
 mod followup;
 

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::source_paths::{self, SourcePaths};
-use super::sources;
+use super::source_paths::SourcePaths;
+use super::{source_paths, sources};
 
 /// Folders whose files are being moved: their cycles are not reported until the move is done.
 const BEING_MOVED: [&str; 2] = ["queue/src/", "worker/src/"];

@@ -13,11 +13,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use crate::debian;
 use crate::postgres::{Postgres, Purpose};
-use crate::process;
 use crate::project::Project;
 use crate::stop::Stop;
+use crate::{debian, process};
 
 const STATIC_CHECKS: usize = 8;
 

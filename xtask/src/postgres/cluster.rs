@@ -10,12 +10,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use super::DatabaseUrl;
-use super::installation::{self, Installation};
+use super::installation::Installation;
 use super::owner::Owner;
-use crate::process;
+use super::{DatabaseUrl, installation};
 use crate::project::Project;
-use crate::secrets;
+use crate::{process, secrets};
 
 /// The role that owns the database: ordinary, but for creating the databases of tests.
 const ROLE: &str = "billing";

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::settings::Settings;
 use crate::postgres::DatabaseUrl;
-use crate::process;
 use crate::project::Project;
-use crate::secrets;
+use crate::{process, secrets};
 
 pub(crate) const OPERATOR_EMAIL: &str = "operator@example.com";
 

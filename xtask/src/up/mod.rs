@@ -8,10 +8,9 @@ mod services;
 mod settings;
 
 use crate::postgres::{Postgres, Purpose};
-use crate::process;
 use crate::project::Project;
-use crate::secrets;
 use crate::stop::Stop;
+use crate::{process, secrets};
 use services::Services;
 use settings::Settings;
 

@@ -1,10 +1,8 @@
 //! Logging in and out, lock-outs, one-time links, and how a session ends.
 
 use axum::http::{Method, header};
-use common::{
-    domain::operator::Role,
-    store::{operator_sessions, operators},
-};
+use common::domain::operator::Role;
+use common::store::{operator_sessions, operators};
 use serde_json::json;
 use sqlx::PgPool;
 

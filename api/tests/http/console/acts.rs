@@ -5,10 +5,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::browser::Browser;
-use crate::{
-    support::{Api, Customer, order},
-    worker,
-};
+use crate::support::{Api, Customer, order};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 

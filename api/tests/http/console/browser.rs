@@ -1,18 +1,12 @@
 //! An operator's browser: it keeps the cookie, says where its forms come from, and follows no redirect.
 
-use axum::{
-    body::Body,
-    http::{Method, Request, header},
-};
-use common::{
-    domain::operator::{Operator, Role},
-    id::{new_id, new_key},
-    secret_token,
-    store::{
-        operator_sessions::{self, NewSession},
-        operators,
-    },
-};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use common::domain::operator::{Operator, Role};
+use common::id::{new_id, new_key};
+use common::secret_token;
+use common::store::operator_sessions::NewSession;
+use common::store::{operator_sessions, operators};
 use sqlx::PgPool;
 use url::form_urlencoded;
 

@@ -6,10 +6,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::browser::Browser;
-use crate::{
-    support::{Api, Customer, order, order_with},
-    worker,
-};
+use crate::support::{Api, Customer, order, order_with};
+use crate::worker;
 
 const ORDER: &str = "ORDER_1729657033847";
 const HOSTILE: &str = "<script>alert(1)</script>\u{202E}=1+1";

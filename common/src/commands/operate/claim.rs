@@ -4,20 +4,16 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    payment::find,
-    request::{ActionError, ActionRequest},
-};
-use crate::{
-    domain::{
-        action::{Effect, Refusal},
-        claim::{Claim, ClaimState},
-        payment::Payment,
-    },
-    id::new_id,
-    jobs::{self, CheckPaymentClaim},
-    store::payment_claims::{self, NewClaim},
-};
+use super::payment::find;
+use super::request::{ActionError, ActionRequest};
+use crate::domain::action::{Effect, Refusal};
+use crate::domain::claim::{Claim, ClaimState};
+use crate::domain::payment::Payment;
+use crate::id::new_id;
+use crate::jobs;
+use crate::jobs::CheckPaymentClaim;
+use crate::store::payment_claims;
+use crate::store::payment_claims::NewClaim;
 
 /// Records the claim and the job that asks the gateway. Nothing is settled here.
 pub(super) async fn claim(

@@ -5,10 +5,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::{ActionError, ActionRequest};
-use crate::{
-    domain::action::{Effect, Refusal},
-    store::discrepancies,
-};
+use crate::domain::action::{Effect, Refusal};
+use crate::store::discrepancies;
 
 /// No alarm any more, unless its amounts change.
 pub(super) async fn accept(

@@ -5,10 +5,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::{ActionError, ActionRequest};
-use crate::{
-    commands::resend_email::{ResendError, ResendRequest, resend_email},
-    domain::action::{Effect, Refusal, Target},
-};
+use crate::commands::resend_email::{ResendError, ResendRequest, resend_email};
+use crate::domain::action::{Effect, Refusal, Target};
 
 pub(super) async fn resend(
     conn: &mut PgConnection,

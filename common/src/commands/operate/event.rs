@@ -5,10 +5,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::ActionError;
-use crate::{
-    domain::action::{Effect, Refusal},
-    store::{sweep::make_delivery_job, webhook_deliveries},
-};
+use crate::domain::action::{Effect, Refusal};
+use crate::store::sweep::make_delivery_job;
+use crate::store::webhook_deliveries;
 
 pub(super) async fn replay(
     conn: &mut PgConnection,

@@ -5,20 +5,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::{ActionError, ActionRequest};
-use crate::{
-    domain::{
-        action::{Effect, Refusal, Target},
-        calendar::seoul_date,
-        invoice::{Invoice, InvoiceStatus},
-        payment::Payment,
-        subscription::{Subscription, SubscriptionStatus},
-    },
-    jobs::{self, ChargeSubscription},
-    store::{
-        events::{self, Entry},
-        invoices, payments, subscriptions,
-    },
-};
+use crate::domain::action::{Effect, Refusal, Target};
+use crate::domain::calendar::seoul_date;
+use crate::domain::invoice::{Invoice, InvoiceStatus};
+use crate::domain::payment::Payment;
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::jobs;
+use crate::jobs::ChargeSubscription;
+use crate::store::events::Entry;
+use crate::store::{events, invoices, payments, subscriptions};
 
 /// Has it charged now, though its period is over.
 pub(super) async fn charge(

@@ -23,18 +23,13 @@ use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 pub use record::{Change, record, recorded};
 pub use request::{ActionError, ActionRequest, Performed, Preview, version_of};
 
-use crate::{
-    domain::{
-        action::{Action, Effect},
-        actor::{Actor, Reason},
-        claim::Claim,
-    },
-    email::Brand,
-    store::{
-        action_targets::{self, TargetState},
-        operator_actions::{self, NewAction},
-    },
-};
+use crate::domain::action::{Action, Effect};
+use crate::domain::actor::{Actor, Reason};
+use crate::domain::claim::Claim;
+use crate::email::Brand;
+use crate::store::action_targets::TargetState;
+use crate::store::operator_actions::NewAction;
+use crate::store::{action_targets, operator_actions};
 
 /// Does it and appends the row of the audit log. The caller commits.
 ///

@@ -4,10 +4,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::ActionError;
-use crate::{
-    domain::action::{Effect, Refusal},
-    store::operator_totp,
-};
+use crate::domain::action::{Effect, Refusal};
+use crate::store::operator_totp;
 
 /// Takes a lost second factor away: the password alone suffices until its operator sets up another.
 pub(super) async fn reset_totp(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Effect>, ActionError> {

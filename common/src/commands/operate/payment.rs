@@ -5,18 +5,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::{ActionError, ActionRequest};
-use crate::{
-    commands::{
-        refund::{RefundRequest, request_refund},
-        wake_payment::{Woken, wake_payment},
-    },
-    domain::{
-        action::{Effect, Refusal, Target},
-        money::Won,
-        payment::Payment,
-    },
-    store::payments,
-};
+use crate::commands::refund::{RefundRequest, request_refund};
+use crate::commands::wake_payment::{Woken, wake_payment};
+use crate::domain::action::{Effect, Refusal, Target};
+use crate::domain::money::Won;
+use crate::domain::payment::Payment;
+use crate::store::payments;
 
 /// Toss: `cancelReason`.
 pub(super) const MAX_GATEWAY_REASON: usize = 200;

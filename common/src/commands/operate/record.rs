@@ -3,16 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::{
-    domain::{
-        action::Target,
-        actor::{Actor, Reason},
-    },
-    store::{
-        StoreError, action_targets,
-        operator_actions::{self, NewAction},
-    },
-};
+use crate::domain::action::Target;
+use crate::domain::actor::{Actor, Reason};
+use crate::store::operator_actions::NewAction;
+use crate::store::{StoreError, action_targets, operator_actions};
 
 /// Appends the row of a change, in the transaction of the change. Returns the row's id.
 pub async fn record(

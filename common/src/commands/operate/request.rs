@@ -6,17 +6,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{
-    commands::{cancel::CancelError, end::EndError, refund::RefundError},
-    domain::{
-        action::{Action, Effect, Refusal, Target, TargetKind},
-        actor::{Actor, Reason},
-        subscription::CancelRefused,
-    },
-    email::RenderError,
-    outbox::OutboxError,
-    store::StoreError,
-};
+use crate::commands::cancel::CancelError;
+use crate::commands::end::EndError;
+use crate::commands::refund::RefundError;
+use crate::domain::action::{Action, Effect, Refusal, Target, TargetKind};
+use crate::domain::actor::{Actor, Reason};
+use crate::domain::subscription::CancelRefused;
+use crate::email::RenderError;
+use crate::outbox::OutboxError;
+use crate::store::StoreError;
 
 /// Who does what, and why.
 #[derive(Debug, Clone, Copy)]

@@ -4,27 +4,19 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    payment::gateway_reason,
-    request::{ActionError, ActionRequest},
-};
-use crate::{
-    commands::{
-        cancel::{self, cancel_subscription},
-        end::{self, end_subscription},
-    },
-    domain::{
-        action::{Effect, Target},
-        ending::RefundPolicy,
-        subscription::Subscription,
-    },
-    email::Brand,
-    jobs::{self, SendRenewalNotices},
-    store::{
-        events::{self, Entry},
-        subscriptions,
-    },
-};
+use super::payment::gateway_reason;
+use super::request::{ActionError, ActionRequest};
+use crate::commands::cancel::cancel_subscription;
+use crate::commands::end::end_subscription;
+use crate::commands::{cancel, end};
+use crate::domain::action::{Effect, Target};
+use crate::domain::ending::RefundPolicy;
+use crate::domain::subscription::Subscription;
+use crate::email::Brand;
+use crate::jobs;
+use crate::jobs::SendRenewalNotices;
+use crate::store::events::Entry;
+use crate::store::{events, subscriptions};
 
 pub(super) async fn cancel(
     conn: &mut PgConnection,

@@ -4,10 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::request::{ActionError, ActionRequest};
-use crate::{
-    domain::action::{Effect, Refusal},
-    store::{settings, webhook_deliveries},
-};
+use crate::domain::action::{Effect, Refusal};
+use crate::store::{settings, webhook_deliveries};
 
 pub(super) async fn charging(
     conn: &mut PgConnection,

@@ -4,10 +4,8 @@ use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{
-    customers::Customer,
-    simulation::{Simulation, Violation},
-};
+use crate::customers::Customer;
+use crate::simulation::{Simulation, Violation};
 
 /// The part of a card registration that decides which card is charged.
 #[derive(sqlx::FromRow)]

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::domain::payment::PaymentStatus;
 use uuid::Uuid;
 
-use crate::{
-    ledgers::LedgerRow,
-    simulation::{Simulation, Violation},
-};
+use crate::ledgers::LedgerRow;
+use crate::simulation::{Simulation, Violation};
 
 /// Each fact has its e-mail.
 pub(super) async fn facts_are_mailed(simulation: &Simulation<'_>, rows: &[LedgerRow]) -> Vec<Violation> {

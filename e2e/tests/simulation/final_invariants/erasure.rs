@@ -2,10 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::{
-    customers::{Customer, NAME},
-    simulation::{Simulation, Violation},
-};
+use crate::customers::{Customer, NAME};
+use crate::simulation::{Simulation, Violation};
 
 pub(super) async fn all(simulation: &Simulation<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();

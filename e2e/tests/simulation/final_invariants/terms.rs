@@ -7,10 +7,8 @@ use common::domain::calendar::seoul_date;
 use sandbox::{EntryKind, LedgerQuery};
 use uuid::Uuid;
 
-use crate::{
-    simulation::{Simulation, Violation},
-    trace,
-};
+use crate::simulation::{Simulation, Violation};
+use crate::trace;
 
 /// The period of an invoice, and the months that the customer agreed to for it.
 #[derive(sqlx::FromRow)]
