@@ -11,7 +11,7 @@ use toss::Toss;
 
 use crate::email_batches::EmailBatches;
 use crate::endpoint::Endpoint;
-use crate::gateway::merchant::KnownMerchants;
+use crate::gateway::known_merchants::KnownMerchants;
 use crate::gateway::rate_limiter::RateLimiter;
 
 /// Cheap to clone.

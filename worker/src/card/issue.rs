@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use sqlx::PgConnection;
 use toss::{Decline, IdempotencyKey, IssueOutcome, IssueRequest, Reason, Why, WhyKind};
 
+use super::apply::apply;
 use crate::env::{Env, raise_alarm};
 use crate::error::SettleError;
 use crate::gateway::health::{Caller, Sign};
@@ -147,7 +148,7 @@ async fn issued(
         return Err(refused.into());
     }
     crash::point("after_registration_key");
-    super::apply(env, lease, found).await
+    apply(env, lease, found).await
 }
 
 fn reason(refusal: &Decline) -> (&str, &str) {

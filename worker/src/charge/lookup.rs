@@ -15,7 +15,9 @@ use common::store::{StoreError, events, invoices, payments};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::context::ChargeContext;
-use super::{Sending, gateway, outcome, settle_declined};
+use super::hold::hold;
+use super::send::{Sending, send};
+use super::{gateway, outcome, settle_declined};
 use crate::env::Env;
 use crate::gateway::health;
 use crate::gateway::health::Caller;
@@ -95,7 +97,7 @@ async fn act_on_not_found(
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
             let again = mark_sent_again(&mut tx, &asked, now).await?;
             let sending = Sending { again: true, caller };
-            super::send(env, lease, tx, &context, &again, sending).await
+            send(env, lease, tx, &context, &again, sending).await
         }
         NotFoundAction::GiveUp(lost) => {
             payments::unknown(&mut tx, attempt.id, &UnknownOutcome::of(MISSED), true, now).await?;
@@ -139,7 +141,7 @@ pub(super) async fn give_up(
         Lost::Hold => {
             let entry = Entry { actor: "worker", what: "invoice.held", why };
             events::append(&mut tx, &context.subscription, entry, now).await?;
-            return super::hold(env, lease, tx, context, why, now).await;
+            return hold(env, lease, tx, context, why, now).await;
         }
         Lost::Void => {
             payments::withdraw(&mut tx, asked.id, "canceled, and the gateway knows no such order", now)

@@ -21,34 +21,33 @@ pub(crate) mod claim;
 pub(crate) mod context;
 pub(crate) mod end_incomplete;
 mod gateway;
+mod hold;
 mod lookup;
 mod match_payment;
 pub(crate) mod outcome;
+pub(crate) mod send;
 mod settle_declined;
 mod settle_paid;
 
 use apalis::prelude::Data;
-use chrono::{DateTime, TimeDelta, Utc};
-use common::commands::settle_change::settle_change;
+use chrono::TimeDelta;
 use common::domain::charge::Decision;
-use common::domain::invoice::{Invoice, InvoiceStatus, due_periods};
 use common::domain::payment::{Payment, PaymentKind};
-use common::domain::subscription::SubscriptionStatus;
 use common::id::subscription_ref;
-use common::jobs;
 use common::jobs::{ChargeSubscription, ConfirmPayment};
-use common::queue::{Finish, JobError, Lease, Ran, hold_on};
-use common::store::{invoices, payments};
+use common::queue::{Finish, JobError, Lease, Ran};
+use common::store::payments;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use self::context::ChargeContext;
+use self::hold::{hold, void};
 use self::lookup::look_up;
+use self::send::{Sending, send};
 use crate::env::Env;
 use crate::gateway::health;
 use crate::gateway::health::{Call, Caller, Permit};
 use crate::gateway::rate_limiter::Turn;
-use crate::{card, crash};
 
 type Tx = Transaction<'static, Postgres>;
 
@@ -182,84 +181,4 @@ async fn act(
 
 fn named(context: &ChargeContext, id: Uuid) -> Result<&Payment, JobError> {
     context.attempt(id).ok_or_else(|| JobError::new("the decision names an attempt that is not there"))
-}
-
-/// How a request leaves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sending {
-    /// The same order and key were sent before, and Toss did not know the order.
-    pub(crate) again: bool,
-    pub(crate) caller: Caller,
-}
-
-/// Commits the intent, calls, records. From the commit on, nothing may drop this future.
-pub(crate) async fn send(
-    env: &Env,
-    lease: &Lease,
-    mut tx: Tx,
-    context: &ChargeContext,
-    attempt: &Payment,
-    sending: Sending,
-) -> Result<Ran, JobError> {
-    tracing::Span::current().record("payment.id", tracing::field::display(attempt.id));
-    let charged = card::charged_with(&mut tx, &context.subscription, attempt).await?;
-    tx.commit().await?;
-    crash::point("after_intent");
-    hold_on();
-    let outcome = gateway::charge(env, &charged, attempt, &context.plan_name, sending.again).await;
-    crash::point("after_call");
-    outcome::record(env, lease, attempt, sending.caller, outcome).await
-}
-
-/// Voids the invoice of a subscription that ended before it was charged.
-async fn void(
-    env: &Env,
-    lease: &Lease,
-    mut tx: Tx,
-    context: &ChargeContext,
-    now: DateTime<Utc>,
-) -> Result<Ran, JobError> {
-    let unsent = context.attempts.iter().find(|attempt| attempt.is_unfinished());
-    if let Some(attempt) = unsent {
-        payments::withdraw(&mut tx, attempt.id, "canceled before it was sent", now).await?;
-        common::store::announce_settled(&mut tx, &attempt.order_id).await?;
-    }
-    invoices::close(&mut tx, context.invoice.id, InvoiceStatus::Void, now).await?;
-    let finish = Finish::Discard("the subscription was canceled; nothing was charged".into());
-    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
-}
-
-/// Puts the invoice on hold: its period ended before the charge could be sent, or the payment was never received. Today's
-/// period, where that is another one, is charged instead.
-pub(crate) async fn hold(
-    env: &Env,
-    lease: &Lease,
-    mut tx: Tx,
-    context: &ChargeContext,
-    why: &str,
-    now: DateTime<Utc>,
-) -> Result<Ran, JobError> {
-    if let Some(unsent) = context.attempts.iter().find(|attempt| attempt.is_unfinished()) {
-        payments::withdraw(&mut tx, unsent.id, why, now).await?;
-        common::store::announce_settled(&mut tx, &unsent.order_id).await?;
-    }
-    invoices::hold(&mut tx, context.invoice.id, now).await?;
-    let subscription = settle_change(&mut tx, &env.brand, context.subscription.clone(), now).await?;
-    if subscription.status == SubscriptionStatus::Canceled {
-        let why = "the subscription has ended: nobody agreed to its new amount";
-        return Ok(Ran::Committed(lease.commit(tx, Finish::Discard(why.into()), env.clock.now()).await?));
-    }
-    let today = common::domain::calendar::seoul_date(now);
-    let due = due_periods(subscription.billing_schedule(), subscription.period_no, today)?;
-    if let Some(due) = due {
-        let wanted: Vec<Invoice> = Invoice::for_periods(subscription.id, subscription.amount, &due, now);
-        invoices::insert_missing(&mut tx, &wanted, now).await?;
-        let current = invoices::of_period(&mut tx, subscription.id, due.current.no).await?;
-        if let Some(invoice_id) = current.filter(|current| *current != context.invoice.id) {
-            let job = ChargeSubscription { invoice_id, subscription_id: subscription.id, by_scan: true };
-            jobs::enqueue(&mut tx, &job, now, now).await?;
-        }
-    }
-    let finish = Finish::Discard(format!("{why}: an operator decides on it"));
-    Ok(Ran::Committed(lease.commit(tx, finish, env.clock.now()).await?))
 }

@@ -14,10 +14,11 @@ use common::store::{events, invoices, payments, subscriptions};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::context::ChargeContext;
+use crate::card::replacement;
 use crate::env::{Env, raise_alarm};
 use crate::error::SettleError;
 use crate::gateway::health;
-use crate::{card, notifications};
+use crate::notifications;
 
 /// An attempt of the dunning schedule that has just gone without money, however it went.
 struct Step<'a> {
@@ -46,7 +47,7 @@ pub(crate) async fn settle(
 ) -> Result<Finish, SettleError> {
     payments::decline(conn, attempt.id, refusal, now).await?;
     if attempt.kind == PaymentKind::NewCard {
-        return card::declined(env, conn, &context.subscription, attempt, refusal, now).await;
+        return replacement::declined(env, conn, &context.subscription, attempt, refusal, now).await;
     }
     let policy = invoices::pin_policy(conn, context.invoice.id, &env.dunning).await?;
     let gone = attempts_used(&context.attempts, context.skips).saturating_add(1);

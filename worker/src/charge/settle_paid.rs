@@ -18,10 +18,11 @@ use common::{jobs, store};
 use sqlx::PgConnection;
 
 use super::context::ChargeContext;
+use crate::card::replacement;
 use crate::env::Env;
 use crate::error::SettleError;
+use crate::notifications;
 use crate::notifications::PaidInvoice;
-use crate::{card, notifications};
 
 pub(super) async fn settle(
     env: &Env,
@@ -44,7 +45,7 @@ pub(super) async fn settle(
         subscriptions::keep_card(conn, subscription.id, sealed, number, now).await?;
     }
     if attempt.kind == PaymentKind::NewCard {
-        card::verified(conn, subscription, attempt, now).await?;
+        replacement::verified(conn, subscription, attempt, now).await?;
     }
     match after_paid(subscription.status) {
         AfterPaid::Activate => {

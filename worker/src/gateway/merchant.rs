@@ -1,7 +1,5 @@
 //! Whether a new secret key, or an answer of Toss, belongs to the merchant that this database charges for.
 
-use std::sync::{Mutex, PoisonError};
-
 use common::domain::breaker::GatewayAccount;
 use common::queue::JobError;
 use common::store::{gate, payments};
@@ -10,23 +8,6 @@ use toss::{Account, LookupOutcome, Why, WhyKind};
 
 use super::answer::keep_trying;
 use crate::env::{Env, raise_alarm};
-
-/// The merchants that this process has found on record. They stay the same until an operator releases the database.
-#[derive(Debug, Default)]
-pub(crate) struct KnownMerchants(Mutex<Vec<(GatewayAccount, String)>>);
-
-impl KnownMerchants {
-    fn has(&self, account: GatewayAccount, merchant: &str) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().any(|(of, name)| *of == account && name == merchant)
-    }
-
-    fn remember(&self, account: GatewayAccount, merchant: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(of, _)| *of != account);
-        known.push((account, merchant.to_owned()));
-    }
-}
 
 /// Whether an answer names the merchant that this database charges for: the first one that was named since it was bound to
 /// this installation. The answer is held until the database can tell. Raises the alarm where it is another.

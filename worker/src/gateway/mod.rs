@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod health;
+pub(crate) mod known_merchants;
 pub(crate) mod merchant;
 pub mod rate_limiter;
 pub(crate) mod reads;

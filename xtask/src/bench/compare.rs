@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Options, PACKAGES, command};
+use super::driver::{Options, PACKAGES, command};
 use crate::postgres::Postgres;
 use crate::process;
 use crate::project::Project;

@@ -12,9 +12,6 @@ use anyhow::Context;
 use super::source_paths::SourcePaths;
 use super::{source_paths, sources};
 
-/// Folders whose files are being moved: their cycles are not reported until the move is done.
-const BEING_MOVED: [&str; 2] = ["queue/src/", "worker/src/"];
-
 /// More re-exports than any name passes through.
 const MAX_REEXPORTS: usize = 8;
 
@@ -76,8 +73,7 @@ impl Crate {
             let cycle: BTreeSet<&ModulePath> =
                 forth.into_iter().filter(|other| reachable(&edges, other).contains(module)).collect();
             left.retain(|other| !cycle.contains(other));
-            let is_moved = cycle.iter().any(|module| self.is_being_moved(module));
-            if cycle.len() > 1 && !is_moved {
+            if cycle.len() > 1 {
                 cycles.push(self.describe(&cycle, &edges));
             }
         }
@@ -86,10 +82,6 @@ impl Crate {
 
     fn file(&self, module: &ModulePath) -> &str {
         self.modules.get(module).map_or("", |(file, _)| file)
-    }
-
-    fn is_being_moved(&self, module: &ModulePath) -> bool {
-        BEING_MOVED.iter().any(|folder| self.file(module).starts_with(folder))
     }
 
     fn describe(&self, cycle: &BTreeSet<&ModulePath>, edges: &Edges<'_>) -> String {
