@@ -118,7 +118,7 @@ async fn step(
         match health::permit(env, step).await? {
             Permit::Go(caller) => *permit = Some(caller),
             Permit::Later(finish) => {
-                env.rate_limiter.give_back(turn).await;
+                env.rate_limiter.give_back(turn);
                 return Ok(Ran::Finish(finish));
             }
         }
@@ -143,7 +143,7 @@ async fn act(
 ) -> Result<Ran, JobError> {
     let now = env.clock.now();
     if !decision.asks_gateway() {
-        env.rate_limiter.give_back(turn).await;
+        env.rate_limiter.give_back(turn);
     } else if caller == Caller::Idle {
         // Looked at once more before it asks.
         let reason = "there is something to ask meanwhile".into();

@@ -92,10 +92,12 @@ impl RateLimiter {
         Ok(turn)
     }
 
-    /// Nothing was asked: another call may have the turn.
-    pub(crate) async fn give_back(&self, turn: Turn) {
-        let mut block = self.block(turn.lane).lock().await;
-        if block.from == turn.from {
+    /// Nothing was asked: another call may have the turn. It waits for nobody, because callers hold rows and a connection: where
+    /// somebody takes a block at this moment, the turn is lost.
+    pub(crate) fn give_back(&self, turn: Turn) {
+        if let Ok(mut block) = self.block(turn.lane).try_lock()
+            && block.from == turn.from
+        {
             block.left = block.left.saturating_add(1);
         }
     }
@@ -103,7 +105,7 @@ impl RateLimiter {
     /// Nothing of its lane was asked: another call may have the turn, and this one waits for a turn of the other lane.
     pub(crate) async fn exchange(&self, pool: &PgPool, turn: Turn, lane: Lane) -> Result<(), StoreError> {
         if turn.lane != lane {
-            self.give_back(turn).await;
+            self.give_back(turn);
             self.acquire(pool, lane).await?;
         }
         Ok(())
