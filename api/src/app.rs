@@ -3,10 +3,13 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
+use chrono::NaiveDate;
 use common::clock::Clock;
+use common::commands::calendar::Month;
 use common::email::Brand;
 use common::queue::Supervisor;
 use common::seal::Sealer;
+use common::store::console::failures::Group;
 use common::store::{StoreError, sessions_found_unfit};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -15,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::{Auth, AuthSettings};
-use crate::console::{ChartCache, Passwords};
+use crate::console::{Charts, Passwords, SlowReads};
 use crate::metrics;
 use crate::rate_limit::RateLimit;
 use crate::settlements::Settlements;
@@ -54,7 +57,12 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// By the address that an event was sent from.
     pub(crate) webhooks: RateLimit<IpAddr>,
-    pub(crate) charts: ChartCache,
+    /// By the day.
+    pub(crate) charts: SlowReads<NaiveDate, Charts>,
+    /// By a day of the month and the day on which it was looked at.
+    pub(crate) months: SlowReads<(NaiveDate, NaiveDate), Month>,
+    /// By the day.
+    pub(crate) failures: SlowReads<NaiveDate, Vec<Group>>,
     pub(crate) metrics: PrometheusHandle,
     /// Runs the background tasks.
     pub(crate) supervisor: Supervisor,
@@ -90,7 +98,9 @@ impl App {
             purchases: RateLimit::per_minute(PURCHASES_PER_MINUTE),
             passwords: Passwords::new(),
             webhooks: RateLimit::per_minute(WEBHOOKS_PER_MINUTE),
-            charts: ChartCache::default(),
+            charts: SlowReads::default(),
+            months: SlowReads::default(),
+            failures: SlowReads::default(),
             metrics: metrics::recorder(),
             supervisor: Supervisor::default(),
             stop_delay: settings.stop_delay,

@@ -70,7 +70,8 @@ pub(super) async fn show(
         return Err(Failure::NotFound.into());
     }
     let mut tx = console::begin(&app.pool).await?;
-    let month = calendar::month_of(&mut tx, first, today).await.map_err(failed)?;
+    let month = app.months.get((first, today), calendar::month_of(&mut tx, first, today)).await;
+    let month = month.map_err(failed)?;
     drop(tx);
     let moved =
         |date: Option<NaiveDate>| date.map_or_else(String::new, |date| date.format("%Y-%m").to_string());

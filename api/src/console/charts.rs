@@ -1,8 +1,6 @@
 //! The charts of the last 90 days: what was collected, how many charges succeeded, and why others were declined.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use chrono::{Days, NaiveDate};
 use common::domain::calendar::seoul_midnight;
@@ -14,14 +12,12 @@ use super::{failure::ConsoleError, format};
 
 const DAYS: u64 = 90;
 const CODES: i64 = 8;
-/// Three months of payments are read again this often, not at each look at the page.
-const KEPT_FOR: Duration = Duration::from_mins(1);
 /// Of the drawing, in its own units.
 const HEIGHT: i64 = 100;
 const STEP: i64 = 10;
 
 /// What the charts show, with the numbers beside them.
-pub(super) struct Charts {
+pub(crate) struct Charts {
     pub(super) bars: Vec<Bar>,
     pub(super) rate_points: String,
     pub(super) days: Vec<Day>,
@@ -51,34 +47,13 @@ pub(super) struct DeclineBar {
     pub(super) width: i64,
 }
 
-/// The charts as they were last drawn.
-#[derive(Default)]
-pub(crate) struct ChartCache {
-    last: Mutex<Option<(NaiveDate, Instant, Arc<Charts>)>>,
-}
-
-impl ChartCache {
-    pub(super) async fn get(
-        &self,
-        conn: &mut PgConnection,
-        today: NaiveDate,
-    ) -> Result<Arc<Charts>, ConsoleError> {
-        let now = Instant::now();
-        let kept = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((day, at, charts)) = kept
-            && day == today
-            && now.saturating_duration_since(at) < KEPT_FOR
-        {
-            return Ok(charts);
-        }
-        let first = today.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(today);
-        let since = seoul_midnight(first);
-        let days = charts::days(conn, since).await?;
-        let codes = charts::decline_codes(conn, since, CODES).await?;
-        let charts = Arc::new(draw(first, &days, codes));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((today, now, Arc::clone(&charts)));
-        Ok(charts)
-    }
+/// Reads the payments of the 90 days up to `today` and draws their charts.
+pub(super) async fn read(conn: &mut PgConnection, today: NaiveDate) -> Result<Charts, ConsoleError> {
+    let first = today.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(today);
+    let since = seoul_midnight(first);
+    let days = charts::days(conn, since).await?;
+    let codes = charts::decline_codes(conn, since, CODES).await?;
+    Ok(draw(first, &days, codes))
 }
 
 fn draw(first: NaiveDate, figures: &[DayFigures], codes: Vec<(String, i64)>) -> Charts {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use common::domain::calendar::seoul_date;
 use common::store::console;
 use common::store::console::failures;
 use common::store::console::failures::Group;
@@ -97,9 +98,11 @@ pub(super) async fn show(
 ) -> Result<Response, ConsoleError> {
     let page = Page::of(&app, &client, Section::Failures);
     let window = Window::parse(asked.window.as_deref());
-    let groups = failures::groups(&mut *console::begin(&app.pool).await?, page.now).await?;
+    let mut tx = console::begin(&app.pool).await?;
+    let groups = app.failures.get(seoul_date(page.now), failures::groups(&mut tx, page.now)).await?;
+    drop(tx);
     let mut groups: Vec<Group> =
-        groups.into_iter().filter(|group| window.count(group) > 0 || group.area == "unknown").collect();
+        groups.iter().filter(|group| window.count(group) > 0 || group.area == "unknown").cloned().collect();
     groups.sort_by_key(|group| std::cmp::Reverse((window.count(group), group.last_at)));
     let tab =
         |known: Window| Tab { value: known.value(), label: known.label(&page), is_chosen: known == window };

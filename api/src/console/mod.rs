@@ -30,18 +30,20 @@ mod search;
 mod second_factor;
 mod session;
 mod settings;
+mod slow_reads;
 mod subscription;
 mod timeline;
 mod today;
 mod toss_code;
 
-pub(crate) use charts::ChartCache;
+pub(crate) use charts::Charts;
 pub(crate) use failure_page::finish;
 pub use guard::Access;
 pub(crate) use password::Passwords;
 pub(crate) use routes::router;
 pub use routes::{ROUTES, Route};
 pub(crate) use session::{Client, address as client_address};
+pub(crate) use slow_reads::SlowReads;
 
 /// Whether a path belongs to the console, whose failures are pages and not problem documents.
 pub(crate) fn is_console(path: &str) -> bool {

@@ -12,6 +12,7 @@ use common::store::console::today::{Figures, OldestDue, Progress};
 use common::store::settings::ChargingSwitch;
 use common::store::{console, gate, settings};
 
+use super::charts;
 use super::charts::Charts;
 use super::failure::ConsoleError;
 use super::format;
@@ -75,7 +76,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, client: Client) -> Result<
     let oldest = today::oldest_due(&mut tx, now).await?;
     let gateway = gate::read(&mut tx).await?;
     let charging = settings::charging_switch(&mut tx).await?;
-    let charts = app.charts.get(&mut tx, date).await?;
+    let charts = app.charts.get(date, charts::read(&mut tx, date)).await?;
     drop(tx);
     let breaker = Breaker {
         is_open: gateway.worst().open_until.is_some_and(|until| until > now),
