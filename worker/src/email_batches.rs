@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use common::store::emails::{QueuedEmail, SentEmail};
+use common::store::emails::{EmailEnd, QueuedEmail, SentEmail, Settled};
 use common::store::gate::GatewayStatus;
 use common::store::{StoreError, emails};
 use sqlx::PgPool;
@@ -24,6 +24,8 @@ pub struct EmailBatches {
     sent: Mutex<Vec<SentEmail>>,
     /// Jobs that have ended with their e-mail and do not know it yet.
     ended: Mutex<HashSet<i64>>,
+    /// E-mails whose row somebody holds: their handlers do not know it yet.
+    locked: Mutex<HashSet<Uuid>>,
     recording: tokio::sync::Mutex<()>,
 }
 
@@ -47,22 +49,31 @@ impl EmailBatches {
         Ok(found.get(&id).cloned())
     }
 
-    /// Returns when the e-mail is on record as sent, and whether that has ended its job. After an error it stays here, and is
-    /// recorded with the next.
+    /// Returns when the e-mail is on record as sent, and whether that has ended its job. An e-mail whose row somebody holds is
+    /// recorded by its own handler: nobody waits for another one's row. After an error it stays here, and is recorded with
+    /// the next.
     pub async fn record_sent(
         &self,
         pool: &PgPool,
         email: SentEmail,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let job_id = email.lease.id();
+        let (id, job_id) = (email.id, email.lease.id());
         lock(&self.sent).push(email.clone());
-        let _recording = self.recording.lock().await;
+        let recording = self.recording.lock().await;
         let batch = lock(&self.sent).clone();
         if batch.contains(&email) {
-            let ended = emails::settle_sent(&mut *pool.acquire().await?, &batch, now).await?;
+            let Settled { ended, locked } =
+                emails::settle_sent(&mut *pool.acquire().await?, &batch, now).await?;
             lock(&self.sent).retain(|sent| !batch.contains(sent));
             lock(&self.ended).extend(ended);
+            lock(&self.locked).extend(locked);
+        }
+        drop(recording);
+        if lock(&self.locked).remove(&id) {
+            let recorded =
+                async { emails::settle(&mut *pool.acquire().await?, id, EmailEnd::Sent, None, now).await };
+            return recorded.await.map(|()| false).inspect_err(|_| lock(&self.sent).push(email));
         }
         Ok(lock(&self.ended).remove(&job_id))
     }

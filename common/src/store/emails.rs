@@ -168,39 +168,36 @@ pub struct SentEmail {
     pub note: String,
 }
 
-/// Records that the mail server has taken these, and ends their jobs. Returns the ids of the jobs that were still ours. An
-/// e-mail that has ended already stays as it is.
+/// What came of recording e-mails together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Jobs that were still ours and have ended with their e-mails.
+    pub ended: Vec<i64>,
+    /// E-mails whose row somebody holds: not recorded.
+    pub locked: Vec<Uuid>,
+}
+
+/// Records that the mail server has taken these, and ends their jobs. An e-mail that has ended already stays as it is. A row that
+/// somebody holds is left out: nobody else's e-mail waits for it.
 pub async fn settle_sent(
     conn: &mut PgConnection,
     sent: &[SentEmail],
     now: DateTime<Utc>,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Settled, StoreError> {
     let ids: Vec<Uuid> = sent.iter().map(|email| email.id).collect();
     let jobs: Vec<i64> = sent.iter().map(|email| email.lease.id()).collect();
     let tokens: Vec<Uuid> = sent.iter().map(|email| email.lease.token()).collect();
     let notes: Vec<String> = sent.iter().map(|email| email.note.clone()).collect();
-    // Its commit does not wait for the disk: a server that dies and forgets it has the e-mail sent twice, recognisably.
-    let ended = sqlx::query_scalar!(
-        r#"
-        with sent as (
-            update emails set status = 'sent', last_error = null, settled_at = $2, next_try_at = null
-              from set_config('synchronous_commit', 'off', true)
-             where id = any ($1) and status = 'queued')
-        update jobs
-           set state = 'done', note = own.note, finished_at = $2, lease_token = null, lease_until = null
-          from unnest($3::bigint[], $4::uuid[], $5::text[]) as own (id, token, note)
-         where jobs.id = own.id and jobs.lease_token = own.token
-        returning jobs.id
-        "#,
+    let settled = sqlx::query_file_as!(
+        Settled,
+        "src/store/sql/emails_settle_sent.sql",
         &ids,
         now,
         &jobs,
         &tokens,
         &notes,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(ended)
+    );
+    Ok(settled.fetch_one(conn).await?)
 }
 
 /// How an e-mail ended.

@@ -310,7 +310,11 @@ async fn take_first_turns(
         with first as (
             select lane, greatest(1, floor($3::float8 * share / $2::float8))::int as turns
               from gateway_pace
-             where lane in ($1, 'common') or ($4 and next_turn <= statement_timestamp())
+             where lane in ($1, 'common')
+                -- A lane that Toss has put off does not go on with the turns of buyers who wait.
+                or ($4 and next_turn <= statement_timestamp()
+                    and not exists (select from gateway_pace own
+                                     where own.lane = $1 and own.next_turn > statement_timestamp() + interval '20 s'))
              order by greatest(next_turn, statement_timestamp()),
                       case lane when $1 then 0 when 'common' then 1 else 2 end
              limit 1
@@ -342,7 +346,7 @@ pub async fn put_off_turns(conn: &mut PgConnection, wait: Duration) -> Result<()
         r#"
         update gateway_pace
            set next_turn = greatest(next_turn, clock_timestamp() + make_interval(secs =>
-                               least($1::float8, case lane when 'confirmation' then 20 when 'common' then 20 else 60 end)))
+                               least($1::float8, case lane when 'confirmation' then 20 else 60 end)))
         "#,
         wait.as_secs_f64(),
     )

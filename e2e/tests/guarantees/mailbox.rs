@@ -39,9 +39,8 @@ fn read_letter(path: &Path) -> ReceivedEmail {
     }
 }
 
-#[sqlx::test(migrations = "../migrations")]
-async fn an_unrecorded_email_is_recorded_with_the_next(pool: PgPool) {
-    let world = World::on(pool, "2026-11-22").await;
+/// Two e-mails that the mail server has taken and that are not on record, in the hands of a worker.
+async fn taken(world: &World) -> Vec<SentEmail> {
     for order in ["ORDER_1", "ORDER_2"] {
         world.subscriber_called(order, Cycle::Monthly).await;
     }
@@ -51,18 +50,44 @@ async fn an_unrecorded_email_is_recorded_with_the_next(pool: PgPool) {
     ] {
         sqlx::query(again).execute(&world.pool).await.unwrap();
     }
-    let (now, lease) = (world.now(), Duration::from_mins(1));
-    let claimed = queue::claim(&world.pool, &["send-email"], 2, lease, "worker", now).await.unwrap();
-    let sent: Vec<SentEmail> = claimed.iter().map(sent_by).collect();
+    let lease = Duration::from_mins(1);
+    let claimed = queue::claim(&world.pool, &["send-email"], 2, lease, "worker", world.now()).await.unwrap();
+    claimed.iter().map(sent_by).collect()
+}
+
+/// How many of them are on record, with the end of their jobs.
+async fn recorded(world: &World) -> i64 {
+    let recorded = "select count(*) from emails join jobs on jobs.about = emails.id
+                     where emails.status = 'sent' and settled_at = $1 and jobs.state = 'done'";
+    sqlx::query_scalar(recorded).bind(world.now()).fetch_one(&world.pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_unrecorded_email_is_recorded_with_the_next(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let (sent, now) = (taken(&world).await, world.now());
     let away = PgPoolOptions::new().connect_lazy_with(world.pool.connect_options().as_ref().clone());
     away.close().await;
     let batches = EmailBatches::default();
     assert!(batches.record_sent(&away, sent[0].clone(), now).await.is_err());
     assert!(batches.record_sent(&world.pool, sent[1].clone(), now).await.unwrap());
-    let recorded = "select count(*) from emails join jobs on jobs.about = emails.id
-                     where emails.status = 'sent' and settled_at = $1 and jobs.state = 'done'";
-    let recorded: i64 = sqlx::query_scalar(recorded).bind(now).fetch_one(&world.pool).await.unwrap();
-    assert_eq!(recorded, 2);
+    assert_eq!(recorded(&world).await, 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_email_whose_row_is_locked_holds_up_no_other(pool: PgPool) {
+    let world = World::on(pool, "2026-11-22").await;
+    let (sent, now) = (taken(&world).await, world.now());
+    let mut holder = world.pool.begin().await.unwrap();
+    let hold = sqlx::query("select from emails where id = $1 for update").bind(sent[0].id);
+    hold.execute(&mut *holder).await.unwrap();
+    let batches = EmailBatches::default();
+    assert!(batches.record_sent(&world.pool, sent[0].clone(), now).await.is_err(), "its own limit of 5 s");
+    assert!(batches.record_sent(&world.pool, sent[1].clone(), now).await.unwrap());
+    assert_eq!(recorded(&world).await, 1);
+    holder.rollback().await.unwrap();
+    assert!(batches.record_sent(&world.pool, sent[0].clone(), now).await.unwrap());
+    assert_eq!(recorded(&world).await, 2);
 }
 
 fn sent_by(job: &queue::Claimed) -> SentEmail {

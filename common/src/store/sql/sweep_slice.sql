@@ -10,6 +10,8 @@ with slice as materialized (
      where case when $4::text is null then kind <> all ($5::text[]) else kind = $4 end
        and since < $3 and about > $6
        and about <= coalesce((select until from slice), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     -- What has waited longest goes first.
+     order by since, subscription_id, kind
     returning 1
 ), announced as (
     select announce('jobs', '') from made having count(*) > 0
