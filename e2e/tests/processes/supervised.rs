@@ -128,12 +128,15 @@ async fn is_untouched(system: &System, job: i64) -> bool {
 #[sqlx::test(migrations = "../migrations")]
 async fn an_open_breaker_keeps_the_jobs_of_its_own_account(pool: PgPool) {
     let system = System::on(pool, "2026-11-22").await;
-    let other = system.order("ORDER_2").await;
+    let (first, other) = (system.order("ORDER_2").await, system.order("ORDER_3").await);
     let id = system.subscriber().await;
     open_breaker(&system, "billing").await;
     let address = free_address();
     let mut worker = system.worker().var("WORKER_ADDR", address).start();
     sees_open_breaker(address, "billing").await;
+    // A claim that began before the breaker was seen has ended with this one.
+    system.refund(first).await;
+    until("the first refund", async || (system.ledger(first).await.cancels == 1).then_some(())).await;
     let charge = put_charge_job(&system, id).await;
     // The refund of a widget payment goes through, and shows that the worker has looked for jobs since.
     system.refund(id).await;

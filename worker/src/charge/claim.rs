@@ -21,6 +21,7 @@ use super::{gateway, lookup, outcome};
 use crate::env::Env;
 use crate::gateway::health;
 use crate::gateway::health::{Call, Caller};
+use crate::gateway::rate_limiter::pause_of;
 use crate::gateway::reads::gateway_account_of;
 
 /// How soon the gateway is asked again when it could not answer about a payment key.
@@ -70,7 +71,9 @@ async fn check(
 fn ask_again(claim: &ClaimRow, found: &Outcome) -> Option<(String, TimeDelta)> {
     match found {
         Outcome::Unknown(why) if why.is_technical && claim.payment_key.is_some() => {
-            Some((format!("the gateway could not be asked: {}", why.message), ASK_AGAIN_AFTER))
+            let asked_for = pause_of(why.retry_after.and_then(|wait| wait.to_std().ok()));
+            let reason = format!("the gateway could not be asked: {}", why.message);
+            Some((reason, ASK_AGAIN_AFTER.max(asked_for)))
         }
         Outcome::Waiting(_) => Some(("the gateway waits for a deposit".to_owned(), DEPOSIT_PAUSE)),
         Outcome::Unknown(_)

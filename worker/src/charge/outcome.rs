@@ -37,7 +37,9 @@ pub(crate) async fn record(
     outcome: Outcome,
 ) -> Result<Ran, JobError> {
     let sign = health::sign_of(attempt, &outcome);
-    if !sign.is_good_news() {
+    // A probe's answer is for everybody: it does not wait for a row that somebody holds.
+    let is_for_everybody = !sign.is_good_news() || matches!(caller, Caller::Probe(_));
+    if is_for_everybody {
         health::record_gateway_health(env, caller, sign).await;
     }
     let (outcome, had_failures) = (&outcome, &AtomicBool::new(false));
@@ -55,7 +57,7 @@ pub(crate) async fn record(
     };
     crash::point("after_outcome");
     // Mostly there is nothing to forget.
-    if sign.is_good_news() && had_failures.load(Ordering::Relaxed) {
+    if !is_for_everybody && had_failures.load(Ordering::Relaxed) {
         health::record_gateway_health(env, caller, sign).await;
     }
     Ok(ran)

@@ -1,5 +1,6 @@
 //! Limits the calls to Toss to `TOSS_MAX_RPS` for all workers together; the database hands out the turns.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -11,6 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// What a process takes at once: at 1,000 calls a second most calls find their turn in hand, at 10 each takes its own.
 const BLOCK: Duration = Duration::from_millis(100);
+/// How long a turn that nobody needed is good for another call. Longer, and the turns of a pause would come all at once.
+const RETURNED_FOR: Duration = Duration::from_millis(250);
 /// How long a call waits for those before it to reach the database, which is away then.
 const QUEUE_FOR: Duration = Duration::from_secs(5);
 
@@ -34,6 +37,7 @@ pub struct RateLimiter {
     refund: Mutex<Block>,
     look_up: Mutex<Block>,
     webhook: Mutex<Block>,
+    returned: std::sync::Mutex<Vec<Turn>>,
 }
 
 /// Turns in hand. They are void when their time is over: kept for later, they would come on top of the rate of then.
@@ -71,11 +75,16 @@ impl RateLimiter {
             refund: empty(),
             look_up: empty(),
             webhook: empty(),
+            returned: std::sync::Mutex::default(),
         }
     }
 
     /// Waits for a turn. Holds no transaction meanwhile: callers take a turn before they record the intent.
     pub async fn acquire(&self, pool: &PgPool, lane: Lane) -> Result<Turn, StoreError> {
+        if let Some(turn) = self.take_returned(lane) {
+            sleep_until(turn.from).await;
+            return Ok(turn);
+        }
         let queued = timeout(QUEUE_FOR, self.block(lane).lock()).await;
         let mut block = queued.map_err(|_| sqlx::Error::PoolTimedOut)?;
         // Whoever finds none takes a block for all who wait behind it.
@@ -92,14 +101,25 @@ impl RateLimiter {
         Ok(turn)
     }
 
-    /// Nothing was asked: another call may have the turn. It waits for nobody, because callers hold rows and a connection: where
-    /// somebody takes a block at this moment, the turn is lost.
+    /// Nothing was asked: the next call of the lane has the turn. It waits for nobody, because callers hold rows and a
+    /// connection.
     pub(crate) fn give_back(&self, turn: Turn) {
-        if let Ok(mut block) = self.block(turn.lane).try_lock()
-            && block.from == turn.from
-        {
-            block.left = block.left.saturating_add(1);
+        if !self.block.is_zero() {
+            self.returned().push(turn);
         }
+    }
+
+    /// The latest turn of the lane that was given back, if it is still good.
+    fn take_returned(&self, lane: Lane) -> Option<Turn> {
+        let mut returned = self.returned();
+        let now = Instant::now();
+        returned.retain(|turn| now < turn.from + RETURNED_FOR);
+        let place = returned.iter().rposition(|turn| turn.lane == lane)?;
+        Some(returned.swap_remove(place))
+    }
+
+    fn returned(&self) -> MutexGuard<'_, Vec<Turn>> {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing of its lane was asked: another call may have the turn, and this one waits for a turn of the other lane.
@@ -114,8 +134,12 @@ impl RateLimiter {
     /// Nobody calls for as long as `Retry-After` asks. The answer that asks for it matters more: a failure is only logged.
     pub(crate) async fn put_off(&self, pool: &PgPool, retry_after: Option<Duration>) {
         let Some(wait) = retry_after else { return };
+        self.returned().clear();
         for lane in [&self.confirmation, &self.charge, &self.refund, &self.look_up, &self.webhook] {
-            *lane.lock().await = Block::empty();
+            // An answer is in hand: it is not held up by a database that does not answer.
+            if let Ok(mut block) = timeout(QUEUE_FOR, lane.lock()).await {
+                *block = Block::empty();
+            }
         }
         let put_off = async { gate::put_off_turns(&mut *pool.acquire().await?, wait).await };
         if let Err(error) = put_off.await {
