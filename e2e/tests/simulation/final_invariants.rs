@@ -107,12 +107,13 @@ fn ledgers_agree(row: &LedgerRow) -> Option<Violation> {
 /// I5, both ways. A payment in review counts as neither.
 fn only_declines_are_counted(row: &LedgerRow) -> Option<Violation> {
     let LedgerRow { payment, name, gateway_status, .. } = row;
-    // A withdrawn payment counts as neither, too: the gateway does not know its order, or ended it for a reason that is on no
-    // list, which is as good as not sent, and its period was over before it was sent again.
+    // A withdrawn payment counts as neither, too: the gateway does not know its order, or ended it with a code that is on no
+    // list. Such a payment counts as not sent, and it was not sent again: its period was over, or a new card paid instead.
     let withdrawn = [
         "canceled",
         "the gateway knows no such order: it never arrived",
         "its period was over before it could be sent",
+        "a new card pays instead",
     ];
     let is_withdrawn = payment
         .toss_message
