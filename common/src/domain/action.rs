@@ -401,6 +401,8 @@ pub enum Refusal {
     NoEndpoint,
     #[error("the operator has no one-time codes")]
     NoTotp,
+    #[error("nobody resets their own second factor: turn it off with a code, or use the command line")]
+    OwnTotp,
 }
 
 impl Refusal {
@@ -438,6 +440,9 @@ impl Refusal {
             Self::EventWaits => "이미 전송을 기다리는 이벤트입니다".to_owned(),
             Self::NoEndpoint => "이벤트를 받을 주소가 등록된 적이 없습니다".to_owned(),
             Self::NoTotp => "2단계 인증을 쓰지 않는 운영자입니다".to_owned(),
+            Self::OwnTotp => {
+                "본인의 2단계 인증은 초기화할 수 없습니다. 인증 코드로 끄거나 명령줄을 사용해 주세요".to_owned()
+            }
         }
     }
 }

@@ -163,6 +163,25 @@ async fn an_admin_resets_it_with_a_reason(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_admins_session_does_not_reset_its_own(pool: PgPool) {
+    let api = Api::new(pool);
+    let (mut kim, _, codes) = with_second_factor(&api).await;
+    sqlx::query("update operators set role = 'admin'").execute(&api.pool).await.unwrap();
+    let id: uuid::Uuid =
+        sqlx::query_scalar("select operator_id from operator_totp").fetch_one(&api.pool).await.unwrap();
+    let path = format!("/console/act/operator.totp_reset/{id}");
+    assert!(!kim.get("/console/settings").await.page().contains(&path));
+    assert!(kim.get(&path).await.page().contains("본인의 2단계 인증"));
+    assert_eq!(kim.post(&path, &[("reason", "lost the phone")]).await.status, 409);
+    assert_eq!(log_in(&mut kim, "").await.status, 401);
+    assert_eq!(log_in(&mut kim, &codes[0]).await.location(), "/console");
+    // Another admin does.
+    let mut other = Browser::with_role(&api, Role::Admin).await;
+    assert!(other.get("/console/settings").await.page().contains(&path));
+    assert!(other.post(&path, &[("reason", "lost the phone")]).await.location().starts_with("/console/"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_wrong_first_code_sets_nothing_up(pool: PgPool) {
     let api = Api::new(pool);
     let mut browser = Browser::with_role(&api, Role::Viewer).await;

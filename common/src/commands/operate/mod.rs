@@ -203,6 +203,6 @@ async fn apply(
         Action::ResendEmail(id) => email::resend(conn, id, request, now).await,
         Action::SwitchCharging { on } => switch::charging(conn, on, request, now).await,
         Action::SwitchEvents { on } => switch::events(conn, on, request, now).await,
-        Action::ResetTotp(id) => operator::reset_totp(conn, id).await,
+        Action::ResetTotp(id) => operator::reset_totp(conn, id, request).await,
     }
 }
