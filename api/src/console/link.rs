@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::failure::ConsoleError;
-use super::login::{AdmitError, admit};
+use super::login::{AdmitError, Proof, admit};
 use super::login_attempts::Attempt;
 use super::page::{Page, render};
 use super::session::Client;
@@ -109,7 +109,8 @@ pub(super) async fn set_password(
             };
             // Whoever knew the old password is out.
             operator_sessions::end_all(tx, operator.id).await?;
-            admit(&app, tx, &client, (&operator, &form.code, &attempt)).await.map(Some)
+            let proof = Proof { password_hash: &hash, code: &form.code, attempt: &attempt };
+            admit(&app, tx, &client, (&operator, &proof)).await.map(Some)
         })
         .await;
     match cookie {

@@ -131,15 +131,13 @@ pub(super) async fn log_in(
     }
     let login = operators::find_login(&mut *app.pool.acquire().await?, &email).await?;
     let hash = login.as_ref().and_then(|login| login.password_hash.clone());
-    let is_right = app.passwords.verify(form.password, hash).await?;
-    let opened = match login.filter(|_| is_right) {
-        Some(login) => {
-            app.transaction(async |tx| {
-                admit(&app, tx, &client, (&login.operator, &form.code, &attempt)).await
-            })
-            .await
+    let is_right = app.passwords.verify(form.password, hash.clone()).await?;
+    let opened = match (login, hash) {
+        (Some(login), Some(hash)) if is_right => {
+            let proof = Proof { password_hash: &hash, code: &form.code, attempt: &attempt };
+            app.transaction(async |tx| admit(&app, tx, &client, (&login.operator, &proof)).await).await
         }
-        None => Err(AdmitError::SecondFactor(SecondFactorError::Wrong)),
+        _ => Err(AdmitError::SecondFactor(SecondFactorError::Wrong)),
     };
     match opened {
         Ok(cookie) => {
@@ -186,13 +184,27 @@ impl From<AdmitError> for ConsoleError {
     }
 }
 
+/// What an operator has shown.
+pub(super) struct Proof<'a> {
+    /// The hash that the given password fits.
+    pub(super) password_hash: &'a str,
+    pub(super) code: &'a str,
+    pub(super) attempt: &'a Attempt,
+}
+
 /// Checks the second factor and opens the session, both or neither: a code is used up by the login that it opened.
 pub(super) async fn admit(
     app: &App,
     conn: &mut sqlx::PgConnection,
     client: &Client,
-    (operator, code, attempt): (&Operator, &str, &Attempt),
+    (operator, proof): (&Operator, &Proof<'_>),
 ) -> Result<SessionCookie, AdmitError> {
+    let Proof { password_hash, code, attempt } = *proof;
+    // While the password was checked the operator may have been disabled, or given another. The operator's row is locked
+    // before the second factor's, by everybody.
+    if !operators::hold_login(conn, operator.id, password_hash).await? {
+        return Err(SecondFactorError::Wrong.into());
+    }
     second_factor::check(conn, app.totp_keys.as_deref(), operator.id, code).await?;
     attempt.succeeded(conn).await?;
     open_session(app, conn, client, operator).await.map_err(AdmitError::Console)

@@ -18,7 +18,7 @@ use crate::secret_token;
 use crate::secret_token::NoRandomBytes;
 use crate::store::operator_actions::NewAction;
 use crate::store::operator_totp::Totp;
-use crate::store::{StoreError, operator_totp};
+use crate::store::{StoreError, operator_totp, operators};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorError {
@@ -99,6 +99,7 @@ pub async fn turn_on(
     let hashes: Vec<Vec<u8>> =
         codes.iter().map(|code| secret_token::hash(&code.replace('-', "")).to_vec()).collect();
     let kept = sealer.seal_totp(&secret.to_base64(), operator_id)?;
+    operators::lock(conn, operator_id).await?;
     if !operator_totp::insert(conn, operator_id, &kept, step, &hashes).await? {
         return Err(SecondFactorError::IsOn);
     }
@@ -114,6 +115,7 @@ pub async fn turn_off(
     given: &str,
     now: DateTime<Utc>,
 ) -> Result<(), SecondFactorError> {
+    operators::lock(conn, operator_id).await?;
     // Off already: nothing to prove and nothing to do.
     let Some(totp) = operator_totp::find(conn, operator_id).await? else { return Ok(()) };
     use_up(conn, sealer, operator_id, &totp, given).await?;

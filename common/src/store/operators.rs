@@ -65,10 +65,29 @@ pub async fn find_id(conn: &mut PgConnection, email: &str) -> Result<Option<Uuid
     Ok(sqlx::query_scalar!("select id from operators where email = $1", email).fetch_optional(conn).await?)
 }
 
-/// Holds the operator's row until the transaction ends.
+/// Holds the operator's row until the transaction ends. Everybody locks it before the second factor's.
 pub async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
     sqlx::query!("select id from operators where id = $1 for update", id).fetch_optional(conn).await?;
     Ok(())
+}
+
+/// Holds an operator who may log in with the password that was checked, until the transaction ends: nobody disables them
+/// or changes the password meanwhile. Answers false where that has happened since.
+pub async fn hold_login(
+    conn: &mut PgConnection,
+    id: Uuid,
+    seen_password_hash: &str,
+) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"
+        select id from operators where id = $1 and disabled_at is null and password_hash = $2 for share
+        "#,
+        id,
+        seen_password_hash,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(held.is_some())
 }
 
 /// The operator whose API token has this hash, unless disabled.

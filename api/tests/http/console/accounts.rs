@@ -127,6 +127,40 @@ async fn an_idle_session_an_old_one_and_a_disabled_operator_are_out(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_login_meets_what_changed_while_it_was_checked(pool: PgPool) {
+    let api = Api::new(pool);
+    kim(&api).await;
+    for change in [
+        "update operators set password_hash = 'another'",
+        "update operators set disabled_at = clock_timestamp()",
+    ] {
+        let before: (Option<String>,) =
+            sqlx::query_as("select password_hash from operators").fetch_one(&api.pool).await.unwrap();
+        let mut tx = api.pool.begin().await.unwrap();
+        sqlx::query(change).execute(&mut *tx).await.unwrap();
+        // The login reads the row as it was, and waits for the change before it opens a session.
+        let mut browser = Browser::new(&api);
+        let login = browser.log_in(EMAIL, PASSWORD);
+        let commit = async {
+            let waits = "select exists (select from pg_stat_activity where datname = current_database()
+                                                                      and wait_event_type = 'Lock')";
+            let is_waiting = async || sqlx::query_scalar(waits).fetch_one(&api.pool).await.unwrap();
+            testing::eventually("the login waits", async || is_waiting().await).await;
+            tx.commit().await.unwrap();
+        };
+        assert_eq!(futures::future::join(login, commit).await.0.status, 401, "{change}");
+        let sessions: i64 =
+            sqlx::query_scalar("select count(*) from operator_sessions").fetch_one(&api.pool).await.unwrap();
+        assert_eq!(sessions, 0, "{change}");
+        sqlx::query("update operators set password_hash = $1, disabled_at = null")
+            .bind(before.0)
+            .execute(&api.pool)
+            .await
+            .unwrap();
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_page_that_refreshes_itself_does_not_extend_the_session(pool: PgPool) {
     let api = Api::new(pool);
     let mut browser = kim(&api).await;
