@@ -60,7 +60,7 @@ pub enum StoreError {
     #[error(transparent)]
     Database(sqlx::Error),
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    Queue(QueueError),
     #[error("{table}.{column} holds {value:?}, which this version does not know")]
     Inconsistent { table: &'static str, column: &'static str, value: String },
     #[error("{what}: expected to touch one row, touched {touched}")]
@@ -71,6 +71,15 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         note_unfit_sessions(&error);
         Self::Database(error)
+    }
+}
+
+impl From<QueueError> for StoreError {
+    fn from(error: QueueError) -> Self {
+        if let Some(error) = error.database() {
+            note_unfit_sessions(error);
+        }
+        Self::Queue(error)
     }
 }
 
@@ -187,4 +196,21 @@ fn counted(table: &'static str, column: &'static str, value: i32) -> Result<u32,
 
 fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfit_session_is_noted_however_it_is_wrapped() {
+        let cut = || sqlx::Error::WorkerCrashed;
+        let wrapped: [fn(sqlx::Error) -> StoreError; 2] =
+            [StoreError::from, |error| QueueError::from(error).into()];
+        for wrap in wrapped {
+            let before = sessions_found_unfit();
+            assert!(wrap(cut()).is_unavailable());
+            assert!(sessions_found_unfit() > before);
+        }
+    }
 }
