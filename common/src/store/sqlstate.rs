@@ -44,7 +44,13 @@ pub(super) fn means_held_up(code: &str) -> bool {
 
 /// Whether the same statement may succeed on a session that is opened now.
 pub(super) fn means_unfit(code: &str) -> bool {
-    matches!(code, "25006" | "0A000" | "26000")
+    match code {
+        // The session's own state: read-only after a failover, stale plans, statements that it does not know.
+        "25006" | "0A000" | "26000"
+        // The server cut the session: an administrator's command, or a crash of another one.
+        | "57P01" | "57P02" => true,
+        _ => false,
+    }
 }
 
 /// Sessions that exist now are closed instead of used again.
@@ -90,6 +96,17 @@ mod tests {
         }
         for code in ["23505", "23514", "42P01", "42703", "22P02", "25P02", "P0001"] {
             assert!(!means_not_now(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_was_cut_is_not_used_again() {
+        for code in ["25006", "0A000", "26000", "57P01", "57P02"] {
+            assert!(means_unfit(code), "{code}");
+        }
+        // Nothing is wrong with the session: a statement that took too long, a lock, a server that is starting.
+        for code in ["57014", "55P03", "40P01", "57P03", "23505"] {
+            assert!(!means_unfit(code), "{code}");
         }
     }
 }
