@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::commands::operate;
 use common::commands::operate::{ActionError, ActionRequest, Change, Performed, Preview};
 use common::domain::action::{Action, Target, TargetKind};
 use common::domain::actor::{Actor, Reason};
 use common::email::Brand;
+use common::queue::Enqueued;
 use common::store::operator_actions::NewAction;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
 use crate::{OpsError, text::plain};
@@ -99,6 +100,24 @@ impl Author {
     ) -> Result<T, OpsError> {
         let change = Change { actor: &self.actor, action, target, reason: &self.reason };
         operate::recorded(conn, change, self.now, work).await
+    }
+
+    /// Appends the row of a day's job where it was newly enqueued, in the caller's transaction.
+    pub(crate) async fn record_enqueued(
+        &self,
+        conn: &mut PgConnection,
+        action: &str,
+        enqueued: Enqueued,
+        date: NaiveDate,
+    ) -> Result<(), OpsError> {
+        match enqueued {
+            Enqueued::New(id) => {
+                let target = Target::Job(id);
+                let states = (&json!({}), &json!({ "date": date }));
+                self.record(conn, action, (target.kind(), &target.id()), states).await
+            }
+            Enqueued::Existing(_) => Ok(()),
+        }
     }
 
     /// Appends the row of a change that was made in the caller's transaction.

@@ -2,21 +2,22 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use clap::Args;
-use common::{
-    domain::{action::Action, actor::Reason, calendar::seoul_date},
-    jobs::{self, ReconcilePayments},
-    queue,
-    store::discrepancies::{self, DiscrepancyRow, Run},
-};
+use common::domain::action::Action;
+use common::domain::actor::Reason;
+use common::domain::calendar::seoul_date;
+use common::jobs::ReconcilePayments;
+use common::store::discrepancies;
+use common::store::discrepancies::{DiscrepancyRow, Run};
+use common::{jobs, queue};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::OpsError;
-use crate::action::{Acting, parse_reason};
+use crate::action::{Acting, Author, parse_reason};
 use crate::session::Session;
 use crate::text::{Table, plain, seoul_or_dash, won};
 
@@ -50,7 +51,10 @@ impl Command {
                 session.print(&accept(&mut conn, id, &reason, &session.acting(now)?).await?)
             }
             Self { open: true, .. } => session.print(&open(&mut conn).await?),
-            Self { date, .. } => session.print(&run(&mut conn, date, DEFAULT_WAIT, now).await?),
+            Self { date, .. } => {
+                let author = session.author(None, "asked for at the command line", now)?;
+                session.print(&run(&mut conn, date, DEFAULT_WAIT, &author).await?)
+            }
         }
     }
 }
@@ -81,9 +85,9 @@ pub async fn run(
     conn: &mut PgConnection,
     date: Option<NaiveDate>,
     wait: Duration,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<Reconciled, OpsError> {
-    let today = seoul_date(now);
+    let today = seoul_date(author.now);
     let days: Vec<NaiveDate> = match date {
         Some(date) if date > today => {
             let why = format!("{date} is in the future (today in Seoul: {today})");
@@ -96,7 +100,9 @@ pub async fn run(
     let mut tx = conn.begin().await?;
     for day in days {
         let job = ReconcilePayments { date: day, daily_run: None };
-        asked.push(jobs::enqueue(&mut tx, &job, now, now).await?.id());
+        let enqueued = jobs::enqueue(&mut tx, &job, author.now, author.now).await?;
+        author.record_enqueued(&mut tx, "reconcile.start", enqueued, day).await?;
+        asked.push(enqueued.id());
     }
     tx.commit().await?;
     let deadline = Instant::now() + wait;

@@ -19,6 +19,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::OpsError;
+use crate::action::{Author, ReasonOption};
 use crate::session::Session;
 use crate::text::{Table, won};
 
@@ -31,6 +32,8 @@ pub struct Command {
     /// Only list what would be charged, with totals; any date
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    reason: ReasonOption,
 }
 
 impl Command {
@@ -39,7 +42,9 @@ impl Command {
         if self.dry_run {
             session.print(&dry_run(&mut conn, self.date, now).await?)
         } else {
-            session.print(&run(&mut conn, self.date, now).await?)
+            let reason = self.reason.reason.as_deref();
+            let author = session.author(reason, "asked for at the command line", now)?;
+            session.print(&run(&mut conn, self.date, &author).await?)
         }
     }
 }
@@ -101,9 +106,9 @@ pub struct DueLine {
 pub async fn run(
     conn: &mut PgConnection,
     date: Option<NaiveDate>,
-    now: DateTime<Utc>,
+    author: &Author,
 ) -> Result<ScanAsked, OpsError> {
-    let today = seoul_date(now);
+    let today = seoul_date(author.now);
     let date = date.unwrap_or(today);
     if date > today {
         let advice = "a day that has not come is scanned with --dry-run only";
@@ -112,7 +117,8 @@ pub async fn run(
         )));
     }
     let mut tx = conn.begin().await?;
-    let enqueued = jobs::enqueue(&mut tx, &ScanDueSubscriptions { date }, now, now).await?;
+    let enqueued = jobs::enqueue(&mut tx, &ScanDueSubscriptions { date }, author.now, author.now).await?;
+    author.record_enqueued(&mut tx, "scan.start", enqueued, date).await?;
     tx.commit().await?;
     let state = queue::show(conn, enqueued.id()).await?.pop().map(|last| last.state).unwrap_or_default();
     let is_new = match enqueued {

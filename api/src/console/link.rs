@@ -8,15 +8,19 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
+use common::commands::operate;
 use common::commands::second_factor::SecondFactorError;
+use common::domain::actor::{Actor, Channel};
 use common::domain::operator::{MIN_PASSWORD_CHARS, Operator, is_password};
 use common::secret_token;
 use common::store::{operator_sessions, operator_totp, operators};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
 
 use super::failure::ConsoleError;
-use super::login::{AdmitError, Proof, admit};
+use super::login::{AdmitError, Proof, SessionCookie, admit};
 use super::login_attempts::Attempt;
 use super::page::{Page, render};
 use super::session::Client;
@@ -73,6 +77,14 @@ struct Holder {
     has_totp: bool,
 }
 
+impl Holder {
+    /// Who has the link acts as its operator.
+    fn actor(&self, client: &Client) -> Actor {
+        let address = client.address.map(|ip| ip.to_string());
+        Actor::operator(self.operator.id, &self.operator.email, Channel::Console, address)
+    }
+}
+
 async fn find(app: &App, link_hash: &[u8]) -> Result<Option<Holder>, ConsoleError> {
     let mut conn = app.pool.acquire().await?;
     let Some(operator) = operators::find_by_link(&mut conn, link_hash).await? else { return Ok(None) };
@@ -102,17 +114,9 @@ pub(super) async fn set_password(
         return link_page(&app, &client, &holder, Notice::Locked(until));
     }
     let hash = app.passwords.hash(form.password).await?;
-    let cookie = app
-        .transaction::<_, AdmitError>(async |tx| {
-            let Some(operator) = operators::set_password_by_link(tx, &link, &hash).await? else {
-                return Ok(None);
-            };
-            // Whoever knew the old password is out.
-            operator_sessions::end_all(tx, operator.id).await?;
-            let proof = Proof { password_hash: &hash, code: &form.code, attempt: &attempt };
-            admit(&app, tx, &client, (&operator, &proof)).await.map(Some)
-        })
-        .await;
+    let proof = Proof { password_hash: &hash, code: &form.code, attempt: &attempt };
+    let cookie =
+        app.transaction(async |tx| use_link(&app, tx, &client, (&holder, &link, &proof)).await).await;
     match cookie {
         Ok(Some(cookie)) => {
             tracing::info!(operator = holder.operator.email, "an operator set a password");
@@ -124,6 +128,27 @@ pub(super) async fn set_password(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sets the password, ends every session and opens a new one: all of it, or nothing. None: the link has ended.
+async fn use_link(
+    app: &App,
+    conn: &mut PgConnection,
+    client: &Client,
+    (holder, link, proof): (&Holder, &[u8], &Proof<'_>),
+) -> Result<Option<SessionCookie>, AdmitError> {
+    let Some(operator) = operators::set_password_by_link(conn, link, proof.password_hash).await? else {
+        return Ok(None);
+    };
+    // Whoever knew the old password is out.
+    let ended = operator_sessions::end_all(conn, operator.id).await?;
+    let change = ("operator.password", operator.id, "set by the one-time link");
+    let states = (
+        &json!({ "oneTimeLink": true, "sessions": ended }),
+        &json!({ "oneTimeLink": false, "sessions": 1, "password": true }),
+    );
+    operate::record_operator(conn, &holder.actor(client), change, states, app.clock.now()).await?;
+    admit(app, conn, client, (&operator, proof)).await.map(Some)
 }
 
 fn ended_page(app: &App, client: &Client) -> Result<Response, ConsoleError> {

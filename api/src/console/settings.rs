@@ -8,9 +8,6 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use common::commands::operate;
-use common::domain::action::TargetKind;
-use common::domain::actor::Reason;
-use common::store::operator_actions::NewAction;
 use common::store::operator_sessions::SessionRow;
 use common::store::operators::OperatorRow;
 use common::store::settings::ChargingSwitch;
@@ -78,13 +75,21 @@ pub(super) async fn choose_language(
 /// Ends a session of one's own.
 pub(super) async fn end_session(
     State(app): State<Arc<App>>,
+    client: Client,
     own: Session,
     Path(id): Path<Uuid>,
 ) -> Result<Redirect, ConsoleError> {
-    let ended = app
-        .transaction::<_, StoreError>(async |tx| operator_sessions::end(tx, id, Some(own.operator_id)).await)
-        .await?;
-    if !ended {
+    let (by, now) = (actor(&own, &client), app.clock.now());
+    let ended = app.transaction::<_, StoreError>(async |tx| {
+        if !operator_sessions::end(tx, id, Some(own.operator_id)).await? {
+            return Ok(false);
+        }
+        let change = ("operator.end_session", own.operator_id, "ended by its operator");
+        let states = (&json!({ "session": id, "ended": false }), &json!({ "session": id, "ended": true }));
+        operate::record_operator(tx, &by, change, states, now).await?;
+        Ok(true)
+    });
+    if !ended.await? {
         return Err(Failure::NotFound.into());
     }
     Ok(Redirect::to("/console/settings"))
@@ -100,21 +105,11 @@ pub(super) async fn end_sessions_of(
     let (by, now) = (actor(&own, &client), app.clock.now());
     app.transaction::<_, StoreError>(async |tx| {
         let ended = operator_sessions::end_all(tx, id).await?;
-        let change = NewAction {
-            actor: &by,
-            action: "operator.end_sessions",
-            target_kind: TargetKind::Operator,
-            target_id: &id.to_string(),
-            subscription_id: None,
-            reason: &Reason::of_program("every session was ended by an admin"),
-            before: &json!({ "sessions": ended }),
-            after: &json!({ "sessions": 0 }),
-            request_key: None,
-            bulk_id: None,
-        };
         // Who has no session has lost none.
         if ended > 0 {
-            operate::record(tx, &change, now).await?;
+            let change = ("operator.end_sessions", id, "every session was ended by an admin");
+            let states = (&json!({ "sessions": ended }), &json!({ "sessions": 0 }));
+            operate::record_operator(tx, &by, change, states, now).await?;
         }
         Ok(())
     })

@@ -9,14 +9,12 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::operate::record;
-use crate::domain::action::TargetKind;
-use crate::domain::actor::{Actor, Reason};
+use super::operate::record_operator;
+use crate::domain::actor::Actor;
 use crate::domain::totp::{RECOVERY_CODES, SecondFactor, TotpSecret, recovery_code};
 use crate::seal::{SealError, Sealer};
 use crate::secret_token;
 use crate::secret_token::NoRandomBytes;
-use crate::store::operator_actions::NewAction;
 use crate::store::operator_totp::Totp;
 use crate::store::{StoreError, operator_totp, operators};
 
@@ -135,17 +133,6 @@ async fn append(
     } else {
         ("operator.totp_off", "taken away by its operator")
     };
-    let change = NewAction {
-        actor,
-        action,
-        target_kind: TargetKind::Operator,
-        target_id: &operator_id.to_string(),
-        subscription_id: None,
-        reason: &Reason::of_program(reason),
-        before: &json!({ "oneTimeCodes": !is_on }),
-        after: &json!({ "oneTimeCodes": is_on }),
-        request_key: None,
-        bulk_id: None,
-    };
-    record(conn, &change, now).await.map(drop)
+    let states = (&json!({ "oneTimeCodes": !is_on }), &json!({ "oneTimeCodes": is_on }));
+    record_operator(conn, actor, (action, operator_id, reason), states, now).await
 }

@@ -441,7 +441,8 @@ impl Refusal {
             Self::NoEndpoint => "이벤트를 받을 주소가 등록된 적이 없습니다".to_owned(),
             Self::NoTotp => "2단계 인증을 쓰지 않는 운영자입니다".to_owned(),
             Self::OwnTotp => {
-                "본인의 2단계 인증은 초기화할 수 없습니다. 인증 코드로 끄거나 명령줄을 사용해 주세요".to_owned()
+                "본인의 2단계 인증은 초기화할 수 없습니다. 인증 코드로 끄거나 명령줄을 사용해 주세요"
+                    .to_owned()
             }
         }
     }

@@ -27,7 +27,7 @@ async fn each_command_that_changes_something_leaves_a_row(pool: PgPool) {
         .await
         .unwrap();
     let email = ["--email", "kim@example.com"];
-    let commands: [(&str, Vec<&str>); 9] = [
+    let commands: [(&str, Vec<&str>); 10] = [
         ("operator.add", [&["operator", "add"], &email[..]].concat()),
         ("operator.link", [&["operator", "link"], &email[..]].concat()),
         ("operator.disable", [&["operator", "disable"], &email[..]].concat()),
@@ -39,6 +39,7 @@ async fn each_command_that_changes_something_leaves_a_row(pool: PgPool) {
         ("customer.set_email", vec!["customer", "set-email", &user, "new@example.com"]),
         ("charging.switch_off", vec!["charging", "off"]),
         ("instance.release", vec!["instance", "release"]),
+        ("scan.start", vec!["scan"]),
         ("clock.advance", vec!["clock", "advance", "1d"]),
     ];
     for (action, words) in commands {

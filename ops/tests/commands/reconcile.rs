@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use common::domain::reconcile::{Discrepancy, DiscrepancyKind};
-use common::store::discrepancies;
 use common::store::discrepancies::Run;
+use common::store::operator_actions::ActionFilter;
+use common::store::{discrepancies, operator_actions};
 use ops::jobs::JobsWanted;
 use ops::{jobs, reconcile};
+use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use crate::seed::{acting, reason, start};
+use crate::seed::{acting, author, reason, start};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -58,7 +60,8 @@ async fn worker_compares(conn: &mut PgConnection, job_id: i64, date: &str) {
 async fn it_shows_what_the_worker_has_found(pool: PgPool) {
     let (mut conn, mut workers) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let date = Some("2026-11-21".parse().unwrap());
-    let asking = reconcile::run(&mut conn, date, Duration::from_secs(20), start());
+    let kim = author("kim", start());
+    let asking = reconcile::run(&mut conn, date, Duration::from_secs(20), &kim);
     let working = async {
         loop {
             if let Some((job, date)) = asked_for(&mut workers).await.pop() {
@@ -85,17 +88,20 @@ async fn it_shows_what_the_worker_has_found(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn without_a_date_it_compares_yesterday_and_today(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let refused = reconcile::run(&mut conn, None, SOON, start()).await.unwrap_err();
+    let refused = reconcile::run(&mut conn, None, SOON, &author("kim", start())).await.unwrap_err();
     assert!(refused.to_string().contains("not compared yet"), "{refused}");
     let dates: Vec<_> = asked_for(&mut conn).await.into_iter().map(|(_, date)| date).collect();
     assert_eq!(dates, ["2026-11-21", "2026-11-22"]);
+    let rows = operator_actions::page(&mut conn, &ActionFilter::default(), 10).await.unwrap();
+    let on_record: Vec<_> = rows.iter().rev().map(|row| (row.action.as_str(), &row.after["date"])).collect();
+    assert_eq!(on_record, [("reconcile.start", &json!(dates[0])), ("reconcile.start", &json!(dates[1]))]);
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_day_that_has_not_come_is_not_compared(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let tomorrow = Some("2026-11-23".parse().unwrap());
-    let refused = reconcile::run(&mut conn, tomorrow, SOON, start()).await.unwrap_err();
+    let refused = reconcile::run(&mut conn, tomorrow, SOON, &author("kim", start())).await.unwrap_err();
     assert!(refused.to_string().contains("in the future"), "{refused}");
     assert_eq!(asked_for(&mut conn).await, []);
 }

@@ -5,7 +5,7 @@ use ops::jobs::JobsWanted;
 use ops::{jobs, scan};
 use sqlx::{PgConnection, PgPool};
 
-use crate::seed::{active_subscription, long_after, start};
+use crate::seed::{active_subscription, author, long_after, start};
 
 async fn scans(conn: &mut PgConnection) -> usize {
     let wanted = JobsWanted { kind: Some("scan-due-subscriptions".into()), ..JobsWanted::default() };
@@ -15,9 +15,9 @@ async fn scans(conn: &mut PgConnection) -> usize {
 #[sqlx::test(migrations = "../migrations")]
 async fn the_scan_of_a_day_is_one_job_however_often_it_is_asked_for(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
-    let first = scan::run(&mut conn, None, start()).await.unwrap();
+    let first = scan::run(&mut conn, None, &author("kim", start())).await.unwrap();
     assert_eq!((first.date.to_string().as_str(), first.is_new), ("2026-11-22", true));
-    let second = scan::run(&mut conn, Some(first.date), start()).await.unwrap();
+    let second = scan::run(&mut conn, Some(first.date), &author("kim", start())).await.unwrap();
     assert_eq!((second.job, second.is_new, second.state.as_str()), (first.job, false, "available"));
     assert_eq!(scans(&mut conn).await, 1);
 }
@@ -26,7 +26,7 @@ async fn the_scan_of_a_day_is_one_job_however_often_it_is_asked_for(pool: PgPool
 async fn a_day_that_has_not_come_is_not_scanned(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let tomorrow = "2026-11-23".parse().unwrap();
-    let refused = scan::run(&mut conn, Some(tomorrow), start()).await.unwrap_err();
+    let refused = scan::run(&mut conn, Some(tomorrow), &author("kim", start())).await.unwrap_err();
     assert!(refused.to_string().contains("in the future"), "{refused}");
     assert_eq!(scans(&mut conn).await, 0);
 }

@@ -201,6 +201,30 @@ async fn a_link_sets_one_password_and_ends_every_session(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_set_password_and_an_ended_session_are_on_record(pool: PgPool) {
+    let api = Api::new(pool);
+    let mut browser = kim(&api).await;
+    browser.log_in(EMAIL, PASSWORD).await;
+    Browser::new(&api).log_in(EMAIL, PASSWORD).await;
+    let other: uuid::Uuid =
+        sqlx::query_scalar("select id from operator_sessions order by created_at desc, id desc limit 1")
+            .fetch_one(&api.pool)
+            .await
+            .unwrap();
+    let end = format!("/console/settings/sessions/{other}/end");
+    assert_eq!(browser.post(&end, &[]).await.location(), "/console/settings");
+    // It has ended already.
+    assert_eq!(browser.post(&end, &[]).await.status, 404);
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("select action, actor from operator_actions order by id")
+            .fetch_all(&api.pool)
+            .await
+            .unwrap();
+    let by_kim = |action: &str| (action.to_owned(), format!("operator:{EMAIL}"));
+    assert_eq!(rows, [by_kim("operator.password"), by_kim("operator.end_session")]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_link_that_has_run_out_sets_nothing(pool: PgPool) {
     let api = Api::new(pool);
     let mut browser = kim(&api).await;

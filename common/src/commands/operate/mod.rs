@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
-pub use record::{Change, record, recorded};
+pub use record::{Change, record, record_operator, recorded};
 pub use request::{ActionError, ActionRequest, Performed, Preview, version_of};
 
 use crate::domain::action::{Action, Effect};

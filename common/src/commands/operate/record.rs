@@ -1,7 +1,9 @@
 //! The one way into the operators' audit log.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::domain::action::Target;
 use crate::domain::actor::{Actor, Reason};
@@ -67,6 +69,30 @@ pub async fn recorded<T, E: From<StoreError>>(
     Ok(done)
 }
 
-fn empty() -> serde_json::Value {
-    serde_json::Value::Object(serde_json::Map::new())
+/// Appends the row of a change of an operator that explains itself, in the transaction of the change.
+pub async fn record_operator(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    (action, operator_id, why): (&str, Uuid, &'static str),
+    (before, after): (&Value, &Value),
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let target = Target::Operator(operator_id);
+    let row = NewAction {
+        actor,
+        action,
+        target_kind: target.kind(),
+        target_id: &target.id(),
+        subscription_id: None,
+        reason: &Reason::of_program(why),
+        before,
+        after,
+        request_key: None,
+        bulk_id: None,
+    };
+    record(conn, &row, now).await.map(drop)
+}
+
+fn empty() -> Value {
+    Value::Object(serde_json::Map::new())
 }
