@@ -183,6 +183,11 @@ pub async fn add(
                 }
                 Some(_) | None => error.into(),
             })?;
+            // The change would be on record as another operator's.
+            if operator.id != id {
+                let made = format!("the operator {email} was made meanwhile: run it again for a new token");
+                return Err(OpsError::Refused(made));
+            }
             Ok((operator.role, make_link(tx, &email, &new.console).await?))
         })
         .await?;

@@ -178,7 +178,9 @@ pub async fn set(
     plans::set(&mut tx, &plan.code, &plan.name, plan.monthly, plan.yearly).await?;
     plans::set_held_beside_others(&mut tx, &plan.code, plan.held_beside_others).await?;
     let after = serde_json::to_value(&plan)?;
-    author.record(&mut tx, "plan.set", (TargetKind::Plan, &plan.code), (&before, &after)).await?;
+    if before != after {
+        author.record(&mut tx, "plan.set", (TargetKind::Plan, &plan.code), (&before, &after)).await?;
+    }
     tx.commit().await?;
     Ok(PlanSet { plan, is_new })
 }

@@ -70,6 +70,8 @@ async fn a_repeat_a_dry_run_and_a_refusal_leave_no_row(pool: PgPool) {
     subscriptions::cancel(&mut conn, subscription.id, "이사", start()).await.unwrap();
     customer::erase(&mut conn, &user, true, &kim).await.unwrap();
     instance::release(&mut conn, &kim).await.unwrap();
+    // As it is.
+    plans::set(&mut conn, "pro", plans::PlanChange::default(), &kim).await.unwrap();
     assert!(rows(&pool).await.is_empty());
     for _ in 0..2 {
         customer::erase(&mut conn, &user, false, &kim).await.unwrap();

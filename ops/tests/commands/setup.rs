@@ -54,6 +54,30 @@ async fn a_given_token_is_taken_unless_guessable_or_anothers(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn an_operator_made_meanwhile_is_left_as_it_is(pool: PgPool) {
+    let (mut conn, mut other) = (pool.acquire().await.unwrap(), pool.begin().await.unwrap());
+    let insert =
+        "insert into operators (id, email, token_hash) values (gen_random_uuid(), 'kim@example.com', 'a')";
+    sqlx::query(insert).execute(&mut *other).await.unwrap();
+    let kim = author("kim", start());
+    let adding = operator::add(&mut conn, new("kim@example.com", None), &kim);
+    let commit = async {
+        let waits = "select exists (select from pg_stat_activity
+                                     where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {}
+        other.commit().await.unwrap();
+    };
+    let (added, ()) = tokio::join!(adding, commit);
+    let refused = added.unwrap_err();
+    assert!(refused.to_string().contains("run it again"), "{refused}");
+    assert_eq!(hashes(&pool).await, [b"a".to_vec()]);
+    operator::add(&mut conn, new("kim@example.com", None), &kim).await.unwrap();
+    let on_record: i64 =
+        sqlx::query_scalar("select count(*) from operator_actions").fetch_one(&pool).await.unwrap();
+    assert_eq!(on_record, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_role_stays_until_another_is_given(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let with = |role| NewOperator { role, ..new("kim@example.com", None) };
