@@ -106,6 +106,8 @@ pub(super) async fn set_password(
     if !is_password(form.password.expose_secret()) {
         return link_page(&app, &client, &holder, Notice::Unusable);
     }
+    // Too many logins at once are no wrong code, so nothing is counted before.
+    let hash = app.passwords.hash(form.password).await?;
     // Links travel by chat and e-mail: one that was read by somebody else does not replace the second factor.
     let attempt = Attempt::new(&holder.operator.email, client.address);
     if holder.has_totp
@@ -113,7 +115,6 @@ pub(super) async fn set_password(
     {
         return link_page(&app, &client, &holder, Notice::Locked(until));
     }
-    let hash = app.passwords.hash(form.password).await?;
     let proof = Proof { password_hash: &hash, code: &form.code, attempt: &attempt };
     let cookie =
         app.transaction(async |tx| use_link(&app, tx, &client, (&holder, &link, &proof)).await).await;
