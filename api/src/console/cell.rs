@@ -124,11 +124,14 @@ pub(super) fn subscription_path(id: Uuid) -> String {
     format!("/console/subscriptions/{}", subscription_ref(id))
 }
 
+/// A spreadsheet reads full-width signs as it reads the others.
+const FORMULA_SIGNS: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+
 /// A field of a CSV file (RFC 4180). A text that a spreadsheet would run as a formula gets a quote before it; a number of
 /// ours is none.
 pub(super) fn csv_field(cell: &Cell) -> String {
     let text = cell.csv();
-    let is_formula = !cell.is_number() && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let is_formula = !cell.is_number() && text.starts_with(FORMULA_SIGNS);
     let text = if is_formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
@@ -169,6 +172,10 @@ mod tests {
             ("=1+1", "'=1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("-2", "'-2"),
+            ("＝1+1", "'＝1+1"),
+            ("＋1", "'＋1"),
+            ("－2", "'－2"),
+            ("＠SUM(A1)", "'＠SUM(A1)"),
             ("a,b", "\"a,b\""),
             ("=a\"b", "\"'=a\"\"b\""),
             ("two\nlines", "\"two\nlines\""),
