@@ -112,7 +112,8 @@ impl App {
     /// Runs `work` in one transaction: everything that it writes exists on commit, or nothing.
     ///
     /// A commit whose answer is lost may have happened: the caller gets 503, and a repeated request finds what was
-    /// written.
+    /// written. So does one whose statement met a session from before a changed table: nothing was written, and the
+    /// session is not used again.
     pub(crate) async fn transaction<T, E: From<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
@@ -123,7 +124,8 @@ impl App {
         Ok(done)
     }
 
-    /// Begins once more, on a new session, where the one from the pool had been cut: nothing was written yet.
+    /// Begins once more, on a new session, where the one from the pool had been cut: nothing was written yet. Only the
+    /// begin is repeated, no statement of the work.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         let found_unfit = sessions_found_unfit();
         match self.pool.begin().await.map_err(StoreError::from) {
