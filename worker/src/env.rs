@@ -6,13 +6,16 @@ use chrono::NaiveTime;
 use common::{
     clock::Clock, domain::dunning::Policy, email::Brand, mailer::Mailer, seal::Sealer, store::gate::Instance,
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use toss::Toss;
 
 use crate::email_batches::EmailBatches;
 use crate::endpoint::Endpoint;
 use crate::gateway::known_merchants::KnownMerchants;
 use crate::gateway::rate_limiter::RateLimiter;
+
+/// A transaction of the pool.
+pub(crate) type Tx = Transaction<'static, Postgres>;
 
 /// Cheap to clone.
 #[derive(Clone)]

@@ -1,16 +1,20 @@
 //! The worker's port: alive, able to work, and its figures.
 
-use std::{sync::OnceLock, time::Duration};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use common::{
-    http_server::{HttpServer, Refusal, descriptor_limit},
-    queue::Supervisor,
-    store::{log_readiness, readiness},
-};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use common::http_server::{HttpServer, Refusal, descriptor_limit};
+use common::queue::Supervisor;
+use common::store::{log_readiness, readiness};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Probes and scrapes come from a few places.

@@ -5,7 +5,8 @@
 //! this build knows, and the table of jobs in the documents. Only this file builds apalis workers; a handler
 //! takes only `Data` from apalis.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use chrono::{DateTime, Utc};

@@ -1,6 +1,8 @@
 //! What a call to the gateway came to: five outcomes, and for a look-up a sixth, "no such order".
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 
 use super::payment::DeclineKind;
 
@@ -53,7 +55,7 @@ pub struct NotSent {
     /// Only a person can mend it (credentials, contract, our own request).
     pub needs_operator: bool,
     /// How long the gateway asks us to wait.
-    pub retry_after: Option<TimeDelta>,
+    pub retry_after: Option<Duration>,
     /// What it says about the gateway: one that names what is wrong with this request works. None: it was not asked.
     pub gateway_works: Option<bool>,
 }
@@ -91,7 +93,7 @@ pub struct UnknownOutcome {
     pub message: String,
     pub trace_id: Option<String>,
     /// How long the gateway asks us to wait.
-    pub retry_after: Option<TimeDelta>,
+    pub retry_after: Option<Duration>,
 }
 
 impl UnknownOutcome {

@@ -71,9 +71,8 @@ async fn check(
 fn ask_again(claim: &ClaimRow, found: &Outcome) -> Option<(String, TimeDelta)> {
     match found {
         Outcome::Unknown(why) if why.is_technical && claim.payment_key.is_some() => {
-            let asked_for = pause_of(why.retry_after.and_then(|wait| wait.to_std().ok()));
             let reason = format!("the gateway could not be asked: {}", why.message);
-            Some((reason, ASK_AGAIN_AFTER.max(asked_for)))
+            Some((reason, ASK_AGAIN_AFTER.max(pause_of(why.retry_after))))
         }
         Outcome::Waiting(_) => Some(("the gateway waits for a deposit".to_owned(), DEPOSIT_PAUSE)),
         Outcome::Unknown(_)

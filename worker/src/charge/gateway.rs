@@ -272,7 +272,7 @@ pub(crate) fn not_sent(reason: Reason) -> NotSent {
     NotSent {
         needs_operator: reason.needs_operator(),
         gateway_works: reason.gateway_works(),
-        retry_after: reason.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok()),
+        retry_after: reason.retry_after(),
         code: reason.code.map(|code| code.as_str().to_owned()),
         message: reason.message,
         trace_id: reason.trace_id,
@@ -287,7 +287,7 @@ pub(crate) fn doubt(why: Why) -> UnknownOutcome {
         code: why.code.map(|code| code.as_str().to_owned()),
         message: format!("{:?}: {}", why.kind, why.message),
         trace_id: why.trace_id,
-        retry_after: why.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()),
+        retry_after: why.retry_after,
     }
 }
 

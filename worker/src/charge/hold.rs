@@ -8,12 +8,9 @@ use common::jobs;
 use common::jobs::ChargeSubscription;
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::store::{invoices, payments};
-use sqlx::{Postgres, Transaction};
 
 use super::context::ChargeContext;
-use crate::env::Env;
-
-type Tx = Transaction<'static, Postgres>;
+use crate::env::{Env, Tx};
 
 /// Voids the invoice of a subscription that ended before it was charged.
 pub(super) async fn void(

@@ -12,17 +12,15 @@ use common::store;
 use common::store::events::Entry;
 use common::store::gate::Lane;
 use common::store::{StoreError, events, invoices, payments};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use super::context::ChargeContext;
 use super::hold::hold;
 use super::send::{Sending, send};
 use super::{gateway, outcome, settle_declined};
-use crate::env::Env;
+use crate::env::{Env, Tx};
 use crate::gateway::health;
 use crate::gateway::health::Caller;
-
-type Tx = Transaction<'static, Postgres>;
 
 const MISSED: &str = "the gateway knows no such order";
 const LOST: &str = "the gateway knows no such order: it never arrived";

@@ -37,19 +37,16 @@ use common::id::subscription_ref;
 use common::jobs::{ChargeSubscription, ConfirmPayment};
 use common::queue::{Finish, JobError, Lease, Ran};
 use common::store::payments;
-use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use self::context::ChargeContext;
 use self::hold::{hold, void};
 use self::lookup::look_up;
 use self::send::{Sending, send};
-use crate::env::Env;
+use crate::env::{Env, Tx};
 use crate::gateway::health;
 use crate::gateway::health::{Call, Caller, Permit};
 use crate::gateway::rate_limiter::Turn;
-
-type Tx = Transaction<'static, Postgres>;
 
 /// How long a job waits when an operator has stopped charging.
 const PAUSE: TimeDelta = TimeDelta::minutes(10);

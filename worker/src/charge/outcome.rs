@@ -1,6 +1,7 @@
 //! Records what the gateway said: attempt, invoice, subscription, next job, e-mail and the job's own end, in one commit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::invoice::InvoiceStatus;
@@ -272,12 +273,10 @@ async fn wait(
 }
 
 /// The pause that Toss asks for. The authentication of a buyer who waits dies sooner than that.
-fn asked_pause(attempt: &Payment, retry_after: Option<TimeDelta>) -> TimeDelta {
+fn asked_pause(attempt: &Payment, retry_after: Option<Duration>) -> TimeDelta {
     match attempt.kind {
         PaymentKind::First => TimeDelta::zero(),
-        PaymentKind::Renewal | PaymentKind::NewCard => {
-            pause_of(retry_after.and_then(|wait| wait.to_std().ok()))
-        }
+        PaymentKind::Renewal | PaymentKind::NewCard => pause_of(retry_after),
     }
 }
 

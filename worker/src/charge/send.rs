@@ -2,13 +2,12 @@
 
 use common::domain::payment::Payment;
 use common::queue::{JobError, Lease, Ran, hold_on};
-use sqlx::{Postgres, Transaction};
 
 use super::context::ChargeContext;
 use super::{gateway, outcome};
 use crate::card::replacement;
 use crate::crash;
-use crate::env::Env;
+use crate::env::{Env, Tx};
 use crate::gateway::health::Caller;
 
 /// How a request leaves.
@@ -23,7 +22,7 @@ pub(crate) struct Sending {
 pub(crate) async fn send(
     env: &Env,
     lease: &Lease,
-    mut tx: Transaction<'static, Postgres>,
+    mut tx: Tx,
     context: &ChargeContext,
     attempt: &Payment,
     sending: Sending,

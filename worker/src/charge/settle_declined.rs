@@ -11,11 +11,11 @@ use common::queue::{Finish, JobError, Lease, Ran};
 use common::store;
 use common::store::events::{Entry, Settled};
 use common::store::{events, invoices, payments, subscriptions};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use super::context::ChargeContext;
 use crate::card::replacement;
-use crate::env::{Env, raise_alarm};
+use crate::env::{Env, Tx, raise_alarm};
 use crate::error::SettleError;
 use crate::gateway::health;
 use crate::notifications;
@@ -81,7 +81,7 @@ fn warn_if_wrong_client_key(code: &str) {
 pub(crate) async fn skip_step(
     env: &Env,
     lease: &Lease,
-    mut tx: Transaction<'static, Postgres>,
+    mut tx: Tx,
     context: &ChargeContext,
     reason: SkipReason,
 ) -> Result<Ran, JobError> {

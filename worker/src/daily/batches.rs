@@ -2,10 +2,18 @@
 //!
 //! A row that somebody else holds is skipped, and a row that raises is isolated by halving its batch. The others are done.
 
-use sqlx::{Postgres, Transaction};
+use std::collections::HashSet;
+use std::mem;
 
-use crate::env::{Env, raise_alarm};
+use chrono::TimeDelta;
+use common::queue::{Finish, Ran};
+use uuid::Uuid;
+
+use crate::env::{Env, Tx, raise_alarm};
 use crate::error::SettleError;
+
+/// Somebody holds a row: an operator's session, or a worker that is gone. The limits of a session end both.
+const COME_BACK_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// What came of a batch.
 #[derive(Debug)]
@@ -30,9 +38,6 @@ impl<T> Worked<T> {
         self.failed = self.failed.saturating_add(other.failed);
     }
 }
-
-/// The transaction of one batch.
-pub(super) type Tx = Transaction<'static, Postgres>;
 
 /// Works on the items in one transaction. Where that fails because of an item, the batch is halved until the item is alone.
 pub(super) async fn work_through<T, Working>(
@@ -78,24 +83,38 @@ where
     Ok(all)
 }
 
-/// The second pass: what was locked is tried again. What is locked still is left for later, with an alarm.
+/// The second pass over all batches: what was locked is tried again. What is locked still is left for later, with an alarm.
 pub(super) async fn come_back<T, Working>(
     env: &Env,
     what: &'static str,
-    locked: Vec<T>,
+    all: &mut Worked<T>,
     work: impl Fn(Tx, Vec<T>) -> Working,
-) -> Result<Worked<T>, SettleError>
+) -> Result<(), SettleError>
 where
     T: Clone + std::fmt::Debug,
     Working: Future<Output = Result<(Tx, Worked<T>), SettleError>>,
 {
-    if locked.is_empty() {
-        return Ok(Worked::default());
+    if all.locked.is_empty() {
+        return Ok(());
     }
-    let worked = work_through(env, what, locked, work).await?;
-    if !worked.locked.is_empty() {
+    let locked = mem::take(&mut all.locked);
+    all.add(work_through(env, what, locked, work).await?);
+    if !all.locked.is_empty() {
         raise_alarm("row_locked");
-        tracing::error!(what, rows = ?worked.locked, "rows are locked by somebody else; tried again in some minutes");
+        tracing::error!(what, rows = ?all.locked, "rows are locked by somebody else; tried again in some minutes");
     }
-    Ok(worked)
+    Ok(())
+}
+
+/// Has the job come again where somebody still holds rows.
+pub(super) fn later(env: &Env, locked: usize) -> Option<Ran> {
+    let reason = format!("{locked} rows are locked by somebody else: they come later");
+    let run_at = env.clock.now() + COME_BACK_AFTER;
+    (locked > 0).then_some(Ran::Finish(Finish::Snooze { reason, run_at }))
+}
+
+/// Those of a batch that are not free.
+pub(super) fn held(ids: Vec<Uuid>, free: &[Uuid]) -> Vec<Uuid> {
+    let free: HashSet<&Uuid> = free.iter().collect();
+    ids.into_iter().filter(|id| !free.contains(id)).collect()
 }

@@ -11,8 +11,9 @@ use common::{email, outbox};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::batches::{Tx, Worked, come_back, work_through};
-use crate::{env::Env, error::SettleError};
+use super::batches::{Worked, come_back, held, work_through};
+use crate::env::{Env, Tx};
+use crate::error::SettleError;
 
 /// From how many days before to how many, and from when on it would be stale.
 const STAGES: [(u32, u32); 2] = [(30, 7), (7, 0)];
@@ -35,8 +36,7 @@ pub(super) async fn ask_for_consents(env: &Env, today: NaiveDate) -> Result<Work
             last = *end;
             asked.add(work_through(env, WHAT, batch, ask).await?);
         }
-        let locked = std::mem::take(&mut asked.locked);
-        asked.add(come_back(env, WHAT, locked, ask).await?);
+        come_back(env, WHAT, &mut asked, ask).await?;
         all.add(asked);
     }
     Ok(all)
@@ -62,7 +62,7 @@ async fn ask_all(
             written.done = written.done.saturating_add(usize::from(is_new));
         }
     }
-    written.locked = ids.into_iter().filter(|id| free.binary_search(id).is_err()).collect();
+    written.locked = held(ids, &free);
     Ok((tx, written))
 }
 

@@ -15,12 +15,13 @@ use common::store::scan::{Due, Place, ScanDay};
 use common::store::{invoices, scan, subscriptions};
 use uuid::Uuid;
 
-use self::{
-    batches::{Tx, Worked, come_back, work_through},
-    plan_changes::settle_changes,
-    price_changes::roll_out_prices,
-};
-use crate::{crash, env::Env, error::SettleError, gateway::health};
+use self::batches::{Worked, come_back, later, work_through};
+use self::plan_changes::settle_changes;
+use self::price_changes::roll_out_prices;
+use crate::crash;
+use crate::env::{Env, Tx};
+use crate::error::SettleError;
+use crate::gateway::health;
 
 mod batches;
 mod consent_requests;
@@ -29,8 +30,6 @@ mod price_changes;
 pub(crate) mod renewal_notices;
 
 const BATCH: i64 = 5_000;
-/// Somebody holds a row: an operator's session, or a worker that is gone. The limits of a session end both.
-const COME_BACK_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// Can die after any batch and go on: what exists already is left as it is.
 pub(crate) async fn scan_due_subscriptions(
@@ -57,13 +56,11 @@ pub(crate) async fn scan_due_subscriptions(
         all.add(work_through(&env, WHAT, due, |tx, due| bill(&env, tx, due, &job)).await?);
         crash::point("after_scan_batch");
     }
-    let locked = std::mem::take(&mut all.locked);
-    all.add(come_back(&env, WHAT, locked, |tx, due| bill(&env, tx, due, &job)).await?);
+    come_back(&env, WHAT, &mut all, |tx, due| bill(&env, tx, due, &job)).await?;
     let (enqueued, locked) = (all.done, all.locked.len().saturating_add(unchanged));
     tracing::info!(job.id = lease.id(), scan.date = %job.date, due = seen, enqueued, locked, failed = all.failed, "scanned");
-    if locked > 0 {
-        let reason = format!("{locked} rows are locked by somebody else: they come later");
-        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + COME_BACK_AFTER }));
+    if let Some(later) = later(&env, locked) {
+        return Ok(later);
     }
     let told = match all.failed {
         0 => format!("{seen} due, {enqueued} charge jobs made"),

@@ -5,8 +5,10 @@ use common::commands::settle_change::settle_change;
 use common::store::{plan_changes, subscriptions};
 use uuid::Uuid;
 
-use super::batches::{Tx, Worked, come_back, work_through};
-use crate::{crash, env::Env, error::SettleError};
+use super::batches::{Worked, come_back, held, work_through};
+use crate::crash;
+use crate::env::{Env, Tx};
+use crate::error::SettleError;
 
 const BATCH: i64 = 500;
 
@@ -23,8 +25,7 @@ pub(super) async fn settle_changes(env: &Env, date: NaiveDate) -> Result<usize, 
         all.add(work_through(env, WHAT, batch, |tx, ids| settle_batch(env, tx, ids)).await?);
         crash::point("after_changes_batch");
     }
-    let locked = std::mem::take(&mut all.locked);
-    all.add(come_back(env, WHAT, locked, |tx, ids| settle_batch(env, tx, ids)).await?);
+    come_back(env, WHAT, &mut all, |tx, ids| settle_batch(env, tx, ids)).await?;
     if all.done > 0 {
         tracing::info!(%date, settled = all.done, failed = all.failed, "changes of plan and price settled");
     }
@@ -42,6 +43,5 @@ async fn settle_batch(env: &Env, mut tx: Tx, ids: Vec<Uuid>) -> Result<(Tx, Work
         }
     }
     crash::point("before_changes_commit");
-    let locked = ids.into_iter().filter(|id| !free.contains(id)).collect();
-    Ok((tx, Worked { done: free.len(), locked, failed: 0 }))
+    Ok((tx, Worked { done: free.len(), locked: held(ids, &free), failed: 0 }))
 }

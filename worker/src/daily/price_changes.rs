@@ -6,8 +6,9 @@ use common::domain::price_change::PriceChange;
 use common::store::price_changes;
 use uuid::Uuid;
 
-use super::batches::{Tx, Worked, come_back, work_through};
-use crate::{env::Env, error::SettleError};
+use super::batches::{Worked, come_back, work_through};
+use crate::env::{Env, Tx};
+use crate::error::SettleError;
 
 const WHAT: &str = "roll out a price";
 
@@ -37,8 +38,7 @@ async fn roll_out_part(env: &Env, price: &PriceChange, part: Part) -> Result<usi
         last = end.subscription_id;
         all.add(work_through(env, WHAT, batch, work).await?);
     }
-    let locked = std::mem::take(&mut all.locked);
-    all.add(come_back(env, WHAT, locked, work).await?);
+    come_back(env, WHAT, &mut all, work).await?;
     Ok(all.locked.len())
 }
 

@@ -16,11 +16,10 @@ use common::{email, outbox};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::COME_BACK_AFTER;
-use super::batches::{Tx, Worked, come_back, work_through};
+use super::batches::{Worked, come_back, held, later, work_through};
 use super::consent_requests::ask_for_consents;
 use super::price_changes::roll_out_prices;
-use crate::env::Env;
+use crate::env::{Env, Tx};
 use crate::error::SettleError;
 use crate::gateway::health;
 
@@ -58,16 +57,14 @@ pub(crate) async fn send_renewal_notices(
         last = *end;
         all.add(work_through(&env, WHAT, batch, |tx, ids| notify_all(&env, tx, ids)).await?);
     }
-    let skipped = std::mem::take(&mut all.locked);
-    all.add(come_back(&env, WHAT, skipped, |tx, ids| notify_all(&env, tx, ids)).await?);
+    come_back(&env, WHAT, &mut all, |tx, ids| notify_all(&env, tx, ids)).await?;
     let consents = if is_daily_run { ask_for_consents(&env, today).await? } else { Worked::default() };
     let (written, asked) = (all.done, consents.done);
     let failed = all.failed.saturating_add(consents.failed);
     locked = locked.saturating_add(all.locked.len()).saturating_add(consents.locked.len());
     tracing::info!(job.id = lease.id(), written, asked, locked, failed, "renewal notices");
-    if locked > 0 {
-        let reason = format!("{locked} rows are locked by somebody else: they come later");
-        return Ok(Ran::Finish(Finish::Snooze { reason, run_at: env.clock.now() + COME_BACK_AFTER }));
+    if let Some(later) = later(&env, locked) {
+        return Ok(later);
     }
     let told = format!("{written} notices written, {asked} consents asked for");
     Ok(Ran::Finish(Finish::Done(Some(told))))
@@ -84,7 +81,7 @@ async fn notify_all(env: &Env, mut tx: Tx, ids: Vec<Uuid>) -> Result<(Tx, Worked
             written.done = written.done.saturating_add(usize::from(is_new));
         }
     }
-    written.locked = ids.into_iter().filter(|id| free.binary_search(id).is_err()).collect();
+    written.locked = held(ids, &free);
     Ok((tx, written))
 }
 

@@ -9,13 +9,9 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use common::queue::{Finish, Lease, QueueError, Ran, hold_on};
-use sqlx::{Postgres, Transaction};
 
-use crate::env::{Env, raise_alarm};
+use crate::env::{Env, Tx, raise_alarm};
 use crate::error::SettleError;
-
-/// The transaction in which an answer is written.
-pub(crate) type Tx = Transaction<'static, Postgres>;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

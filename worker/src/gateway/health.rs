@@ -13,7 +13,8 @@ use common::store::{StoreError, gate, settings};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{merchant, reads::gateway_account_of};
+use super::merchant;
+use super::reads::gateway_account_of;
 use crate::env::{Env, raise_alarm};
 
 /// A copied database asks again this much later whether an operator has re-armed it.
@@ -327,7 +328,7 @@ pub(crate) fn sign_of<'a>(payment: &Payment, outcome: &'a Outcome) -> Sign<'a> {
         subject: payment.subscription_id,
         works: breaker::gateway_works(outcome),
         why,
-        retry_after: retry_after.and_then(|wait| wait.to_std().ok()),
+        retry_after,
     }
 }
 

@@ -13,11 +13,11 @@ use common::store::webhooks::{ReceivedWebhook, WebhookEnd};
 use common::store::{StoreError, events, read_backs, subscriptions, webhooks};
 use common::webhook::{Hint, NamedPayment, hint, without_billing_keys};
 use secrecy::SecretString;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use toss::LookupOutcome;
 
 use self::followup::{WebhookVerdict, follow, is_forged, named_payment};
-use crate::env::{Env, raise_alarm};
+use crate::env::{Env, Tx, raise_alarm};
 use crate::gateway::health;
 use crate::gateway::rate_limiter::pause_of;
 use crate::gateway::reads::{gateway_account_of, read_back};
@@ -158,7 +158,7 @@ async fn claim(env: &Env, attempt: &Payment, event: &ReceivedWebhook) -> Result<
 async fn end(
     env: &Env,
     lease: &Lease,
-    mut tx: Transaction<'static, Postgres>,
+    mut tx: Tx,
     event: &ReceivedWebhook,
     verdict: WebhookVerdict,
 ) -> Result<Ran, JobError> {
