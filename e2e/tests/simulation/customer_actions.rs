@@ -59,17 +59,28 @@ impl Simulation<'_> {
     }
 
     async fn pay_and_confirm(&mut self, mut new: Customer, plan: &str, cycle: Cycle) {
-        let number = self.customers.len();
-        let order_id = format!("ORDER_{number}");
-        let card = format!("43{number:02}000000000001");
+        let card = format!("43{:02}000000000001", self.customers.len());
+        self.order(&mut new, plan, cycle, |purchase| purchase.card(&card)).await;
+        new.cards.push(Card { number: card, auth_key: None });
+        self.customers.push(new);
+    }
+
+    /// A new customer completes the payment window as chosen and confirms. Returns the order id.
+    pub(crate) async fn order(
+        &self,
+        new: &mut Customer,
+        plan: &str,
+        cycle: Cycle,
+        choose: impl FnOnce(Purchase) -> Purchase,
+    ) -> String {
+        let order_id = format!("ORDER_{}", self.customers.len());
         let mut tx = self.testbed.admin_pool().begin().await.unwrap();
         let price = price(&mut tx, plan, cycle).await;
-        let purchase = Purchase::new(&order_id, price.into()).customer(&new.key).card(&card);
-        let open = self.testbed.sandbox.pay(purchase).unwrap();
+        let purchase = choose(Purchase::new(&order_id, price.into()).customer(&new.key));
         let confirmation = Confirmation {
             user_id: new.user_id,
-            payment_key: open.payment_key,
-            order_id,
+            payment_key: self.testbed.sandbox.pay(purchase).unwrap().payment_key,
+            order_id: order_id.clone(),
             amount: Won::new(price.into()).unwrap(),
             plan: plan.to_owned(),
             cycle,
@@ -81,8 +92,7 @@ impl Simulation<'_> {
         new.subscription_id = payment.subscription_id;
         oracle::record_first_terms(&mut tx, new.subscription_id, price, cycle).await.unwrap();
         tx.commit().await.unwrap();
-        new.cards.push(Card { number: card, auth_key: None });
-        self.customers.push(new);
+        order_id
     }
 
     /// What happens between two runs: cards change, operators act, the gateway goes down.

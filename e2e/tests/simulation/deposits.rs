@@ -1,18 +1,15 @@
 //! Customers who pay into a virtual account: in time, late, or never; and operators who give late deposits back.
 
-use common::commands::confirm::{Confirmation, record_confirmation};
 use common::domain::actor::{Actor, Reason};
 use common::domain::calendar::Cycle;
-use common::domain::money::Won;
 use common::email::Brand;
 use ops::action::Acting;
-use sandbox::{EntryKind, LedgerQuery, OverdueDeposit, Purchase};
+use sandbox::{EntryKind, LedgerQuery, OverdueDeposit};
 use uuid::Uuid;
 
-use crate::customers::{Customer, NAME};
-use crate::plan_changes::price;
+use crate::customers::Customer;
 use crate::simulation::Simulation;
-use crate::{oracle, trace};
+use crate::trace;
 
 impl Simulation<'_> {
     /// Chooses how an account reads whose due date passed without a deposit.
@@ -25,33 +22,16 @@ impl Simulation<'_> {
 
     /// A new customer orders, and chooses to pay into an account.
     pub(crate) async fn order_by_deposit(&mut self, mut new: Customer, plan: &str, cycle: Cycle) {
-        let order_id = format!("ORDER_{}", self.customers.len());
         let hours = self.rng.between(1, 48);
-        let mut tx = self.testbed.admin_pool().begin().await.unwrap();
-        let price = price(&mut tx, plan, cycle).await;
-        let purchase = Purchase::new(&order_id, price.into()).customer(&new.key).by_virtual_account(hours);
-        let confirmation = Confirmation {
-            user_id: new.user_id,
-            payment_key: self.testbed.sandbox.pay(purchase).unwrap().payment_key,
-            order_id: order_id.clone(),
-            amount: Won::new(price.into()).unwrap(),
-            plan: plan.to_owned(),
-            cycle,
-            customer_key: new.key.clone(),
-            customer_email: new.email(),
-            customer_name: NAME.to_owned(),
-        };
-        let payment = record_confirmation(&mut tx, &confirmation, self.testbed.now()).await.unwrap();
-        new.subscription_id = payment.subscription_id;
-        oracle::record_first_terms(&mut tx, new.subscription_id, price, cycle).await.unwrap();
-        tx.commit().await.unwrap();
+        let order_id = self.order(&mut new, plan, cycle, |purchase| purchase.by_virtual_account(hours)).await;
         new.deposit_order = Some(order_id);
         self.customers.push(new);
     }
 
     /// A customer pays into the account of their order, if it takes anything: also after its due date, or their cancel.
     pub(crate) fn make_deposit(&mut self) {
-        let orders: Vec<String> = self.customers.iter().filter_map(|it| it.deposit_order.clone()).collect();
+        let orders: Vec<String> =
+            self.customers.iter().filter_map(|customer| customer.deposit_order.clone()).collect();
         if orders.is_empty() {
             return;
         }
@@ -71,7 +51,7 @@ impl Simulation<'_> {
                                    and refunds.status = 'failed'))
               order by order_id",
         )
-        .bind(self.customers.iter().filter_map(|it| it.deposit_order.clone()).collect::<Vec<_>>())
+        .bind(self.customers.iter().filter_map(|customer| customer.deposit_order.clone()).collect::<Vec<_>>())
         .fetch_all(self.testbed.admin_pool())
         .await
         .unwrap();
