@@ -73,7 +73,7 @@ function refuse(problem) {
 }
 
 function wait() {
-  document.getElementById('patience').textContent = '카드사의 응답을 기다리고 있습니다. 창을 닫아도 결제는 한 번만 처리됩니다.';
+  document.getElementById('wait-note').textContent = '카드사의 응답을 기다리고 있습니다. 창을 닫아도 결제는 한 번만 처리됩니다.';
 }
 
 function list(id, facts) {

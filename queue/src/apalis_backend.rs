@@ -48,7 +48,8 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::error::JobError;
-use crate::execute::{self, Context, fail_undecodable};
+use crate::execute;
+use crate::execute::{Context, fail_undecodable};
 use crate::job::Lease;
 use crate::local_kind::{ClaimedJob, LocalKind};
 use crate::policy::KindConfig;

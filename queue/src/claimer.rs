@@ -47,7 +47,7 @@ impl Claimer {
         Self { shared, wake, conn, progress, full: Vec::new(), next_poll: Instant::now() }
     }
 
-    /// Not dropped in the middle of a claim while the database answers: jobs whose claim was not heard of are stuck for
+    /// Not dropped in the middle of a claim while the database answers: jobs whose claim has no known end are stuck for
     /// a lease.
     pub(crate) async fn run(mut self) {
         let mut waits = pauses();

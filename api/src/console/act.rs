@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::action_words::label;
 use super::cell::subscription_path;
 use super::failure::{ConsoleError, Failure};
-use super::list::Asked;
+use super::list::FilterValues;
 use super::page::{Page, render};
 use super::session::{Client, Session};
 use crate::app::App;
@@ -80,11 +80,11 @@ impl Notice {
 struct Asking {
     name: String,
     id: String,
-    given: Asked,
+    given: FilterValues,
 }
 
 impl Asking {
-    fn new(route: &MatchedPath, id: String, given: Asked) -> Self {
+    fn new(route: &MatchedPath, id: String, given: FilterValues) -> Self {
         let name = route.as_str().split('/').nth(3).unwrap_or_default().to_owned();
         Self { name, id, given }
     }
@@ -180,7 +180,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ConsoleError> {
-    let asking = Asking::new(&route, id, Asked::read(query.as_deref()));
+    let asking = Asking::new(&route, id, FilterValues::read(query.as_deref()));
     let is_asked = asking.parameters().iter().any(|(_, value)| !value.is_empty());
     let notice = match asking.action(app.clock.now()) {
         Err(Unusable::Parameter) if is_asked => Notice::WrongParameter,
@@ -197,7 +197,7 @@ pub(super) async fn perform(
     Path(id): Path<String>,
     RawForm(body): RawForm,
 ) -> Result<Response, ConsoleError> {
-    let given = Asked::read(std::str::from_utf8(&body).ok());
+    let given = FilterValues::read(std::str::from_utf8(&body).ok());
     let reason_text = given.get("reason").unwrap_or_default().to_owned();
     let asking = Asking::new(&route, id, given);
     let now = app.clock.now();
@@ -315,7 +315,7 @@ pub(super) fn actor(session: &Session, client: &Client) -> Actor {
 pub(super) fn target_of(path: &str) -> Target {
     let mut parts = path.split('/').skip(3);
     let (name, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let asking = Asking { name: name.to_owned(), id: id.to_owned(), given: Asked::default() };
+    let asking = Asking { name: name.to_owned(), id: id.to_owned(), given: FilterValues::default() };
     asking.action(DateTime::UNIX_EPOCH).map_or(Target::Switch("console"), |action| action.target())
 }
 
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn an_amount_is_read_as_people_write_it_and_never_guessed() {
         let amount = |text: &str| {
-            let given = Asked::read(Some(&format!("amount={text}")));
+            let given = FilterValues::read(Some(&format!("amount={text}")));
             Asking { name: "payment.refund".to_owned(), id: String::new(), given }.amount().ok()
         };
         assert_eq!(amount("9%2C900원"), Some(Some(Won::new(9_900).unwrap())));

@@ -19,7 +19,7 @@ use super::act::actor;
 use super::action_words::label;
 use super::failure::{ConsoleError, Failure};
 use super::format;
-use super::list::Asked;
+use super::list::FilterValues;
 use super::page::{Page, Section, render};
 use super::session::{Client, Session};
 use crate::app::App;
@@ -58,11 +58,11 @@ struct BulkPage {
 struct Asking {
     action: BulkAction,
     filter: BulkFilter,
-    given: Asked,
+    given: FilterValues,
 }
 
 impl Asking {
-    fn read(app: &App, action: &str, given: Asked) -> Result<Self, ConsoleError> {
+    fn read(app: &App, action: &str, given: FilterValues) -> Result<Self, ConsoleError> {
         let action: BulkAction = action.parse().map_err(|_| Failure::NotFound)?;
         // A filter that cannot be meant must not become a wider one.
         let read = given.filter(app.clock.now()).ok_or(Failure::Malformed)?;
@@ -92,7 +92,7 @@ pub(super) async fn show(
     Path(action): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ConsoleError> {
-    let asking = Asking::read(&app, &action, Asked::read(query.as_deref()))?;
+    let asking = Asking::read(&app, &action, FilterValues::read(query.as_deref()))?;
     form(&app, &client, &asking, Notice::None, String::new()).await
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn start(
     Path(action): Path<String>,
     RawForm(body): RawForm,
 ) -> Result<Response, ConsoleError> {
-    let given = Asked::read(std::str::from_utf8(&body).ok());
+    let given = FilterValues::read(std::str::from_utf8(&body).ok());
     let reason_text = given.get("reason").unwrap_or_default().to_owned();
     let asking = Asking::read(&app, &action, given)?;
     let Ok(reason) = Reason::parse(&reason_text) else {

@@ -50,14 +50,14 @@ struct DaySums {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct MonthQuery {
     month: Option<String>,
 }
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     client: Client,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<MonthQuery>,
 ) -> Result<Response, ConsoleError> {
     let page = Page::of(&app, &client, Section::Calendar);
     let today = seoul_date(page.now);

@@ -19,7 +19,7 @@ use super::{format, toss_code};
 use crate::app::App;
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct WindowQuery {
     window: Option<String>,
 }
 
@@ -94,7 +94,7 @@ struct Line {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     client: Client,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<WindowQuery>,
 ) -> Result<Response, ConsoleError> {
     let page = Page::of(&app, &client, Section::Failures);
     let window = Window::parse(asked.window.as_deref());

@@ -107,11 +107,11 @@ struct Unreadable;
 
 /// A filter as it stands in the URL.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked {
+pub(super) struct FilterValues {
     pairs: Vec<(String, String)>,
 }
 
-impl Asked {
+impl FilterValues {
     pub(super) fn read(query: Option<&str>) -> Self {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned();
         Self { pairs: pairs.filter(|(_, value)| !value.trim().is_empty()).collect() }
@@ -220,7 +220,7 @@ pub(super) async fn show<L: List>(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ConsoleError> {
     let page = Page::new(&app, &client, Some(L::SECTION), L::title(client.language));
-    let asked = Asked::read(query.as_deref());
+    let asked = FilterValues::read(query.as_deref());
     let mut rows = match asked.filter(page.now) {
         Some(filter) => L::rows(&mut *console::begin(&app.pool).await?, &filter).await?,
         None => Vec::new(),
@@ -260,7 +260,7 @@ const WINDOWS: &[(&str, Choice)] = &[
 ];
 
 /// What may be chosen, and what the URL says besides.
-fn options(asked: &Asked, name: &str, known: &[(&str, Choice)], language: Language) -> Vec<Option_> {
+fn options(asked: &FilterValues, name: &str, known: &[(&str, Choice)], language: Language) -> Vec<Option_> {
     let chosen = asked.get(name).unwrap_or_default();
     let any = ("", ("전체", "Any"));
     let listed = std::iter::once(&any).chain(known);
@@ -283,7 +283,7 @@ pub(super) async fn csv<L: List>(
     client: Client,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ConsoleError> {
-    let asked = Asked::read(query.as_deref());
+    let asked = FilterValues::read(query.as_deref());
     let filter = asked.filter(app.clock.now()).map(|filter| Filter { limit: CSV_ROWS, ..filter });
     let mut head = BOM.to_owned();
     let columns = L::columns(client.language).into_iter().map(|column| Cell::Text(column.to_owned()));
@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     fn filter(query: &str) -> Option<Filter> {
-        Asked::read(Some(query)).filter(DateTime::UNIX_EPOCH + TimeDelta::days(10))
+        FilterValues::read(Some(query)).filter(DateTime::UNIX_EPOCH + TimeDelta::days(10))
     }
 
     #[test]
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_next_page_keeps_the_filter() {
-        let asked = Asked::read(Some("state=failed&kind=a%20b&before=9"));
+        let asked = FilterValues::read(Some("state=failed&kind=a%20b&before=9"));
         assert_eq!(asked.with_before(Position::Number(5)), "state=failed&kind=a+b&before=5");
         assert_eq!(asked.query(), "state=failed&kind=a+b");
     }

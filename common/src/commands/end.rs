@@ -131,7 +131,7 @@ async fn give_back_unused(
     let Some(payment) = payments::paid_for(conn, subscription.id, subscription.period_no).await? else {
         return Ok(None);
     };
-    let asked = refunds::asked_of(conn, payment.id).await?;
+    let asked = refunds::made_or_under_way(conn, payment.id).await?;
     let left = payment.amount.less(asked.amount).unwrap_or(Won::ZERO);
     let share = pro_rata(left, ending.unused);
     if share == Won::ZERO {

@@ -102,7 +102,7 @@ async fn amount_to_refund(
     if payments::is_deposit(conn, payment.id).await? {
         return Err(RefundError::NeedsBankAccount);
     }
-    let before = refunds::asked_of(conn, payment.id).await?;
+    let before = refunds::made_or_under_way(conn, payment.id).await?;
     if before.is_under_way {
         return Err(RefundError::InProgress);
     }

@@ -115,8 +115,8 @@ fn base32(bytes: &[u8]) -> String {
     let mut text = String::new();
     for group in bytes.chunks(5) {
         let bits = group.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
-        let letters = (0..8_u32).rev().map(|place| (bits >> (place * 5)) & 0x1f);
-        text.extend(letters.filter_map(|value| ALPHABET.get(usize::try_from(value).ok()?)));
+        let characters = (0..8_u32).rev().map(|place| (bits >> (place * 5)) & 0x1f);
+        text.extend(characters.filter_map(|value| ALPHABET.get(usize::try_from(value).ok()?)));
     }
     text
 }

@@ -169,7 +169,7 @@ pub fn is_held_up(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Tells whoever waits for this order that its payment has settled. Heard on commit.
+/// Tells whoever waits for this order that its payment has settled. It arrives with the commit.
 pub async fn announce_settled(conn: &mut PgConnection, order_id: &str) -> Result<(), StoreError> {
     sqlx::query_scalar!("select announce($1, $2)", SETTLED_CHANNEL, order_id).fetch_one(conn).await?;
     Ok(())

@@ -239,7 +239,7 @@ impl Requested {
 
 /// The refunds of a payment that are made or under way. Refused ones are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct Refunds {
     pub amount: Won,
     pub is_under_way: bool,
 }
@@ -277,9 +277,9 @@ pub async fn of_key(
     }
 }
 
-pub async fn asked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Asked, StoreError> {
-    let asked = sqlx::query_as!(
-        Asked,
+pub async fn made_or_under_way(conn: &mut PgConnection, payment_id: Uuid) -> Result<Refunds, StoreError> {
+    let refunds = sqlx::query_as!(
+        Refunds,
         r#"
         select coalesce(sum(amount), 0)::int as "amount!: _",
                coalesce(bool_or(status in ('pending', 'unknown')), false) as "is_under_way!"
@@ -289,7 +289,7 @@ pub async fn asked_of(conn: &mut PgConnection, payment_id: Uuid) -> Result<Asked
     )
     .fetch_one(conn)
     .await?;
-    Ok(asked)
+    Ok(refunds)
 }
 
 /// The gateway's transaction keys of the refunds of a payment that are booked.

@@ -96,8 +96,8 @@ impl Chromium {
 
     async fn hear(&mut self, method: &str) -> Value {
         let mut bytes = Vec::new();
-        let heard = timeout(LIMIT, self.answers.read_until(0, &mut bytes)).await;
-        heard.unwrap_or_else(|_| panic!("Chromium did not answer {method} within {LIMIT:?}")).unwrap();
+        let answer = timeout(LIMIT, self.answers.read_until(0, &mut bytes)).await;
+        answer.unwrap_or_else(|_| panic!("Chromium did not answer {method} within {LIMIT:?}")).unwrap();
         assert_eq!(bytes.pop(), Some(0), "Chromium ended before it answered {method}");
         serde_json::from_slice(&bytes).unwrap()
     }

@@ -79,7 +79,7 @@ async fn an_unknown_first_charge_begins_when_it_is_found(pool: PgPool) {
         (history.status(), history.statuses()),
         (SubscriptionStatus::Active, vec!["completed".to_owned()])
     );
-    // Captured on the 22nd, whenever that was heard.
+    // Captured on the 22nd, whenever the answer came.
     assert_eq!(history.subscription.anchor_on, "2026-11-22".parse().unwrap());
     assert_eq!(world.net(id).await, 9_900);
 }

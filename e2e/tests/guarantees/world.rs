@@ -277,8 +277,8 @@ fn environment(
 ) -> Env {
     let config = TossConfig::new(sandbox.url().parse().unwrap(), BILLING_SECRET.into(), WIDGET_SECRET.into());
     // Lost answers are lost soon here; everything else is as in production.
-    let patience = std::time::Duration::from_secs(6);
-    let toss = Toss::with_short_answer_timeout_for_tests(config, patience).unwrap();
+    let timeout = std::time::Duration::from_secs(6);
+    let toss = Toss::with_short_answer_timeout_for_tests(config, timeout).unwrap();
     let mail_url = url::Url::from_directory_path(mails.path()).unwrap();
     Env::new(Parts {
         pool: pool.clone(),

@@ -112,7 +112,7 @@ async fn a_server_that_is_gone_without_a_word_is_not_waited_for(pool: PgPool) {
     lock.rollback().await.unwrap();
     // The server carries the silenced claim out: what is put before its end is claimed by nobody who hears of it.
     let runs = "select count(*) from pg_stat_activity where pid = $1 and state = 'active'";
-    eventually("the claim ends unheard", async || {
+    eventually("the claim ends without an answer", async || {
         sqlx::query_scalar::<_, i64>(runs).bind(claim).fetch_one(&pool).await.unwrap() == 0
     })
     .await;
