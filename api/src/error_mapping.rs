@@ -1,22 +1,26 @@
 //! What commands refuse, as failures of the request that asked for it.
 
-use common::{
-    commands::{
-        cancel::CancelError, change_customer::ChangeCustomerError, change_plan::ChangeError,
-        confirm::ConfirmError, consent::ConsentError, end::EndError, receive_webhook::ReceiveError,
-        refund::RefundError, register_card::RegisterError, resume::ResumeError, subscribe::SubscribeError,
-    },
-    domain::{
-        plan_change::{ChangeRefused, ConsentRefused},
-        purchase::{AlreadySubscribed, NextAction as NextStep},
-        subscription::ResumeRefused,
-        validated::{PlanCode, Rule},
-    },
-    id::subscription_ref,
-    outbox::OutboxError,
-};
+use common::commands::cancel::CancelError;
+use common::commands::change_customer::ChangeCustomerError;
+use common::commands::change_plan::ChangeError;
+use common::commands::confirm::ConfirmError;
+use common::commands::consent::ConsentError;
+use common::commands::end::EndError;
+use common::commands::receive_webhook::ReceiveError;
+use common::commands::refund::RefundError;
+use common::commands::register_card::RegisterError;
+use common::commands::resume::ResumeError;
+use common::commands::subscribe::SubscribeError;
+use common::domain::plan_change::{ChangeRefused, ConsentRefused};
+use common::domain::purchase::{AlreadySubscribed, NextAction as NextStep};
+use common::domain::subscription::ResumeRefused;
+use common::domain::validated::{PlanCode, Rule};
+use common::id::subscription_ref;
+use common::outbox::OutboxError;
 
-use crate::{error::ApiError, problem::Problem, views::NextAction};
+use crate::error::ApiError;
+use crate::problem::Problem;
+use crate::views::NextAction;
 
 const TOO_MUCH: Rule = Rule {
     ko: "항목이 환불할 수 있는 금액보다 큽니다",

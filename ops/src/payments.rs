@@ -3,11 +3,12 @@
 use std::fmt;
 
 use clap::Subcommand;
-use common::{
-    domain::{action::Action, money::Won, validated::PaymentKey},
-    id::subscription_ref,
-    store::payment_claims::{self, PaymentInReview},
-};
+use common::domain::action::Action;
+use common::domain::money::Won;
+use common::domain::validated::PaymentKey;
+use common::id::subscription_ref;
+use common::store::payment_claims;
+use common::store::payment_claims::PaymentInReview;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::{
-    commands::announce_price::withdraw_price,
-    domain::{action::TargetKind, calendar::seoul_date, money::Won, price_change::PriceChange},
-    store::price_changes::{self, Progress},
-};
+use common::commands::announce_price::withdraw_price;
+use common::domain::action::TargetKind;
+use common::domain::calendar::seoul_date;
+use common::domain::money::Won;
+use common::domain::price_change::PriceChange;
+use common::store::price_changes;
+use common::store::price_changes::Progress;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};

@@ -7,7 +7,8 @@ use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{ending::RefundPolicy, money::Won};
+use super::ending::RefundPolicy;
+use super::money::Won;
 use crate::id::{event_ref, subscription_ref};
 
 /// One action on one thing.

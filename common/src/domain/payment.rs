@@ -5,7 +5,9 @@ use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::{invoice::Invoice, money::Won, subscription::Subscription};
+use super::invoice::Invoice;
+use super::money::Won;
+use super::subscription::Subscription;
 use crate::id::{new_id, new_key};
 
 /// Toss keeps an idempotency key for 15 days; one day of margin (docs.tosspayments.com/reference/using-api/authorization).

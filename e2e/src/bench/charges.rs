@@ -11,12 +11,14 @@ use common::domain::calendar::{Cycle, seoul_date};
 use sqlx::PgPool;
 use url::Url;
 
-use super::{
-    figure::{Figure, Unit},
-    pgbench::{self, Load, Pgbench},
-    programs,
-};
-use crate::{bank::Bank, counting_proxy::CountingProxy, database::Database, process::Process, subscribers};
+use super::figure::{Figure, Unit};
+use super::pgbench::{Load, Pgbench};
+use super::{pgbench, programs};
+use crate::bank::Bank;
+use crate::counting_proxy::CountingProxy;
+use crate::database::Database;
+use crate::process::Process;
+use crate::subscribers;
 
 /// A multiple of [`AT_ONCE`]: the last round of calls is a full one.
 const CHARGED: u32 = 3_200;

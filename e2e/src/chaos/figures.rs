@@ -1,12 +1,15 @@
 //! The result of a chaos run, as JSON and as a table.
 
-use std::{path::Path, sync::atomic::Ordering::Relaxed};
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::{faults::Tally, ledger_check::LedgerCheck};
-use crate::{bank::Ledger, table};
+use super::faults::Tally;
+use super::ledger_check::LedgerCheck;
+use crate::bank::Ledger;
+use crate::table;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,14 +1,17 @@
 //! Subscriptions that another system charged before: each is billed from its right date on, and never for an older one.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use chrono::NaiveDate;
-use common::{
-    domain::{calendar::seoul_date, registration::RegistrationStatus, subscription::SubscriptionStatus},
-    jobs::{self, Job, ScanDueSubscriptions},
-    seal::Sealer,
-};
-use e2e::{bank::Bank, subscribers::SEALING_KEYS};
+use common::domain::calendar::seoul_date;
+use common::domain::registration::RegistrationStatus;
+use common::domain::subscription::SubscriptionStatus;
+use common::jobs;
+use common::jobs::{Job, ScanDueSubscriptions};
+use common::seal::Sealer;
+use e2e::bank::Bank;
+use e2e::subscribers::SEALING_KEYS;
 use ops::import::{ImportTerms, NaiveTimes, Report, read_csv};
 use sandbox::LedgerQuery;
 use sqlx::{PgPool, Row};

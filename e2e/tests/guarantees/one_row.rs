@@ -1,7 +1,8 @@
 //! The daily runs: one row that is locked, or that raises, stops only itself.
 
 use chrono::TimeDelta;
-use common::{domain::calendar::Cycle, store::settings};
+use common::domain::calendar::Cycle;
+use common::store::settings;
 use sqlx::PgPool;
 use uuid::Uuid;
 

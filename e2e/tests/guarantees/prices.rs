@@ -1,10 +1,11 @@
 //! What operators do with prices, as their commands do it, and who has which plan change of it afterwards.
 
-use common::{
-    commands::announce_price::{Announcement, announce_price},
-    domain::{calendar::Cycle, money::Won, plan_change::PlanChange, price_change::PriceChange},
-    store::plan_changes,
-};
+use common::commands::announce_price::{Announcement, announce_price};
+use common::domain::calendar::Cycle;
+use common::domain::money::Won;
+use common::domain::plan_change::PlanChange;
+use common::domain::price_change::PriceChange;
+use common::store::plan_changes;
 use ops::{OpsError, consents, price_changes, reprice};
 use uuid::Uuid;
 

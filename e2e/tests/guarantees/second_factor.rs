@@ -1,12 +1,13 @@
 //! Operators' one-time codes: of two logins at once with one code, one passes.
 
-use common::{
-    commands::second_factor::{self, SecondFactorError},
-    domain::{actor::Actor, operator::Role, totp::TotpSecret},
-    id::new_key,
-    seal::Sealer,
-    store::{operator_totp, operators},
-};
+use common::commands::second_factor;
+use common::commands::second_factor::SecondFactorError;
+use common::domain::actor::Actor;
+use common::domain::operator::Role;
+use common::domain::totp::TotpSecret;
+use common::id::new_key;
+use common::seal::Sealer;
+use common::store::{operator_totp, operators};
 use e2e::subscribers::SEALING_KEYS;
 use sqlx::PgPool;
 use uuid::Uuid;

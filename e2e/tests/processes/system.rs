@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Asia::Seoul;
-use common::{
-    clock::{Clock, ClockKind, TestClock},
-    commands::confirm::{Confirmation, record_confirmation},
-    domain::{calendar::Cycle, refund::Refund, subscription::SubscriptionStatus},
-    jobs::{self, RefundPayment},
-    store::{payments, plans, refunds, settings, subscriptions},
-};
+use common::clock::{Clock, ClockKind, TestClock};
+use common::commands::confirm::{Confirmation, record_confirmation};
+use common::domain::calendar::Cycle;
+use common::domain::refund::Refund;
+use common::domain::subscription::SubscriptionStatus;
+use common::jobs;
+use common::jobs::RefundPayment;
+use common::store::{payments, plans, refunds, settings, subscriptions};
 use sandbox::{Ledger, LedgerQuery, Operation, Purchase, Sandbox};
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;

@@ -1,10 +1,11 @@
 //! A row understood: each value of its type, or a mistake with the name of its field.
 
-use common::{
-    domain::{calendar::seoul_date, import::SourceStatus, money::Won, validated::RecordedCustomerKey},
-    email::is_address,
-    id::parse_subscription_ref,
-};
+use common::domain::calendar::seoul_date;
+use common::domain::import::SourceStatus;
+use common::domain::money::Won;
+use common::domain::validated::RecordedCustomerKey;
+use common::email::is_address;
+use common::id::parse_subscription_ref;
 use secrecy::SecretString;
 use uuid::{Uuid, uuid};
 

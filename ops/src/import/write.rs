@@ -1,16 +1,18 @@
 //! Writes what is to be brought, a bounded batch per transaction.
 
 use chrono::{DateTime, Utc};
-use common::{
-    domain::{action::TargetKind, calendar::seoul_midnight, subscription::SubscriptionStatus},
-    seal::{SealError, Sealer},
-    store::imports::{self, Arrival},
-};
+use common::domain::action::TargetKind;
+use common::domain::calendar::seoul_midnight;
+use common::domain::subscription::SubscriptionStatus;
+use common::seal::{SealError, Sealer};
+use common::store::imports;
+use common::store::imports::Arrival;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::model::New;
-use crate::{OpsError, action::Author};
+use crate::OpsError;
+use crate::action::Author;
 
 const BATCH: usize = 500;
 
