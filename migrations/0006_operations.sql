@@ -34,6 +34,8 @@ create table gateway_pace (
     lane      text             primary key,
     share     double precision not null,
     next_turn timestamptz      not null default clock_timestamp(),
+    -- Toss has asked for a pause until then: the lane takes no turns of other lanes.
+    put_off_until timestamptz  not null default '-infinity',
     constraint gateway_pace_share_of_the_rate check (share > 0 and share <= 1)
 );
 insert into gateway_pace (lane, share) values

@@ -315,7 +315,7 @@ async fn take_first_turns(
                 -- A lane that Toss has put off does not go on with the turns of buyers who wait.
                 or ($4 and next_turn <= statement_timestamp()
                     and not exists (select from gateway_pace own
-                                     where own.lane = $1 and own.next_turn > statement_timestamp() + interval '20 s'))
+                                     where own.lane = $1 and own.put_off_until > statement_timestamp()))
              order by greatest(next_turn, statement_timestamp()),
                       case lane when $1 then 0 when 'common' then 1 else 2 end
              limit 1
@@ -345,9 +345,13 @@ async fn take_first_turns(
 pub async fn put_off_turns(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
-        update gateway_pace
-           set next_turn = greatest(next_turn, clock_timestamp() + make_interval(secs =>
-                               least($1::float8, case lane when 'confirmation' then 20 else 60 end)))
+        with pause as (
+            select lane, clock_timestamp() + make_interval(secs =>
+                             least($1::float8, case lane when 'confirmation' then 20 else 60 end)) as until
+              from gateway_pace)
+        update gateway_pace pace
+           set next_turn = greatest(next_turn, pause.until), put_off_until = greatest(put_off_until, pause.until)
+          from pause where pause.lane = pace.lane
         "#,
         wait.as_secs_f64(),
     )

@@ -281,6 +281,17 @@ async fn two_workers_together_keep_the_rate(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_pause_of_toss_is_not_spent_with_turns_of_buyers(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    gate::put_off_turns(&mut conn, Duration::from_mins(1)).await.unwrap();
+    let over = "update gateway_pace set next_turn = clock_timestamp(), put_off_until = clock_timestamp()
+                 where lane = 'confirmation'";
+    sqlx::query(over).execute(&mut *conn).await.unwrap();
+    assert!(turn(&pool, Lane::Charge).await > 50.0, "its own pause");
+    assert!(turn(&pool, Lane::Confirmation).await < 1.0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_clock_that_jumps_back_delays_nobody_beyond_a_minute(pool: PgPool) {
     let ahead = "update gateway_pace set next_turn = clock_timestamp() + interval '2 hours'";
     sqlx::query(ahead).execute(&pool).await.unwrap();
